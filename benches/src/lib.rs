@@ -1,0 +1,1 @@
+//! Measures Rotabase beside PostgreSQL.

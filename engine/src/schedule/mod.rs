@@ -1,0 +1,68 @@
+//! The flight schedule: the first domain. Values, aggregates, their commands and events, in the planners' words.
+//!
+//! This module does not know the log or any storage: it is values and pure functions.
+
+mod command;
+mod event;
+mod leg;
+mod refusal;
+mod value;
+
+pub use command::Command;
+pub use event::Event;
+pub use leg::{FlightDesignator, Leg};
+pub use refusal::Refusal;
+pub use value::{
+    AircraftType, AirportCode, BlockTime, Carrier, DayOfOrigin, FlightNumber, LegId, MinimumGroundTime, Registration, RotationId,
+    ServiceType, Suffix, UtcTime, ValueError,
+};
+
+use std::fmt;
+
+/// The identity of a flight aggregate: all legs of one carrier, number and suffix that are in no rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlightId {
+    /// The carrier.
+    pub carrier: Carrier,
+    /// The flight number.
+    pub number: FlightNumber,
+    /// The operational suffix, if it has one.
+    pub suffix: Suffix,
+}
+
+/// The identity of an aggregate of the schedule, its type included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AggregateId {
+    /// An airport, by its IATA code.
+    Airport(AirportCode),
+    /// An airplane, by its registration.
+    Airplane(Registration),
+    /// A rotation, by its UUID.
+    Rotation(RotationId),
+    /// The open legs of a flight.
+    Flight(FlightId),
+}
+
+impl AggregateId {
+    /// The aggregate's type as `events.aggregate_type` shows it.
+    pub fn type_name(&self) -> &'static str {
+        match self {
+            Self::Airport(_) => "Airport",
+            Self::Airplane(_) => "Airplane",
+            Self::Rotation(_) => "Rotation",
+            Self::Flight(_) => "Flight",
+        }
+    }
+}
+
+/// The identity within its type, as `events.aggregate_id` shows it: `FRA`, `D-AIZA`, a UUID, `LH400`.
+impl fmt::Display for AggregateId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Airport(code) => code.fmt(f),
+            Self::Airplane(registration) => registration.fmt(f),
+            Self::Rotation(id) => id.fmt(f),
+            Self::Flight(FlightId { carrier, number, suffix }) => write!(f, "{carrier}{number}{suffix}"),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The small values of the domain. Each can only be built from what is valid; text is read by `FromStr`
+//! alone, which raises lower case and quotes what it refuses.
+
+use std::fmt;
+use std::str::FromStr;
+
+use uuid::Uuid;
+
+/// A text is no value of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid {what}: \"{text}\" ({rule})")]
+pub struct ValueError {
+    /// The kind of value, in the domain's words.
+    pub what: &'static str,
+    /// What was given.
+    pub text: String,
+    /// What is allowed.
+    pub rule: &'static str,
+}
+
+/// Defines a code of `min..=max` ASCII characters, kept in place, upper case.
+macro_rules! code {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $min:literal..=$max:literal, $allowed:expr, $rule:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name {
+            // Padded with zero bytes, so that the derived order is the order of the texts.
+            bytes: [u8; $max],
+        }
+
+        impl $name {
+            /// The code as text.
+            pub fn as_str(&self) -> &str {
+                let length = self.bytes.iter().position(|byte| *byte == 0).unwrap_or($max);
+                std::str::from_utf8(&self.bytes[..length]).expect("only ASCII gets in")
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = ValueError;
+
+            fn from_str(text: &str) -> Result<Self, ValueError> {
+                let allowed: fn(u8) -> bool = $allowed;
+                let mut bytes = [0; $max];
+                let fits = ($min..=$max).contains(&text.len());
+                if !fits || !text.bytes().all(|byte| allowed(byte.to_ascii_uppercase())) {
+                    return Err(ValueError { what: $what, text: text.to_owned(), rule: $rule });
+                }
+                bytes[..text.len()].copy_from_slice(text.as_bytes());
+                bytes.make_ascii_uppercase();
+                Ok(Self { bytes })
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+code!(
+    /// An airport's IATA code.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::AirportCode;
+    /// let frankfurt: AirportCode = "fra".parse().unwrap();
+    /// assert_eq!(frankfurt.as_str(), "FRA");
+    /// assert!("FR".parse::<AirportCode>().is_err());
+    /// ```
+    AirportCode, "airport code", 3..=3, |byte| byte.is_ascii_uppercase(), "three letters"
+);
+code!(
+    /// An airplane's registration, its tail.
+    Registration, "registration", 1..=10, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-',
+    "1 to 10 letters, digits and hyphens"
+);
+code!(
+    /// An airline's designator.
+    Carrier, "carrier", 2..=3, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit(), "2 or 3 letters and digits"
+);
+code!(
+    /// An IATA aircraft type, such as `320` or `77W`.
+    AircraftType, "aircraft type", 1..=4, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit(), "1 to 4 letters and digits"
+);
+code!(
+    /// An SSIM service type, such as `J` for a scheduled passenger service.
+    ServiceType, "service type", 1..=1, |byte| byte.is_ascii_uppercase(), "one letter"
+);
+
+/// An operational suffix: one letter, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Suffix(Option<u8>);
+
+impl Suffix {
+    /// No suffix.
+    pub const NONE: Self = Self(None);
+
+    /// The letter, if there is one.
+    pub fn letter(self) -> Option<char> {
+        self.0.map(char::from)
+    }
+}
+
+impl FromStr for Suffix {
+    type Err = ValueError;
+
+    fn from_str(text: &str) -> Result<Self, ValueError> {
+        match text.as_bytes() {
+            [] => Ok(Self::NONE),
+            [letter] if letter.is_ascii_alphabetic() => Ok(Self(Some(letter.to_ascii_uppercase()))),
+            _ => Err(ValueError { what: "suffix", text: text.to_owned(), rule: "empty or one letter" }),
+        }
+    }
+}
+
+impl fmt::Display for Suffix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.letter().map_or(Ok(()), |letter| write!(f, "{letter}"))
+    }
+}
+
+/// A flight number, 1 to 9999.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct FlightNumber(u16);
+
+impl FlightNumber {
+    /// The number, if it is in range.
+    pub fn new(number: i64) -> Option<Self> {
+        u16::try_from(number).ok().filter(|number| (1..=9999).contains(number)).map(Self)
+    }
+
+    /// The number.
+    pub fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl fmt::Display for FlightNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// The date on which a flight, its first leg, departs: days since 2000-01-01, PostgreSQL's `date`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DayOfOrigin(pub i32);
+
+/// An instant: microseconds since 2000-01-01 00:00 UTC, PostgreSQL's `timestamptz`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UtcTime(pub i64);
+
+/// The time a leg occupies its airplane. It always departs before it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct BlockTime {
+    departure: UtcTime,
+    arrival: UtcTime, // Invariant: after `departure`.
+}
+
+impl BlockTime {
+    /// The block time, if `departure` is before `arrival`.
+    pub fn new(departure: UtcTime, arrival: UtcTime) -> Option<Self> {
+        (departure < arrival).then_some(Self { departure, arrival })
+    }
+
+    /// When the leg departs.
+    pub fn departure(self) -> UtcTime {
+        self.departure
+    }
+
+    /// When the leg arrives.
+    pub fn arrival(self) -> UtcTime {
+        self.arrival
+    }
+
+    /// Whether each starts before the other ends; touching is no overlap.
+    pub fn overlaps(self, other: Self) -> bool {
+        self.departure < other.arrival && other.departure < self.arrival
+    }
+}
+
+/// The least time an airplane must stand between two legs: a PostgreSQL `interval` that is not negative.
+/// It is kept as it was written (a day stays a day) and compared as PostgreSQL compares intervals.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct MinimumGroundTime {
+    months: i32,
+    days: i32,
+    microseconds: i64,
+}
+
+impl MinimumGroundTime {
+    /// The ground time, if it is not negative and its microseconds fit an `i64`.
+    pub fn new(months: i32, days: i32, microseconds: i64) -> Option<Self> {
+        let ground_time = Self { months, days, microseconds };
+        let total = ground_time.total();
+        (total >= 0 && i64::try_from(total).is_ok()).then_some(ground_time)
+    }
+
+    /// The months, days and microseconds it was written with.
+    pub fn parts(self) -> (i32, i32, i64) {
+        (self.months, self.days, self.microseconds)
+    }
+
+    /// The ground time in microseconds: a day has 24 hours and a month 30 days, as PostgreSQL compares intervals.
+    pub fn microseconds(self) -> i64 {
+        i64::try_from(self.total()).expect("checked when it was made")
+    }
+
+    fn total(self) -> i128 {
+        const DAY: i128 = 86_400_000_000;
+        (i128::from(self.months) * 30 + i128::from(self.days)) * DAY + i128::from(self.microseconds)
+    }
+}
+
+/// Defines an identity that is a UUID.
+macro_rules! uuid_id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+    };
+}
+
+uuid_id!(
+    /// The identity of a leg.
+    LegId
+);
+uuid_id!(
+    /// The identity of a rotation.
+    RotationId
+);

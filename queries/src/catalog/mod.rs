@@ -1,0 +1,1 @@
+//! The virtual tables of `pg_catalog`, `information_schema` and `rotabase`.

@@ -1,0 +1,105 @@
+//! What a running statement has around it: its settings, its snapshot, its budget and its cancel flag.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::error::{Result, SqlError, SqlState};
+use crate::projection::Snapshot;
+use crate::types::Datum;
+
+/// The rows of a batch that operators aim at.
+pub const BATCH_ROWS: usize = 1024;
+
+/// A flag that stops a statement; shared with whoever may cancel it.
+#[derive(Clone, Debug, Default)]
+pub struct Cancel(Arc<AtomicBool>);
+
+impl Cancel {
+    /// Asks the statement to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Fails with 57014 once the statement has been asked to stop.
+    pub fn check(&self) -> Result<()> {
+        if self.0.load(Ordering::Relaxed) {
+            return Err(SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"));
+        }
+        Ok(())
+    }
+}
+
+/// The session's settings that change what an expression gives or how a value is written.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `TimeZone`.
+    pub time_zone: jiff::tz::TimeZone,
+    /// `TimeZone` as it was set.
+    pub time_zone_name: String,
+    /// `DateStyle` day and month order for reading: whether the day comes first.
+    pub date_order_dmy: bool,
+    /// `extra_float_digits`; 1 and above is the shortest exact form.
+    pub extra_float_digits: i32,
+    /// `bytea_output` is `escape` rather than `hex`.
+    pub bytea_escape: bool,
+    /// The session user.
+    pub user: String,
+    /// `application_name`.
+    pub application_name: String,
+    /// The database name that the client connected to.
+    pub database: String,
+    /// The schemas searched for unqualified names, after `pg_catalog`.
+    pub search_path: Vec<String>,
+    /// The backend's process id as clients see it.
+    pub backend_pid: i32,
+    /// Every setting by lower-case name, for `current_setting` and `pg_settings`.
+    pub all: Arc<std::collections::BTreeMap<String, String>>,
+}
+
+/// What the evaluation of an expression may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct EvalContext<'a> {
+    /// The running statement.
+    pub exec: &'a ExecContext,
+}
+
+/// A running statement.
+#[derive(Clone, Debug)]
+pub struct ExecContext {
+    /// The session's settings.
+    pub settings: Arc<Settings>,
+    /// Microseconds since 2000-01-01 UTC at the start of the transaction: `now()`.
+    pub transaction_time: i64,
+    /// The same for the statement: `statement_timestamp()`.
+    pub statement_time: i64,
+    /// The clock, for `clock_timestamp()`.
+    pub clock: Arc<dyn rotabase_engine::env::Clock>,
+    /// Randomness, for `random()` and `gen_random_uuid()`.
+    pub random: Arc<dyn rotabase_engine::env::Random>,
+    /// The values of `$1` …
+    pub parameters: Arc<[Datum]>,
+    /// The rows that every relation shows.
+    pub snapshot: Snapshot,
+    /// The flag that stops the statement.
+    pub cancel: Cancel,
+    /// The bytes that sorts, hashes and materialised rows may hold together; 53200 beyond.
+    pub memory_bytes_max: usize,
+}
+
+/// Rows, one after the other, each `width` values long.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The values in a row. With 0, `rows` alone counts.
+    pub width: usize,
+    /// The number of rows.
+    pub rows: usize,
+    /// `width * rows` values.
+    pub values: Vec<Datum>,
+}
+
+impl Batch {
+    /// The rows as slices.
+    pub fn iter(&self) -> impl Iterator<Item = &[Datum]> {
+        (0..self.rows).map(|row| &self.values[row * self.width..(row + 1) * self.width])
+    }
+}

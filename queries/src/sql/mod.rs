@@ -1,0 +1,1 @@
+//! The SQL layer: parsing, binding, commands.

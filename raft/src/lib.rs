@@ -1,0 +1,1 @@
+//! Replicas agree: shards as Raft groups whose log is the event store.

@@ -1,0 +1,1 @@
+//! Rotabase: a flight schedule database that speaks the PostgreSQL protocol.
