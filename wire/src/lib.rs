@@ -1,1 +1,18 @@
 //! Rotabase: a flight schedule database that speaks the PostgreSQL protocol.
+//!
+//! This crate is the shell around the others: it owns the sockets, the clock, the randomness, the
+//! configuration and the command line.
+//!
+//! # The life of a connection
+//!
+//! 1. [`protocol`] accepts it, negotiates TLS and the protocol version, and authenticates its role.
+//! 2. It asks the [`session::Backend`] for a session and then turns messages into calls of
+//!    [`session::SessionApi`], and what these return into messages.
+//! 3. The session parses, binds and runs statements; it knows nothing of messages or sockets.
+//!
+//! # What this crate must never do
+//!
+//! Decide anything about a schedule: rules are the engine's, reading is the queries crate's.
+
+pub mod scram;
+pub mod session;
