@@ -74,7 +74,11 @@ pub struct CommittedEntry {
 impl CommittedEntry {
     /// The events and their positions.
     pub fn events(&self) -> impl Iterator<Item = (Position, &StoredEvent)> {
-        self.entry.events.iter().enumerate().map(|(ordinal, event)| (Position::new(self.index, ordinal), event))
+        self.entry
+            .events
+            .iter()
+            .enumerate()
+            .map(|(ordinal, event)| (Position::new(self.index, ordinal), event))
     }
 
     /// The watermark that covers the entry.

@@ -24,3 +24,4 @@ pub mod env;
 pub mod feed;
 pub mod position;
 pub mod schedule;
+pub mod varint;

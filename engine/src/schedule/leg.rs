@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-use super::value::{AircraftType, AirportCode, BlockTime, Carrier, DayOfOrigin, FlightNumber, LegId, ServiceType, Suffix};
+use super::value::{
+    AircraftType, AirportCode, BlockTime, Carrier, DayOfOrigin, FlightNumber, LegId, ServiceType,
+    Suffix,
+};
 use super::{AggregateId, FlightId};
 
 /// What identifies a leg to people.

@@ -1,20 +1,40 @@
 //! The flight schedule: the first domain. Values, aggregates, their commands and events, in the planners' words.
 //!
+//! An aggregate is asked by a [`Command`], looks at its own [`State`] alone, and answers with [`Event`]s or a
+//! [`Refusal`]; its state is the fold of its events. [`Schedule`] ties the four aggregates together; each has a
+//! file of its own with its rules. `codec` gives all of it a stored form, `json` a form to look at.
+//!
 //! This module does not know the log or any storage: it is values and pure functions.
 
+mod airplane;
+mod airport;
+mod calendar;
+mod codec;
 mod command;
 mod event;
+mod flight;
+mod json;
 mod leg;
 mod refusal;
+mod rotation;
+mod state;
 mod value;
 
+pub use airplane::{Airplane, Registered};
+pub use airport::Airport;
+pub use calendar::DAY_MINUTES;
+pub use codec::event::{EVENT_TYPES, EventType, event_name};
 pub use command::Command;
 pub use event::Event;
+pub use flight::Flight;
+pub use json::payload_json;
 pub use leg::{FlightDesignator, Leg};
 pub use refusal::Refusal;
+pub use rotation::Rotation;
+pub use state::{Schedule, State};
 pub use value::{
-    AircraftType, AirportCode, BlockTime, Carrier, DayOfOrigin, FlightNumber, LegId, MinimumGroundTime, Registration, RotationId,
-    ServiceType, Suffix, UtcTime, ValueError,
+    AircraftType, AirportCode, BlockTime, Carrier, DayOfOrigin, FlightNumber, LegId,
+    MinimumGroundTime, Registration, RotationId, ServiceType, Suffix, UtcTime, ValueError,
 };
 
 use std::fmt;
@@ -62,7 +82,9 @@ impl fmt::Display for AggregateId {
             Self::Airport(code) => code.fmt(f),
             Self::Airplane(registration) => registration.fmt(f),
             Self::Rotation(id) => id.fmt(f),
-            Self::Flight(FlightId { carrier, number, suffix }) => write!(f, "{carrier}{number}{suffix}"),
+            Self::Flight(FlightId { carrier, number, suffix }) => {
+                write!(f, "{carrier}{number}{suffix}")
+            }
         }
     }
 }

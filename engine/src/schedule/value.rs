@@ -34,6 +34,25 @@ macro_rules! code {
                 let length = self.bytes.iter().position(|byte| *byte == 0).unwrap_or($max);
                 std::str::from_utf8(&self.bytes[..length]).expect("only ASCII gets in")
             }
+
+            /// The code of these bytes, which must be in the stored form: upper case, padded with zero bytes or not.
+            pub fn from_stored(stored: &[u8]) -> Option<Self> {
+                let allowed: fn(u8) -> bool = $allowed;
+                let length = stored.iter().position(|byte| *byte == 0).unwrap_or(stored.len());
+                let (code, padding) = stored.split_at(length);
+                let fits = ($min..=$max).contains(&length) && padding.iter().all(|byte| *byte == 0);
+                if !fits || !code.iter().all(|byte| allowed(*byte)) {
+                    return None;
+                }
+                let mut bytes = [0; $max];
+                bytes[..length].copy_from_slice(code);
+                Some(Self { bytes })
+            }
+
+            /// The stored form, padded with zero bytes to its full width; it sorts as the texts do.
+            pub fn stored(&self) -> [u8; $max] {
+                self.bytes
+            }
         }
 
         impl FromStr for $name {
@@ -79,23 +98,50 @@ code!(
 );
 code!(
     /// An airplane's registration, its tail.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::Registration;
+    /// assert_eq!("d-aiza".parse::<Registration>().unwrap().as_str(), "D-AIZA");
+    /// ```
     Registration, "registration", 1..=10, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'-',
     "1 to 10 letters, digits and hyphens"
 );
 code!(
     /// An airline's designator.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::Carrier;
+    /// assert_eq!("lh".parse::<Carrier>().unwrap().as_str(), "LH");
+    /// assert!("L".parse::<Carrier>().is_err());
+    /// ```
     Carrier, "carrier", 2..=3, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit(), "2 or 3 letters and digits"
 );
 code!(
     /// An IATA aircraft type, such as `320` or `77W`.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::AircraftType;
+    /// assert_eq!("77w".parse::<AircraftType>().unwrap().as_str(), "77W");
+    /// ```
     AircraftType, "aircraft type", 1..=4, |byte| byte.is_ascii_uppercase() || byte.is_ascii_digit(), "1 to 4 letters and digits"
 );
 code!(
     /// An SSIM service type, such as `J` for a scheduled passenger service.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::ServiceType;
+    /// assert_eq!("J".parse::<ServiceType>().unwrap().as_str(), "J");
+    /// ```
     ServiceType, "service type", 1..=1, |byte| byte.is_ascii_uppercase(), "one letter"
 );
 
 /// An operational suffix: one letter, or none.
+///
+/// ```
+/// # use rotabase_engine::schedule::Suffix;
+/// assert_eq!("".parse::<Suffix>().unwrap(), Suffix::NONE);
+/// assert_eq!("d".parse::<Suffix>().unwrap().letter(), Some('D'));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Suffix(Option<u8>);
 
@@ -107,6 +153,20 @@ impl Suffix {
     pub fn letter(self) -> Option<char> {
         self.0.map(char::from)
     }
+
+    /// The suffix of a stored byte: a capital letter, or zero for none.
+    pub fn from_stored(byte: u8) -> Option<Self> {
+        match byte {
+            0 => Some(Self::NONE),
+            b'A'..=b'Z' => Some(Self(Some(byte))),
+            _ => None,
+        }
+    }
+
+    /// The stored form; it sorts as suffixes do.
+    pub fn stored(self) -> u8 {
+        self.0.unwrap_or(0)
+    }
 }
 
 impl FromStr for Suffix {
@@ -116,7 +176,11 @@ impl FromStr for Suffix {
         match text.as_bytes() {
             [] => Ok(Self::NONE),
             [letter] if letter.is_ascii_alphabetic() => Ok(Self(Some(letter.to_ascii_uppercase()))),
-            _ => Err(ValueError { what: "suffix", text: text.to_owned(), rule: "empty or one letter" }),
+            _ => Err(ValueError {
+                what: "suffix",
+                text: text.to_owned(),
+                rule: "empty or one letter",
+            }),
         }
     }
 }
@@ -128,6 +192,12 @@ impl fmt::Display for Suffix {
 }
 
 /// A flight number, 1 to 9999.
+///
+/// ```
+/// # use rotabase_engine::schedule::FlightNumber;
+/// assert_eq!(FlightNumber::new(400).unwrap().get(), 400);
+/// assert_eq!(FlightNumber::new(0), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlightNumber(u16);
 
@@ -150,14 +220,35 @@ impl fmt::Display for FlightNumber {
 }
 
 /// The date on which a flight, its first leg, departs: days since 2000-01-01, PostgreSQL's `date`.
+///
+/// ```
+/// # use rotabase_engine::schedule::DayOfOrigin;
+/// let day = DayOfOrigin::from_calendar(2026, 3, 29).unwrap();
+/// assert_eq!(day.to_string(), "2026-03-29");
+/// assert_eq!(DayOfOrigin::from_calendar(2026, 2, 30), None);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DayOfOrigin(pub i32);
 
 /// An instant: microseconds since 2000-01-01 00:00 UTC, PostgreSQL's `timestamptz`.
+///
+/// ```
+/// # use rotabase_engine::schedule::{DayOfOrigin, UtcTime};
+/// let day = DayOfOrigin::from_calendar(2026, 3, 29).unwrap();
+/// assert_eq!(UtcTime::at_minute(day, 8 * 60 + 25).unwrap().to_string(), "2026-03-29T08:25:00Z");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct UtcTime(pub i64);
 
 /// The time a leg occupies its airplane. It always departs before it arrives.
+///
+/// ```
+/// # use rotabase_engine::schedule::{BlockTime, UtcTime};
+/// let block = |departure, arrival| BlockTime::new(UtcTime(departure), UtcTime(arrival));
+/// assert!(block(8, 8).is_none(), "arrival is after departure");
+/// assert!(block(8, 10).unwrap().overlaps(block(9, 11).unwrap()));
+/// assert!(!block(8, 10).unwrap().overlaps(block(10, 11).unwrap()), "touching is no overlap");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct BlockTime {
     departure: UtcTime,
@@ -188,6 +279,13 @@ impl BlockTime {
 
 /// The least time an airplane must stand between two legs: a PostgreSQL `interval` that is not negative.
 /// It is kept as it was written (a day stays a day) and compared as PostgreSQL compares intervals.
+///
+/// ```
+/// # use rotabase_engine::schedule::MinimumGroundTime;
+/// let minutes = |minutes: i64| MinimumGroundTime::new(0, 0, minutes * 60_000_000);
+/// assert_eq!(minutes(45).unwrap().to_string(), "00:45:00");
+/// assert!(minutes(-1).is_none(), "a ground time is not negative");
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct MinimumGroundTime {
     months: i32,
