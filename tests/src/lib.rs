@@ -1,1 +1,9 @@
-//! Black-box and whole-system tests.
+//! What black-box tests need: a Rotabase process, a PostgreSQL process to compare with, and their clients.
+//!
+//! Tests see Rotabase as a user does: a process, a port, a driver. Nothing here links the crates under test.
+//! A tool that a test needs and does not find is a failed test, with the name of what to install.
+
+pub mod postgres;
+pub mod schedule;
+pub mod server;
+pub mod tool;

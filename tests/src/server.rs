@@ -1,0 +1,158 @@
+//! A Rotabase process of a test's own.
+
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::tool::{self, Printed};
+
+/// How long a server may take until it accepts connections, and a client until it is done.
+pub const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running server. Its directory goes with it, unless the test keeps it.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    /// The PostgreSQL port.
+    pub port: u16,
+    /// The HTTP port.
+    pub http: u16,
+    data: PathBuf,
+    _directory: Option<TempDir>,
+}
+
+impl Server {
+    /// A server on a new directory.
+    pub fn start() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let data = directory.path().join("data");
+        let mut server = Self::start_on(&data, &[]);
+        server._directory = Some(directory);
+        server
+    }
+
+    /// A server on a directory, with more arguments.
+    pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
+        Self::try_start_on(data, arguments).unwrap_or_else(|printed| panic!("the server did not start: {printed}"))
+    }
+
+    /// A server on a directory, or what it printed instead of starting.
+    pub fn try_start_on(data: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let mut child = Command::new(binary())
+            .args(["start", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary is built");
+        let (line, errors) = (first_line(&mut child), errors(&mut child));
+        let Some(line) = line else {
+            let status = child.wait().expect("it was started");
+            return Err(format!("{status}: {}", errors.join().unwrap_or_default()));
+        };
+        let port = number_after(&line, "port=").unwrap_or_else(|| panic!("no port in {line:?}"));
+        let http = std::fs::read_to_string(data.join("http.port")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        Ok(Self { child, port, http, data: data.to_owned(), _directory: None })
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// Its process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// A connection string of libpq.
+    pub fn conninfo(&self) -> String {
+        format!("host=127.0.0.1 port={} user=rotabase dbname=rotabase", self.port)
+    }
+
+    /// Runs psql over a script, unaligned and without a start-up file; stops at the first error.
+    pub fn psql(&self, script: &str) -> Printed {
+        self.psql_with(&["-v", "ON_ERROR_STOP=1", "-At"], script)
+    }
+
+    /// Runs psql with arguments over a script.
+    pub fn psql_with(&self, arguments: &[&str], script: &str) -> Printed {
+        tool::run(Command::new("psql").arg("-X").arg(self.conninfo()).args(arguments), script)
+    }
+
+    /// A connection of tokio-postgres, driven by the current runtime.
+    pub async fn connect(&self) -> tokio_postgres::Client {
+        let (client, connection) =
+            tokio_postgres::connect(&self.conninfo(), tokio_postgres::NoTls).await.expect("the server accepts connections");
+        tokio::spawn(connection);
+        client
+    }
+
+    /// Kills it, as a power cut would end the process.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it runs");
+        self.child.wait().expect("it was started");
+    }
+
+    /// Asks it to stop, and returns its exit status.
+    pub fn terminate(&mut self) -> std::process::ExitStatus {
+        let pid = self.child.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
+        self.child.wait().expect("it was started")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The binary that the workspace has built, beside the test's own.
+pub fn binary() -> PathBuf {
+    let own = std::env::current_exe().expect("a test knows its path");
+    let directory = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let binary = directory.join("rotabase");
+    assert!(binary.exists(), "{} is not built: run `cargo build` or `cargo test --workspace`", binary.display());
+    binary
+}
+
+/// The line that tells how to connect; none if the process ended or took too long.
+fn first_line(child: &mut Child) -> Option<String> {
+    let out = child.stdout.take().expect("piped");
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut out = BufReader::new(out);
+        let mut line = String::new();
+        while out.read_line(&mut line).is_ok_and(|read| read > 0) {
+            if line.contains("port=") {
+                let _ = send.send(line.clone());
+            }
+            line.clear();
+        }
+    });
+    receive.recv_timeout(DEADLINE).ok()
+}
+
+/// Gathers what the process logs, so that its pipe never fills up.
+fn errors(child: &mut Child) -> std::thread::JoinHandle<String> {
+    let mut err = child.stderr.take().expect("piped");
+    std::thread::spawn(move || {
+        let mut text = String::new();
+        let _ = err.read_to_string(&mut text);
+        text
+    })
+}
+
+fn number_after(line: &str, label: &str) -> Option<u16> {
+    let rest = &line[line.find(label)? + label.len()..];
+    let end = rest.find(|it: char| !it.is_ascii_digit()).unwrap_or(rest.len());
+    rest[..end].parse().ok()
+}

@@ -1,0 +1,3 @@
+//! One binary for all black-box tests, so that it is linked once.
+
+mod suite;
