@@ -46,7 +46,12 @@ pub enum Command {
     /// Adds a leg to a rotation.
     AddLeg(Box<Leg>),
     /// Changes a leg of a rotation: times, offsets, arrival airport, types. Its designator stays.
-    RescheduleLeg(Box<Leg>),
+    RescheduleLeg {
+        /// What the leg is to be.
+        leg: Box<Leg>,
+        /// What the leg has to be now, so that no change made meanwhile is undone.
+        expected: Option<Box<Leg>>,
+    },
     /// Takes a leg out of a rotation. With an expected leg, refused when the leg differs from it, so that what
     /// moves elsewhere is what was seen.
     RemoveLeg {
@@ -59,7 +64,12 @@ pub enum Command {
     /// Adds an open leg to its flight.
     ScheduleOpenLeg(Box<Leg>),
     /// Changes an open leg, as [`Command::RescheduleLeg`] does.
-    RescheduleOpenLeg(Box<Leg>),
+    RescheduleOpenLeg {
+        /// What the leg is to be.
+        leg: Box<Leg>,
+        /// What the leg has to be now.
+        expected: Option<Box<Leg>>,
+    },
     /// Takes an open leg out of its flight, as [`Command::RemoveLeg`] does.
     CancelOpenLeg {
         /// Which leg.

@@ -47,10 +47,17 @@ impl Flight {
         Ok(Decision::from_buf([Event::OpenLegScheduled(Box::new(*leg))]))
     }
 
-    pub(super) fn reschedule(&self, leg: &Leg) -> Result<Decision, Refusal> {
+    pub(super) fn reschedule(
+        &self,
+        leg: &Leg,
+        expected: Option<&Leg>,
+    ) -> Result<Decision, Refusal> {
         let current = self.leg(leg.id).ok_or(Refusal::LegMissing(leg.id))?;
         if current.designator != leg.designator {
             return Err(Refusal::DesignatorChanged(leg.id));
+        }
+        if expected.is_some_and(|expected| expected != current) {
+            return Err(Refusal::LegChanged(leg.id));
         }
         if current == leg {
             return Ok(Decision::new());

@@ -111,11 +111,19 @@ impl Rotation {
         Ok(Decision::from_buf([Event::LegAdded(Box::new(*leg))]))
     }
 
-    pub(super) fn reschedule_leg(&self, id: AggregateId, leg: &Leg) -> Result<Decision, Refusal> {
+    pub(super) fn reschedule_leg(
+        &self,
+        id: AggregateId,
+        leg: &Leg,
+        expected: Option<&Leg>,
+    ) -> Result<Decision, Refusal> {
         self.require(id)?;
         let current = self.leg(leg.id).ok_or(Refusal::LegMissing(leg.id))?;
         if current.designator != leg.designator {
             return Err(Refusal::DesignatorChanged(leg.id));
+        }
+        if expected.is_some_and(|expected| expected != current) {
+            return Err(Refusal::LegChanged(leg.id));
         }
         if current == leg {
             return Ok(Decision::new());

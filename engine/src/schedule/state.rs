@@ -98,14 +98,18 @@ impl Domain for Schedule {
             Command::RemoveRotation => state.rotation(id)?.remove(id),
             Command::RequireRotation => state.rotation(id)?.require(id),
             Command::AddLeg(leg) => state.rotation(id)?.add_leg(id, leg),
-            Command::RescheduleLeg(leg) => state.rotation(id)?.reschedule_leg(id, leg),
+            Command::RescheduleLeg { leg, expected } => {
+                state.rotation(id)?.reschedule_leg(id, leg, expected.as_deref())
+            }
             Command::RemoveLeg { id: leg, expected } => {
                 state.rotation(id)?.remove_leg(id, *leg, expected.as_deref())
             }
 
             Command::ScheduleOpenLeg(leg) if leg.flight() != id => Err(Refusal::WrongAggregate(id)),
             Command::ScheduleOpenLeg(leg) => state.flight(id)?.schedule(leg),
-            Command::RescheduleOpenLeg(leg) => state.flight(id)?.reschedule(leg),
+            Command::RescheduleOpenLeg { leg, expected } => {
+                state.flight(id)?.reschedule(leg, expected.as_deref())
+            }
             Command::CancelOpenLeg { id: leg, expected } => {
                 state.flight(id)?.cancel(*leg, expected.as_deref())
             }
