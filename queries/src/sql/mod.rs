@@ -1,1 +1,2 @@
 //! The SQL layer: parsing, binding, commands.
+pub mod command;
