@@ -49,7 +49,11 @@ pub trait Domain: Debug + Send + Sync + Sized + 'static {
     fn initial(id: &Self::Id) -> Self::State;
 
     /// Decides what `command` does to the aggregate; an empty list means there is nothing to do.
-    fn decide(id: &Self::Id, state: &Self::State, command: &Self::Command) -> Result<Events<Self>, Self::Refusal>;
+    fn decide(
+        id: &Self::Id,
+        state: &Self::State,
+        command: &Self::Command,
+    ) -> Result<Events<Self>, Self::Refusal>;
 
     /// Applies a recorded event.
     fn evolve(state: &mut Self::State, event: &Self::Event);

@@ -47,7 +47,8 @@ pub trait Random: Debug + Send + Sync {
     /// after the other lie side by side in an index.
     fn uuid_v7(&self, now_microseconds: i64) -> Uuid {
         const UNIX_TO_2000_MILLISECONDS: i64 = 946_684_800_000;
-        let millis = u64::try_from(now_microseconds / 1000 + UNIX_TO_2000_MILLISECONDS).unwrap_or(0);
+        let millis =
+            u64::try_from(now_microseconds / 1000 + UNIX_TO_2000_MILLISECONDS).unwrap_or(0);
         let mut random = [0; 10];
         random[..8].copy_from_slice(&self.next_u64().to_be_bytes());
         random[8..].copy_from_slice(&self.next_u64().to_be_bytes()[..2]);

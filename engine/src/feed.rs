@@ -22,7 +22,12 @@ pub trait Feed: Debug + Send + Sync {
     /// Appends to `out` entries of `shard` with index above `after` and not above [`Feed::committed`], in
     /// order, those without events left out, [`FEED_READ_BYTES_MAX`] at a time. Returns the index that has
     /// been looked at: read on from there.
-    fn read(&self, shard: ShardId, after: LogIndex, out: &mut Vec<CommittedEntry>) -> Result<LogIndex, StoreError>;
+    fn read(
+        &self,
+        shard: ShardId,
+        after: LogIndex,
+        out: &mut Vec<CommittedEntry>,
+    ) -> Result<LogIndex, StoreError>;
 
     /// A number that grows with each commit of any shard.
     fn generation(&self) -> u64;

@@ -140,7 +140,10 @@ impl Positions {
 
     /// The shards and their watermarks, those at the start left out.
     pub fn iter(&self) -> impl Iterator<Item = (ShardId, Position)> + '_ {
-        (0..).zip(&self.0).filter(|(_, position)| **position > Position::START).map(|(shard, position)| (ShardId(shard), *position))
+        (0..)
+            .zip(&self.0)
+            .filter(|(_, position)| **position > Position::START)
+            .map(|(shard, position)| (ShardId(shard), *position))
     }
 }
 
@@ -173,7 +176,9 @@ impl FromStr for Positions {
                 let shard = shard.parse().ok().filter(|shard| *shard < SHARDS_MAX)?;
                 Some((ShardId(shard), Position::from_i64(position.parse().ok()?)?))
             });
-            let Some((shard, position)) = parsed else { return Err(PositionsParseError(text.to_owned())) };
+            let Some((shard, position)) = parsed else {
+                return Err(PositionsParseError(text.to_owned()));
+            };
             positions.advance(shard, position);
         }
         Ok(positions)

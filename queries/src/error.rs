@@ -208,7 +208,9 @@ impl From<rotabase_engine::db::StoreError> for SqlError {
         use rotabase_engine::db::StoreError;
         let state = match error {
             StoreError::Corrupted(_) => SqlState::DATA_CORRUPTED,
-            StoreError::Io(_) | StoreError::Locked(_) | StoreError::Incompatible(_) => SqlState::IO_ERROR,
+            StoreError::Io(_) | StoreError::Locked(_) | StoreError::Incompatible(_) => {
+                SqlState::IO_ERROR
+            }
         };
         Self::new(state, error.to_string())
     }

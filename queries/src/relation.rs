@@ -126,7 +126,12 @@ pub trait Relation: Debug + Send + Sync {
 
     /// Reads rows: the named columns, in that order, of the rows that `access` asks for, as of the context's
     /// snapshot.
-    fn scan(&self, context: &ExecContext, access: &Access, columns: &[usize]) -> Result<Box<dyn RowScan>>;
+    fn scan(
+        &self,
+        context: &ExecContext,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>>;
 
     /// The number of rows, where it is maintained and costs nothing to know exactly.
     fn count(&self, context: &ExecContext) -> Result<Option<u64>>;

@@ -21,18 +21,31 @@ impl Postgres {
     /// since PostgreSQL refuses to run as root.
     pub fn start() -> Self {
         let directory = tempfile::tempdir().expect("a temporary directory");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|it| it.local_addr()).expect("a free port").port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|it| it.local_addr())
+            .expect("a free port")
+            .port();
         if is_root() {
             run("chown", &["postgres", path(directory.path())]);
         }
         let data = directory.path().join("data");
-        as_postgres("initdb", &["-D", path(&data), "-U", "rotabase", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"]);
-        let options = format!("-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={}", path(directory.path()));
+        as_postgres(
+            "initdb",
+            &["-D", path(&data), "-U", "rotabase", "-A", "trust", "-E", "UTF8", "--locale=C", "-N"],
+        );
+        let options = format!(
+            "-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={}",
+            path(directory.path())
+        );
         let log = directory.path().join("log");
-        as_postgres("pg_ctl", &["-D", path(&data), "-o", &options, "-l", path(&log), "-w", "start"]);
+        as_postgres(
+            "pg_ctl",
+            &["-D", path(&data), "-o", &options, "-l", path(&log), "-w", "start"],
+        );
         let postgres = Self { directory, port };
         let url = format!("host=127.0.0.1 port={port} user=rotabase dbname=postgres");
-        tool::run(Command::new("psql").args(["-X", &url, "-c", "create database rotabase"]), "").expect_success();
+        tool::run(Command::new("psql").args(["-X", &url, "-c", "create database rotabase"]), "")
+            .expect_success();
         postgres
     }
 
@@ -43,7 +56,10 @@ impl Postgres {
 
     /// Runs psql over a script, unaligned; stops at the first error.
     pub fn psql(&self, script: &str) -> Printed {
-        tool::run(Command::new("psql").args(["-X", &self.conninfo(), "-v", "ON_ERROR_STOP=1", "-At"]), script)
+        tool::run(
+            Command::new("psql").args(["-X", &self.conninfo(), "-v", "ON_ERROR_STOP=1", "-At"]),
+            script,
+        )
     }
 }
 
@@ -79,10 +95,15 @@ fn command(program: &str, arguments: &[&str]) -> Command {
 
 fn as_postgres(program: &str, arguments: &[&str]) {
     let status = command(program, arguments).stdout(std::process::Stdio::null()).status();
-    let status = status.unwrap_or_else(|error| panic!("could not run {program}: {error}. Install: {}", tool::PACKAGES));
+    let status = status.unwrap_or_else(|error| {
+        panic!("could not run {program}: {error}. Install: {}", tool::PACKAGES)
+    });
     assert!(status.success(), "{program} failed");
 }
 
 fn run(program: &str, arguments: &[&str]) {
-    assert!(Command::new(program).args(arguments).status().is_ok_and(|it| it.success()), "{program} failed");
+    assert!(
+        Command::new(program).args(arguments).status().is_ok_and(|it| it.success()),
+        "{program} failed"
+    );
 }

@@ -37,7 +37,8 @@ impl Server {
 
     /// A server on a directory, with more arguments.
     pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
-        Self::try_start_on(data, arguments).unwrap_or_else(|printed| panic!("the server did not start: {printed}"))
+        Self::try_start_on(data, arguments)
+            .unwrap_or_else(|printed| panic!("the server did not start: {printed}"))
     }
 
     /// A server on a directory, or what it printed instead of starting.
@@ -57,7 +58,10 @@ impl Server {
             return Err(format!("{status}: {}", errors.join().unwrap_or_default()));
         };
         let port = number_after(&line, "port=").unwrap_or_else(|| panic!("no port in {line:?}"));
-        let http = std::fs::read_to_string(data.join("http.port")).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
+        let http = std::fs::read_to_string(data.join("http.port"))
+            .ok()
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(0);
         Ok(Self { child, port, http, data: data.to_owned(), _directory: None })
     }
 
@@ -88,8 +92,9 @@ impl Server {
 
     /// A connection of tokio-postgres, driven by the current runtime.
     pub async fn connect(&self) -> tokio_postgres::Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.conninfo(), tokio_postgres::NoTls).await.expect("the server accepts connections");
+        let (client, connection) = tokio_postgres::connect(&self.conninfo(), tokio_postgres::NoTls)
+            .await
+            .expect("the server accepts connections");
         tokio::spawn(connection);
         client
     }
@@ -120,7 +125,11 @@ pub fn binary() -> PathBuf {
     let own = std::env::current_exe().expect("a test knows its path");
     let directory = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
     let binary = directory.join("rotabase");
-    assert!(binary.exists(), "{} is not built: run `cargo build` or `cargo test --workspace`", binary.display());
+    assert!(
+        binary.exists(),
+        "{} is not built: run `cargo build` or `cargo test --workspace`",
+        binary.display()
+    );
     binary
 }
 

@@ -21,7 +21,11 @@ pub struct Printed {
 impl Printed {
     /// The standard output of a program that must have succeeded.
     pub fn expect_success(self) -> String {
-        assert!(self.success, "the program failed\n--- output\n{}\n--- errors\n{}", self.out, self.err);
+        assert!(
+            self.success,
+            "the program failed\n--- output\n{}\n--- errors\n{}",
+            self.out, self.err
+        );
         self.out
     }
 }

@@ -6,8 +6,9 @@
 
 use rotabase_engine::position::Version;
 use rotabase_engine::schedule::{
-    AggregateId, AircraftType, AirportCode, BlockTime, Command, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Leg, LegId,
-    MinimumGroundTime, Registration, RotationId, ServiceType, UtcTime, ValueError,
+    AggregateId, AircraftType, AirportCode, BlockTime, Command, DayOfOrigin, FlightDesignator,
+    FlightId, FlightNumber, Leg, LegId, MinimumGroundTime, Registration, RotationId, ServiceType,
+    UtcTime, ValueError,
 };
 use smallvec::SmallVec;
 use std::str::FromStr;
@@ -106,8 +107,12 @@ impl Target {
     pub fn columns(self) -> &'static [&'static str] {
         match self {
             Self::Airports => &["code", "minimum_ground_time", "version"],
-            Self::Airplanes => &["registration", "aircraft_type", "minimum_ground_time", "rotation_id", "version"],
-            Self::Rotations => &["id", "name", "legs", "first_departure", "last_arrival", "version"],
+            Self::Airplanes => {
+                &["registration", "aircraft_type", "minimum_ground_time", "rotation_id", "version"]
+            }
+            Self::Rotations => {
+                &["id", "name", "legs", "first_departure", "last_arrival", "version"]
+            }
             Self::Legs => &[
                 "id",
                 "rotation_id",
@@ -148,7 +153,11 @@ impl Target {
 pub type InsertRow = [Option<Datum>];
 
 /// Turns a row to be inserted into commands. `new_id` makes the id of a rotation or a leg that has none.
-pub fn insert(target: Target, row: &InsertRow, new_id: &mut dyn FnMut() -> Uuid) -> Result<RowChange> {
+pub fn insert(
+    target: Target,
+    row: &InsertRow,
+    new_id: &mut dyn FnMut() -> Uuid,
+) -> Result<RowChange> {
     match target {
         Target::Airports => insert_airport(row),
         Target::Airplanes => insert_airplane(row),
@@ -175,7 +184,8 @@ fn insert_airplane(row: &InsertRow) -> Result<RowChange> {
     let ground_time = reader.ground_time(column::AIRPLANE_MINIMUM_GROUND_TIME)?;
     let rotation = reader.uuid(column::AIRPLANE_ROTATION_ID)?.map(RotationId);
     let id = AggregateId::Airplane(registration);
-    let mut requests = one(id, Command::RegisterAirplane { aircraft_type, minimum_ground_time: ground_time });
+    let mut requests =
+        one(id, Command::RegisterAirplane { aircraft_type, minimum_ground_time: ground_time });
     if let Some(rotation) = rotation {
         requests.push(request(AggregateId::Rotation(rotation), Command::RequireRotation));
         requests.push(request(id, Command::AssignRotation(rotation)));
@@ -204,7 +214,11 @@ fn insert_leg(row: &InsertRow, new_id: &mut dyn FnMut() -> Uuid) -> Result<RowCh
     let id = LegId(reader.key(column::LEG_ID, new_id)?);
     let leg = reader.leg(id)?;
     let rotation = reader.uuid(column::LEG_ROTATION_ID)?.map(RotationId);
-    Ok(RowChange { requests: SmallVec::from_iter([add_leg(&leg, rotation)]), versioned_by: 0, row: leg_row(&leg, rotation) })
+    Ok(RowChange {
+        requests: SmallVec::from_iter([add_leg(&leg, rotation)]),
+        versioned_by: 0,
+        row: leg_row(&leg, rotation),
+    })
 }
 
 /// The command that puts a leg into a rotation or, without one, into the open legs of its flight.
@@ -219,23 +233,37 @@ pub fn add_leg(leg: &Leg, rotation: Option<RotationId>) -> CommandRequest {
 pub fn remove_leg(leg: &Leg, rotation: Option<RotationId>) -> CommandRequest {
     let (id, expected) = (leg.id, Some(Box::new(*leg)));
     match rotation {
-        Some(rotation) => request(AggregateId::Rotation(rotation), Command::RemoveLeg { id, expected }),
+        Some(rotation) => {
+            request(AggregateId::Rotation(rotation), Command::RemoveLeg { id, expected })
+        }
         None => request(leg.flight(), Command::CancelOpenLeg { id, expected }),
     }
 }
 
 /// Turns a row before and after an UPDATE into commands. `expected` is the version that the statement's
 /// `WHERE version = n` asks for.
-pub fn update(target: Target, old: &[Datum], new: &[Datum], expected: Option<Version>) -> Result<RowChange> {
+pub fn update(
+    target: Target,
+    old: &[Datum],
+    new: &[Datum],
+    expected: Option<Version>,
+) -> Result<RowChange> {
     let mut change = match target {
         Target::Airports => update_airport(new)?,
         Target::Airplanes => update_airplane(old, new)?,
         Target::Rotations => update_rotation(new)?,
         Target::Legs => update_leg(old, new)?,
     };
-    if let (Some(expected), Some(first)) = (expected, change.requests.first().map(|request| request.id)) {
+    if let (Some(expected), Some(first)) =
+        (expected, change.requests.first().map(|request| request.id))
+    {
         // The row's aggregate is that of the row as it was: its first command goes there.
-        change.requests.iter_mut().filter(|request| request.id == first).take(1).for_each(|request| request.expected_version = Some(expected));
+        change
+            .requests
+            .iter_mut()
+            .filter(|request| request.id == first)
+            .take(1)
+            .for_each(|request| request.expected_version = Some(expected));
     }
     Ok(change)
 }
@@ -246,7 +274,10 @@ fn update_airport(new: &[Datum]) -> Result<RowChange> {
     let code: AirportCode = reader.parse(column::AIRPORT_CODE)?;
     let ground_time = reader.ground_time(column::AIRPORT_MINIMUM_GROUND_TIME)?;
     Ok(RowChange {
-        requests: one(AggregateId::Airport(code), Command::ChangeAirportMinimumGroundTime(ground_time)),
+        requests: one(
+            AggregateId::Airport(code),
+            Command::ChangeAirportMinimumGroundTime(ground_time),
+        ),
         versioned_by: 0,
         row: new.to_vec(),
     })
@@ -263,9 +294,15 @@ fn update_airplane(old: &[Datum], new: &[Datum]) -> Result<RowChange> {
     let old_row: Vec<_> = old.iter().cloned().map(Some).collect();
     let before = RowReader { target: Target::Airplanes, row: &old_row };
     // Only what differs is asked for: another session may be changing the rest.
-    let new_type = (before.parse_optional(column::AIRPLANE_AIRCRAFT_TYPE)? != aircraft_type).then_some(aircraft_type);
-    let new_ground_time = (before.ground_time(column::AIRPLANE_MINIMUM_GROUND_TIME)? != ground_time).then_some(ground_time);
-    let mut requests = one(id, Command::ChangeAirplane { aircraft_type: new_type, minimum_ground_time: new_ground_time });
+    let new_type = (before.parse_optional(column::AIRPLANE_AIRCRAFT_TYPE)? != aircraft_type)
+        .then_some(aircraft_type);
+    let new_ground_time = (before.ground_time(column::AIRPLANE_MINIMUM_GROUND_TIME)?
+        != ground_time)
+        .then_some(ground_time);
+    let mut requests = one(
+        id,
+        Command::ChangeAirplane { aircraft_type: new_type, minimum_ground_time: new_ground_time },
+    );
     if before.uuid(column::AIRPLANE_ROTATION_ID)?.map(RotationId) != rotation {
         match rotation {
             Some(rotation) => {
@@ -275,7 +312,11 @@ fn update_airplane(old: &[Datum], new: &[Datum]) -> Result<RowChange> {
             None => requests.push(request(id, Command::UnassignRotation(None))),
         }
     }
-    Ok(RowChange { versioned_by: requests.len() - 1, requests, row: airplane_row(registration, aircraft_type, ground_time, rotation) })
+    Ok(RowChange {
+        versioned_by: requests.len() - 1,
+        requests,
+        row: airplane_row(registration, aircraft_type, ground_time, rotation),
+    })
 }
 
 fn update_rotation(new: &[Datum]) -> Result<RowChange> {
@@ -283,7 +324,11 @@ fn update_rotation(new: &[Datum]) -> Result<RowChange> {
     let reader = RowReader { target: Target::Rotations, row: &row };
     let id = RotationId(reader.required_uuid(column::ROTATION_ID)?);
     let name = reader.text(column::ROTATION_NAME)?;
-    Ok(RowChange { requests: one(AggregateId::Rotation(id), Command::RenameRotation(name)), versioned_by: 0, row: new.to_vec() })
+    Ok(RowChange {
+        requests: one(AggregateId::Rotation(id), Command::RenameRotation(name)),
+        versioned_by: 0,
+        row: new.to_vec(),
+    })
 }
 
 fn update_leg(old: &[Datum], new: &[Datum]) -> Result<RowChange> {
@@ -294,7 +339,11 @@ fn update_leg(old: &[Datum], new: &[Datum]) -> Result<RowChange> {
         let leg = Box::new(leg);
         SmallVec::from_iter([request(
             id,
-            if rotation.is_some() { Command::RescheduleLeg { leg, expected } } else { Command::RescheduleOpenLeg { leg, expected } },
+            if rotation.is_some() {
+                Command::RescheduleLeg { leg, expected }
+            } else {
+                Command::RescheduleOpenLeg { leg, expected }
+            },
         )])
     } else {
         SmallVec::from_iter([remove_leg(&leg_before, rotation_before), add_leg(&leg, rotation)])
@@ -316,10 +365,16 @@ pub fn delete(
     let mut requests: SmallVec<[CommandRequest; 2]> = SmallVec::new();
     match target {
         Target::Airports => {
-            requests.push(request(AggregateId::Airport(reader.parse(column::AIRPORT_CODE)?), Command::RemoveAirport));
+            requests.push(request(
+                AggregateId::Airport(reader.parse(column::AIRPORT_CODE)?),
+                Command::RemoveAirport,
+            ));
         }
         Target::Airplanes => {
-            requests.push(request(AggregateId::Airplane(reader.parse(column::AIRPLANE_REGISTRATION)?), Command::RemoveAirplane));
+            requests.push(request(
+                AggregateId::Airplane(reader.parse(column::AIRPLANE_REGISTRATION)?),
+                Command::RemoveAirplane,
+            ));
         }
         Target::Legs => {
             let (leg, rotation) = read_leg(old)?;
@@ -332,12 +387,17 @@ pub fn delete(
                 requests.push(add_leg(leg, None));
             }
             for registration in rotation_airplanes {
-                requests.push(request(AggregateId::Airplane(*registration), Command::UnassignRotation(Some(rotation))));
+                requests.push(request(
+                    AggregateId::Airplane(*registration),
+                    Command::UnassignRotation(Some(rotation)),
+                ));
             }
             requests.push(request(AggregateId::Rotation(rotation), Command::RemoveRotation));
         }
     }
-    if let (Some(expected), Some(first)) = (expected, requests.iter_mut().find(|request| is_owner(target, request))) {
+    if let (Some(expected), Some(first)) =
+        (expected, requests.iter_mut().find(|request| is_owner(target, request)))
+    {
         first.expected_version = Some(expected);
     }
     Ok(RowChange { versioned_by: requests.len() - 1, requests, row: old.to_vec() })
@@ -432,7 +492,9 @@ impl RowReader<'_> {
     /// 23502, as PostgreSQL words it.
     fn missing(&self, column: usize) -> SqlError {
         let (name, table) = (self.name(column), self.target.table());
-        let message = format!("null value in column \"{name}\" of relation \"{table}\" violates not-null constraint");
+        let message = format!(
+            "null value in column \"{name}\" of relation \"{table}\" violates not-null constraint"
+        );
         let mut error = SqlError::new(SqlState::NOT_NULL_VIOLATION, message);
         error.table = Some(table.to_owned());
         error.column = Some(name.to_owned());
@@ -466,21 +528,36 @@ impl RowReader<'_> {
     fn parse_optional<T: FromStr<Err = ValueError>>(&self, column: usize) -> Result<Option<T>> {
         match self.datum(column) {
             None | Some(Datum::Null) => Ok(None),
-            Some(Datum::Text(text)) => text.trim_end().parse().map(Some).map_err(|error| self.malformed(column, &error)),
+            Some(Datum::Text(text)) => {
+                text.trim_end().parse().map(Some).map_err(|error| self.malformed(column, &error))
+            }
             Some(other) => Err(self.unexpected(column, other)),
         }
     }
 
     fn malformed(&self, column: usize, error: &ValueError) -> SqlError {
-        let mut sql = SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, format!("invalid {}: \"{}\"", error.what, error.text))
-            .with_detail(format!("Column \"{}\" of \"{}\" takes {}.", self.name(column), self.target.table(), error.rule));
+        let mut sql = SqlError::new(
+            SqlState::INVALID_TEXT_REPRESENTATION,
+            format!("invalid {}: \"{}\"", error.what, error.text),
+        )
+        .with_detail(format!(
+            "Column \"{}\" of \"{}\" takes {}.",
+            self.name(column),
+            self.target.table(),
+            error.rule
+        ));
         sql.table = Some(self.target.table().to_owned());
         sql.column = Some(self.name(column).to_owned());
         sql
     }
 
     /// A column with a default: null is refused, absence is the default.
-    fn defaulted<T>(&self, column: usize, default: T, read: impl FnOnce(&Datum) -> Option<T>) -> Result<T> {
+    fn defaulted<T>(
+        &self,
+        column: usize,
+        default: T,
+        read: impl FnOnce(&Datum) -> Option<T>,
+    ) -> Result<T> {
         match self.datum(column) {
             None => Ok(default),
             Some(Datum::Null) => Err(self.missing(column)),
@@ -526,9 +603,14 @@ impl RowReader<'_> {
             Datum::Interval(interval) => Some(*interval),
             _ => None,
         })?;
-        MinimumGroundTime::new(interval.months, interval.days, interval.microseconds).ok_or_else(|| {
-            self.check("minimum_ground_time", "minimum ground time must not be negative".to_owned())
-        })
+        MinimumGroundTime::new(interval.months, interval.days, interval.microseconds).ok_or_else(
+            || {
+                self.check(
+                    "minimum_ground_time",
+                    "minimum ground time must not be negative".to_owned(),
+                )
+            },
+        )
     }
 
     fn flight(&self) -> Result<FlightId> {
@@ -565,7 +647,10 @@ impl RowReader<'_> {
             _ => None,
         })?;
         if day == i32::MIN || day == i32::MAX {
-            return Err(SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "column \"day_of_origin\" cannot be infinite"));
+            return Err(SqlError::new(
+                SqlState::DATETIME_FIELD_OVERFLOW,
+                "column \"day_of_origin\" cannot be infinite",
+            ));
         }
         Ok(DayOfOrigin(day))
     }
@@ -581,7 +666,10 @@ impl RowReader<'_> {
         let departure = self.time(column::LEG_DEPARTURE_TIME)?;
         let arrival = self.time(column::LEG_ARRIVAL_TIME)?;
         let block = BlockTime::new(departure, arrival).ok_or_else(|| {
-            self.check("block_time", format!("leg {} would not arrive after it departs", AggregateId::Flight(flight)))
+            self.check(
+                "block_time",
+                format!("leg {} would not arrive after it departs", AggregateId::Flight(flight)),
+            )
         })?;
         let service_type = match self.datum(column::LEG_SERVICE_TYPE) {
             None => "J".parse().expect("a letter"),

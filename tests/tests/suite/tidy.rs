@@ -41,14 +41,18 @@ fn sources_of(crate_name: &str) -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     sources(&root().join(crate_name).join("src"), &mut found);
     assert!(!found.is_empty(), "{crate_name} has sources");
-    found.into_iter().map(|path| (path.clone(), std::fs::read_to_string(path).expect("UTF-8"))).collect()
+    found
+        .into_iter()
+        .map(|path| (path.clone(), std::fs::read_to_string(path).expect("UTF-8")))
+        .collect()
 }
 
 #[test]
 fn dependencies_point_one_way() {
     let ours = ["rotabase-engine", "rotabase-raft", "rotabase-queries", "rotabase"];
     for (name, may_use) in MAY_USE {
-        let manifest = std::fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
+        let manifest =
+            std::fs::read_to_string(root().join(name).join("Cargo.toml")).expect("a manifest");
         let dependencies = manifest.split("[dev-dependencies]").next().unwrap_or_default();
         for line in dependencies.lines() {
             let dependency = line.split(['.', ' ', '=']).next().unwrap_or_default();
@@ -64,7 +68,11 @@ fn each_foreign_library_has_one_home() {
         for (path, text) in sources_of(name) {
             for (home, words) in HOMES.iter().filter(|(home, _)| home != name) {
                 for word in *words {
-                    assert!(!text.contains(word), "{} names {word}, which belongs to {home}", path.display());
+                    assert!(
+                        !text.contains(word),
+                        "{} names {word}, which belongs to {home}",
+                        path.display()
+                    );
                 }
             }
         }
@@ -72,11 +80,19 @@ fn each_foreign_library_has_one_home() {
     for (path, text) in sources_of("engine") {
         let at_home = path.file_name().is_some_and(|it| it.to_string_lossy().starts_with("db"))
             || path.parent().is_some_and(|it| it.ends_with("db"));
-        assert!(at_home || !text.contains("rocksdb::"), "{} names rocksdb; only db does", path.display());
+        assert!(
+            at_home || !text.contains("rocksdb::"),
+            "{} names rocksdb; only db does",
+            path.display()
+        );
     }
     for (path, text) in sources_of("queries") {
         let at_home = path.components().any(|it| it.as_os_str() == "sql");
-        assert!(at_home || !text.contains("sqlparser::"), "{} names sqlparser; only sql does", path.display());
+        assert!(
+            at_home || !text.contains("sqlparser::"),
+            "{} names sqlparser; only sql does",
+            path.display()
+        );
     }
 }
 
@@ -95,7 +111,9 @@ fn the_schedule_knows_no_storage() {
 fn time_and_randomness_are_passed_in() {
     for name in ["engine", "raft", "queries"] {
         for (path, text) in sources_of(name) {
-            for word in ["SystemTime::now", "Instant::now", "Uuid::new_v4", "Uuid::now_v7", "getrandom::"] {
+            for word in
+                ["SystemTime::now", "Instant::now", "Uuid::new_v4", "Uuid::now_v7", "getrandom::"]
+            {
                 assert!(!text.contains(word), "{} names {word}", path.display());
             }
         }

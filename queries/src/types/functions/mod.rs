@@ -79,7 +79,10 @@ pub struct SetFunction {
     pub strict: bool,
     /// The rows, made as they are asked for.
     #[allow(clippy::type_complexity, reason = "said once, here")]
-    pub call: fn(&EvalContext<'_>, &[Datum]) -> Result<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>>,
+    pub call: fn(
+        &EvalContext<'_>,
+        &[Datum],
+    ) -> Result<Box<dyn Iterator<Item = Result<Vec<Datum>>> + Send>>,
 }
 
 /// Which window function; the window operator knows what they mean.
