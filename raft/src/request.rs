@@ -1,0 +1,48 @@
+//! What a node is asked and what it answers.
+
+use rotabase_engine::domain::Domain;
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::position::{Positions, Version};
+use uuid::Uuid;
+
+/// A command for an aggregate.
+#[derive(Clone, Debug)]
+pub struct Request<D: Domain> {
+    /// The aggregate.
+    pub id: D::Id,
+    /// The version the aggregate must have for the command to be decided at all.
+    pub expected_version: Option<Version>,
+    /// What it is asked to do.
+    pub command: D::Command,
+}
+
+impl<D: Domain> Request<D> {
+    /// A command that does not care for the aggregate's version.
+    pub fn new(id: D::Id, command: D::Command) -> Self {
+        Self { id, expected_version: None, command }
+    }
+}
+
+/// What the requests of a statement did, in their order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Decided {
+    /// The version of each request's aggregate after it.
+    pub versions: Vec<Version>,
+    /// How many events each emitted; 0 for one that changed nothing.
+    pub emitted: Vec<u32>,
+}
+
+/// A statement that is stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outcome {
+    /// The version of each request's aggregate after it. Empty for a [`crate::Write`], which told them already.
+    pub versions: Vec<Version>,
+    /// How many events each request emitted. Empty for a [`crate::Write`].
+    pub emitted: Vec<u32>,
+    /// What a reader must have reached to see the statement.
+    pub positions: Positions,
+    /// The time that its events carry.
+    pub timestamp: Timestamp,
+    /// The transaction that they belong to.
+    pub transaction: Uuid,
+}
