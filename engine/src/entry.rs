@@ -3,10 +3,40 @@
 //! An entry is encoded once, when its commands have been decided, and never again: the same bytes go to the
 //! log, to the other voters and to the feed. `docs/format.md` draws them. The header has a checksum and so has
 //! each event, so that one event can be read, and trusted, without reading its neighbours.
+//!
+//! ```text
+//! format version   1 byte      1
+//! kind             1 byte      0: events
+//! timestamp        8 bytes     all numbers of fixed width are big-endian
+//! sequence         8 bytes
+//! event count      4 bytes
+//! metadata bytes   4 bytes     length of the metadata table
+//! event bytes      4 bytes     length of all event records
+//! metadata table               a count, and for each: flags, user, application, [correlation], [transaction]
+//! header crc32c    4 bytes     of all before it
+//! offset table     4 bytes/event, where each record starts among the records
+//! event records                one after the other, without gaps
+//!
+//! event record:
+//! crc32c           4 bytes     of the event's ordinal, its aggregate id and the rest of the record
+//! aggregate                    0, a length and the id; or how many bytes before this record the record stands
+//!                              that holds the same id
+//! version, event type, schema version, metadata, payload length: varints
+//! payload
+//! ```
+//!
+//! [`EntryBuilder`] writes that while a batch is being decided; [`EntryReader`] reads one event of it;
+//! [`Entry::decode`] reads all. A flipped bit anywhere is an error.
+
+mod builder;
+mod reader;
+
+pub use builder::{EntryBuilder, EntryError, Mark};
+pub use reader::EntryReader;
 
 use bytes::Bytes;
 
-use crate::domain::EventKind;
+use crate::domain::{DecodeError, EventKind};
 use crate::env::Timestamp;
 use crate::position::{LogIndex, Position, ShardId, Version};
 
@@ -17,6 +47,33 @@ pub const EVENT_BYTES_MAX: usize = 1 << 20;
 pub const ENTRY_BYTES_MAX: usize = 8 << 20;
 
 const _: () = assert!(EVENT_BYTES_MAX < ENTRY_BYTES_MAX, "an event fits in a log entry");
+
+/// The longest stored form of one [`Metadata`].
+pub const METADATA_BYTES_MAX: usize = 16 << 10;
+
+const _: () = assert!(
+    EVENT_BYTES_MAX + METADATA_BYTES_MAX + (1 << 10) <= ENTRY_BYTES_MAX,
+    "an entry has room for any one event"
+);
+
+/// The format that is written and read.
+const FORMAT_VERSION: u8 = 1;
+
+/// An entry with events. Other numbers are for entries of transactions: prepare, decision, outcome.
+const KIND_EVENTS: u8 = 0;
+
+/// Format version, kind, timestamp, sequence, event count, metadata bytes, event bytes.
+const HEADER_BYTES: usize = 1 + 1 + 8 + 8 + 4 + 4 + 4;
+
+const CHECKSUM_BYTES: usize = 4;
+const OFFSET_BYTES: usize = 4;
+
+/// The checksum of an event record. The ordinal and the aggregate are part of it, so that neither the offset
+/// table nor a shared id can pass off one event for another.
+fn record_checksum(ordinal: u32, aggregate: &[u8], rest: &[u8]) -> u32 {
+    let checksum = crc32c::crc32c(&ordinal.to_be_bytes());
+    crc32c::crc32c_append(crc32c::crc32c_append(checksum, aggregate), rest)
+}
 
 /// Who asked for a change, as far as the client said; stored once for each command's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +115,35 @@ pub struct Entry {
     pub metadata: Vec<Metadata>,
     /// Its events in order; those of one aggregate have consecutive versions.
     pub events: Vec<StoredEvent>,
+}
+
+impl Entry {
+    /// The bytes of the entry. Equal metadata that stand side by side become one.
+    pub fn encode(&self) -> Result<Bytes, EntryError> {
+        let mut builder = EntryBuilder::new();
+        let mut numbers = Vec::with_capacity(self.metadata.len());
+        for metadata in &self.metadata {
+            numbers.push(builder.metadata(metadata)?);
+        }
+        for event in &self.events {
+            let metadata = numbers
+                .get(usize::from(event.metadata))
+                .expect("an event's metadata is in its entry");
+            builder.push(&event.aggregate, event.version, event.kind, &event.payload, *metadata)?;
+        }
+        Ok(builder.finish(self.timestamp, self.sequence))
+    }
+
+    /// Reads and verifies all of an entry. Ids and payloads are slices of `bytes`, not copies.
+    pub fn decode(bytes: Bytes) -> Result<Self, DecodeError> {
+        let reader = EntryReader::new(bytes)?;
+        Ok(Self {
+            timestamp: reader.timestamp(),
+            sequence: reader.sequence(),
+            events: reader.events()?,
+            metadata: reader.into_metadata(),
+        })
+    }
 }
 
 /// An entry that is committed, and where.

@@ -27,7 +27,6 @@ pub fn write_bytes(bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 #[expect(clippy::as_conversions, reason = "masked to seven bits")]
-#[expect(clippy::cast_possible_truncation, reason = "masked to seven bits")]
 fn low_byte(value: u64) -> u8 {
     (value & 0x7f) as u8
 }

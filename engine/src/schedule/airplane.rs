@@ -54,6 +54,10 @@ impl Airplane {
         }
     }
 
+    #[expect(
+        clippy::option_option,
+        reason = "an aircraft type may stay, change, or change to none"
+    )]
     pub(super) fn change(
         &self,
         id: AggregateId,

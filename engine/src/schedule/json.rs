@@ -20,10 +20,10 @@ pub fn payload_json(event: &Event, out: &mut String) {
         }
         Event::AirportRemoved | Event::AirplaneRemoved | Event::RotationRemoved => {}
         Event::RotationAssigned { rotation } | Event::RotationUnassigned { rotation } => {
-            object.text("rotation_id", rotation)
+            object.text("rotation_id", rotation);
         }
         Event::RotationCreated { name } | Event::RotationRenamed { name } => {
-            object.optional("name", name.as_ref())
+            object.optional("name", name.as_ref());
         }
         Event::LegAdded(leg)
         | Event::LegRescheduled(leg)
@@ -37,20 +37,20 @@ pub fn payload_json(event: &Event, out: &mut String) {
 }
 
 fn leg_fields(leg: &Leg, object: &mut Object) {
-    object.text("id", leg.id);
-    object.text("carrier", leg.carrier());
+    object.text("id", &leg.id);
+    object.text("carrier", &leg.carrier());
     object.number("flight_number", i32::from(leg.flight_number().get()));
-    object.text("suffix", leg.suffix());
-    object.text("day_of_origin", leg.designator.day_of_origin);
-    object.text("departure_airport", leg.designator.departure_airport);
-    object.text("arrival_airport", leg.arrival_airport);
-    object.text("departure_time", leg.block.departure());
-    object.text("arrival_time", leg.block.arrival());
+    object.text("suffix", &leg.suffix());
+    object.text("day_of_origin", &leg.designator.day_of_origin);
+    object.text("departure_airport", &leg.designator.departure_airport);
+    object.text("arrival_airport", &leg.arrival_airport);
+    object.text("departure_time", &leg.block.departure());
+    object.text("arrival_time", &leg.block.arrival());
     object.number("departure_utc_offset", leg.departure_utc_offset_minutes);
     object.number("arrival_utc_offset", leg.arrival_utc_offset_minutes);
     object.number("leg_sequence", leg.leg_sequence);
     object.number("itinerary_variation", leg.itinerary_variation);
-    object.text("service_type", leg.service_type);
+    object.text("service_type", &leg.service_type);
     object.optional("aircraft_type", leg.aircraft_type.as_ref());
 }
 
@@ -64,7 +64,7 @@ impl Object {
         self.fields.push((key, value.to_string()));
     }
 
-    fn text(&mut self, key: &'static str, value: impl ToString) {
+    fn text(&mut self, key: &'static str, value: &impl ToString) {
         self.fields.push((key, quoted(&value.to_string())));
     }
 
@@ -102,7 +102,7 @@ fn quoted(text: &str) -> String {
             '\r' => out.push_str("\\r"),
             '\t' => out.push_str("\\t"),
             control if control < ' ' => {
-                write!(out, "\\u{:04x}", u32::from(control)).expect("a String takes all")
+                write!(out, "\\u{:04x}", u32::from(control)).expect("a String takes all");
             }
             other => out.push(other),
         }

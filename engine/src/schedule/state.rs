@@ -119,10 +119,10 @@ impl Domain for Schedule {
     fn evolve(state: &mut State, event: &Event) {
         match event {
             Event::AirportRegistered { minimum_ground_time } => {
-                state.airport_mut().registered(*minimum_ground_time)
+                state.airport_mut().registered(*minimum_ground_time);
             }
             Event::AirportMinimumGroundTimeChanged { minimum_ground_time } => {
-                state.airport_mut().changed(*minimum_ground_time)
+                state.airport_mut().changed(*minimum_ground_time);
             }
             Event::AirportRemoved => state.airport_mut().removed(),
 
@@ -134,10 +134,10 @@ impl Domain for Schedule {
             }
             Event::AirplaneRemoved => state.airplane_mut().removed(),
             Event::RotationAssigned { rotation } => {
-                state.airplane_mut().rotation_assigned(*rotation)
+                state.airplane_mut().rotation_assigned(*rotation);
             }
             Event::RotationUnassigned { rotation } => {
-                state.airplane_mut().rotation_unassigned(*rotation)
+                state.airplane_mut().rotation_unassigned(*rotation);
             }
 
             Event::RotationCreated { name } => state.rotation_mut().created(name.as_deref()),

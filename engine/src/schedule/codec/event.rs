@@ -74,10 +74,10 @@ pub(in crate::schedule) fn encode(event: &Event, out: &mut Vec<u8>) -> EventKind
         }
         Event::AirportRemoved | Event::AirplaneRemoved | Event::RotationRemoved => {}
         Event::RotationAssigned { rotation } | Event::RotationUnassigned { rotation } => {
-            out.extend_from_slice(rotation.0.as_bytes())
+            out.extend_from_slice(rotation.0.as_bytes());
         }
         Event::RotationCreated { name } | Event::RotationRenamed { name } => {
-            write_name(name.as_deref(), out)
+            write_name(name.as_deref(), out);
         }
         Event::LegAdded(leg)
         | Event::LegRescheduled(leg)
@@ -86,7 +86,7 @@ pub(in crate::schedule) fn encode(event: &Event, out: &mut Vec<u8>) -> EventKind
             leg::encode(leg, out);
         }
         Event::LegRemoved { id } | Event::OpenLegCancelled { id } => {
-            out.extend_from_slice(id.0.as_bytes())
+            out.extend_from_slice(id.0.as_bytes());
         }
     }
     kind_of(event)

@@ -37,7 +37,7 @@ struct LegV1 {
 }
 
 /// Brings a leg of version 1 to version 2: the only leg of its flight, in the only variation.
-fn upcast(leg: LegV1) -> Leg {
+fn upcast(leg: &LegV1) -> Leg {
     Leg {
         id: leg.id,
         designator: leg.designator,
@@ -145,7 +145,7 @@ pub(super) fn decode_v1(reader: &mut Reader<'_>) -> Result<Leg, DecodeError> {
     let day_of_origin = DayOfOrigin(i32::from_be_bytes(reader.array()?));
     let departure = UtcTime(i64::from_be_bytes(reader.array()?));
     let arrival = UtcTime(i64::from_be_bytes(reader.array()?));
-    Ok(upcast(LegV1 {
+    Ok(upcast(&LegV1 {
         id,
         designator: FlightDesignator { flight, departure_airport, day_of_origin },
         arrival_airport,
