@@ -1,4 +1,47 @@
-//! The storage engine behind the log and all that is derived from it: the one file that knows RocksDB.
+//! The storage engine behind the log and all that is derived from it: with `db_*.rs` the only place that
+//! knows RocksDB. Nothing of it shows in a signature, so another engine could stand here.
+//!
+//! # What a caller gets
+//!
+//! [`Db`] is a directory with a few ordered maps of bytes to bytes, its families. A [`WriteBatch`] over any of
+//! them is applied as a whole or not at all. With [`Durability::Wal`] a batch is also in the write-ahead log,
+//! and [`Db::sync_wal`] makes all batches so written durable at once (group commit); with
+//! [`Durability::NoWal`] it survives a crash only once its family was flushed, which is enough for what can be
+//! computed again. Memory is bounded by [`DbOptions`].
+//!
+//! # Consistent reads over several families
+//!
+//! [`Db::snapshot`] gives a [`DbSnapshot`]: owned, shared between threads, without a lifetime, holding one
+//! state of all families for as long as it lives. RocksDB keeps the old row versions that a snapshot can still
+//! see, so a snapshot should live as long as a statement, not as long as a session. How this is done without
+//! `unsafe` although RocksDB's own snapshot borrows the database is told in `db_snapshot.rs`.
+//!
+//! Long reads go through a [`Cursor`](crate::db::Cursor): it fetches rows chunk by chunk and holds nothing
+//! between two chunks but the snapshot and the last key. [`Db::scan`] and [`DbSnapshot::scan`] visit rows in
+//! place, without copying them.
+//!
+//! # Damage
+//!
+//! A torn tail of the write-ahead log, what a crash leaves behind, is dropped when the directory is opened.
+//! Damage anywhere else is an error when it is met: every block read is verified, and the records of the log
+//! carry a checksum of their own above that ([`crate::record`]).
+
+use std::ops::ControlFlow;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rocksdb::{
+    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadOptions, WriteOptions,
+};
+
+use crate::db_options::{database_options, family_options, shared_resources};
+
+pub use crate::db_options::{
+    BLOCK_CACHE_BYTES_DEFAULT, DbOptions, FamilyOptions, OPEN_FILES_DEFAULT,
+    WRITE_BUFFER_BYTES_DEFAULT,
+};
+pub use crate::db_snapshot::{Cursor, DbSnapshot, Rows};
 
 /// This machine's storage failed, or what it holds cannot be trusted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -15,4 +58,387 @@ pub enum StoreError {
     /// The directory was written by another version, or is none of ours.
     #[error("{0}")]
     Incompatible(String),
+}
+
+impl From<rocksdb::Error> for StoreError {
+    fn from(error: rocksdb::Error) -> Self {
+        match error.kind() {
+            ErrorKind::Corruption => Self::Corrupted(error.into_string()),
+            _ => Self::Io(error.into_string()),
+        }
+    }
+}
+
+/// One ordered map of a [`Db`]; a cheap handle, valid for the database that gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Family(u16);
+
+/// What is left of a write after a crash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// In the write-ahead log: survives a killed process at once, and a power cut after [`Db::sync_wal`].
+    Wal,
+    /// In memory until its family is flushed: for what can be rebuilt.
+    NoWal,
+}
+
+/// Which way a scan goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the lower bound up.
+    Forward,
+    /// From below the upper bound down.
+    Backward,
+}
+
+/// The rows of one family with `lower <= key < upper`; no upper bound means all from `lower` on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyRange {
+    /// The family.
+    pub family: Family,
+    /// The least key.
+    pub lower: Vec<u8>,
+    /// The key above the greatest.
+    pub upper: Option<Vec<u8>>,
+}
+
+impl KeyRange {
+    /// All rows of a family.
+    pub fn all(family: Family) -> Self {
+        Self { family, lower: Vec::new(), upper: None }
+    }
+
+    /// The rows with `lower <= key < upper`.
+    pub fn new(family: Family, lower: impl Into<Vec<u8>>, upper: impl Into<Vec<u8>>) -> Self {
+        Self { family, lower: lower.into(), upper: Some(upper.into()) }
+    }
+
+    /// The rows from `lower` on.
+    pub fn from(family: Family, lower: impl Into<Vec<u8>>) -> Self {
+        Self { family, lower: lower.into(), upper: None }
+    }
+
+    /// The rows whose keys start with `prefix`.
+    pub fn prefix(family: Family, prefix: impl Into<Vec<u8>>) -> Self {
+        let lower = prefix.into();
+        Self { family, upper: after_prefix(&lower), lower }
+    }
+}
+
+/// The least key above all keys that start with `prefix`; none if there is no such key.
+pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let last = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut after = prefix[..=last].to_vec();
+    after[last] += 1;
+    Some(after)
+}
+
+/// What a scan calls for each row.
+pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
+
+/// An open database directory.
+pub struct Db {
+    families: Vec<FamilyOptions>,
+    /// Closing waits for running background work; nothing else of ours is needed then.
+    pub(crate) raw: DB,
+}
+
+impl std::fmt::Debug for Db {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Db").field("path", &self.raw.path()).finish_non_exhaustive()
+    }
+}
+
+impl Db {
+    /// Opens the directory, creating it and its families where they are missing. At most one process can have
+    /// it open: the second gets [`StoreError::Locked`].
+    pub fn open(
+        path: &Path,
+        families: &[FamilyOptions],
+        options: &DbOptions,
+    ) -> Result<Arc<Self>, StoreError> {
+        let shared = shared_resources(options);
+        let mut stored = stored_families(path)?;
+        stored.retain(|name| {
+            name != rocksdb::DEFAULT_COLUMN_FAMILY_NAME
+                && families.iter().all(|it| it.name() != name)
+        });
+        if !stored.is_empty() && !options.drop_unknown_families {
+            let (path, names) = (path.display(), stored.join(", "));
+            return Err(StoreError::Incompatible(format!(
+                "\"{path}\" was written by another version: unknown families {names}"
+            )));
+        }
+        let known = families
+            .iter()
+            .map(|it| ColumnFamilyDescriptor::new(it.name(), family_options(it, options, &shared)));
+        let unknown =
+            stored.iter().map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
+        let mut raw = DB::open_cf_descriptors(
+            &database_options(options, &shared),
+            path,
+            known.chain(unknown),
+        )
+        .map_err(|error| open_error(path, error))?;
+        for name in &stored {
+            raw.drop_cf(name)?;
+        }
+        Ok(Arc::new(Self { families: families.to_vec(), raw }))
+    }
+
+    /// Whether there is a database in the directory.
+    pub fn exists(path: &Path) -> bool {
+        path.join("CURRENT").exists()
+    }
+
+    /// The handle of a family that the database was opened with.
+    pub fn family(&self, name: &str) -> Family {
+        let at = self
+            .families
+            .iter()
+            .position(|it| it.name() == name)
+            .expect("a family that the database was opened with");
+        Family(u16::try_from(at).expect("few families"))
+    }
+
+    pub(crate) fn handle(&self, family: Family) -> &ColumnFamily {
+        let options = &self.families[usize::from(family.0)];
+        self.raw.cf_handle(options.name()).expect("families are never dropped while open")
+    }
+
+    pub(crate) fn options_of(&self, family: Family) -> &FamilyOptions {
+        &self.families[usize::from(family.0)]
+    }
+
+    /// Reads one row.
+    pub fn get(&self, family: Family, key: &[u8]) -> Result<Option<Bytes>, StoreError> {
+        self.get_with(family, key, Bytes::copy_from_slice)
+    }
+
+    /// Reads one row in place.
+    pub fn get_with<R>(
+        &self,
+        family: Family,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> R,
+    ) -> Result<Option<R>, StoreError> {
+        let pinned =
+            self.raw.get_pinned_cf_opt(self.handle(family), key, &ReadOptions::default())?;
+        Ok(pinned.map(|value| read(&value)))
+    }
+
+    /// Reads rows of one family; the answers are in the order of `keys`. Faster when `keys` ascend.
+    pub fn multi_get<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        keys: &[K],
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.multi_get_opt(family, keys, &ReadOptions::default())
+    }
+
+    pub(crate) fn multi_get_opt<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        keys: &[K],
+        options: &ReadOptions,
+    ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let sorted = keys.is_sorted_by(|left, right| left.as_ref() <= right.as_ref());
+        let slices = keys.iter().map(AsRef::as_ref);
+        let values =
+            self.raw.batched_multi_get_cf_opt(self.handle(family), slices, sorted, options);
+        values
+            .into_iter()
+            .map(|value| Ok(value?.map(|value| Bytes::copy_from_slice(&value))))
+            .collect()
+    }
+
+    /// Visits the rows of `range` as they are now, until `visit` breaks.
+    pub fn scan(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        self.scan_opt(range, direction, ReadOptions::default(), visit)
+    }
+
+    pub(crate) fn scan_opt(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+        mut options: ReadOptions,
+        visit: &mut Visit<'_>,
+    ) -> Result<(), StoreError> {
+        if range.upper.as_ref().is_some_and(|upper| *upper <= range.lower) {
+            return Ok(());
+        }
+        options.set_iterate_lower_bound(range.lower.as_slice());
+        if let Some(upper) = &range.upper {
+            options.set_iterate_upper_bound(upper.as_slice());
+        }
+        if direction == Direction::Forward && self.options_of(range.family).is_within_prefix(range)
+        {
+            options.set_prefix_same_as_start(true);
+        } else {
+            options.set_total_order_seek(true);
+        }
+        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(range.family), options);
+        match direction {
+            Direction::Forward => rows.seek(&range.lower),
+            Direction::Backward => rows.seek_to_last(),
+        }
+        while let Some((key, value)) = rows.item() {
+            if visit(key, value).is_break() {
+                break;
+            }
+            match direction {
+                Direction::Forward => rows.next(),
+                Direction::Backward => rows.prev(),
+            }
+        }
+        Ok(rows.status()?)
+    }
+
+    /// The first row of `range` in `direction`.
+    pub fn first(
+        &self,
+        range: &KeyRange,
+        direction: Direction,
+    ) -> Result<Option<(Bytes, Bytes)>, StoreError> {
+        let mut first = None;
+        self.scan(range, direction, &mut |key, value| {
+            first = Some((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
+            ControlFlow::Break(())
+        })?;
+        Ok(first)
+    }
+
+    /// An empty batch for this database.
+    pub fn batch(self: &Arc<Self>) -> WriteBatch {
+        WriteBatch { db: Arc::clone(self), raw: rocksdb::WriteBatch::default() }
+    }
+
+    /// Applies a batch, as a whole or not at all. Does not wait for the disk.
+    pub fn write(&self, batch: WriteBatch, durability: Durability) -> Result<(), StoreError> {
+        assert!(
+            std::ptr::eq(self, Arc::as_ptr(&batch.db)),
+            "a batch is written to the database it was made for"
+        );
+        let mut options = WriteOptions::default();
+        options.disable_wal(durability == Durability::NoWal);
+        Ok(self.raw.write_opt(batch.raw, &options)?)
+    }
+
+    /// Makes every batch written with [`Durability::Wal`] so far durable. Writers go on meanwhile.
+    pub fn sync_wal(&self) -> Result<(), StoreError> {
+        Ok(self.raw.flush_wal(true)?)
+    }
+
+    /// Makes every write to `families` so far durable, with or without write-ahead log, by writing out memory.
+    pub fn flush(&self, families: &[Family]) -> Result<(), StoreError> {
+        for family in families {
+            self.raw.flush_cf(self.handle(*family))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes all rows of a family and gives their space back.
+    pub fn clear(self: &Arc<Self>, family: Family) -> Result<(), StoreError> {
+        let Some((last, _)) = self.first(&KeyRange::all(family), Direction::Backward)? else {
+            return Ok(());
+        };
+        let mut batch = self.batch();
+        batch.delete_range(family, &[], &last);
+        batch.delete(family, &last);
+        self.write(batch, Durability::NoWal)?;
+        self.flush(&[family])?;
+        self.compact(family);
+        Ok(())
+    }
+
+    /// Rewrites a family in its densest form; takes as long as reading it.
+    pub fn compact(&self, family: Family) {
+        self.raw.compact_range_cf(self.handle(family), None::<&[u8]>, None::<&[u8]>);
+    }
+
+    /// One state of all families, for as long as it is held.
+    pub fn snapshot(self: &Arc<Self>) -> DbSnapshot {
+        DbSnapshot::new(Arc::clone(self))
+    }
+
+    /// Roughly how many bytes a family takes on disk and in memory.
+    pub fn family_bytes(&self, family: Family) -> u64 {
+        self.property(family, "rocksdb.total-sst-files-size")
+            + self.property(family, "rocksdb.cur-size-all-mem-tables")
+    }
+
+    /// Roughly how many rows a family has.
+    pub fn family_rows(&self, family: Family) -> u64 {
+        self.property(family, "rocksdb.estimate-num-keys")
+    }
+
+    fn property(&self, family: Family, name: &str) -> u64 {
+        self.raw.property_int_value_cf(self.handle(family), name).ok().flatten().unwrap_or(0)
+    }
+}
+
+/// Changes to rows of one database that take effect together, in the order in which they were added.
+pub struct WriteBatch {
+    db: Arc<Db>,
+    raw: rocksdb::WriteBatch,
+}
+
+impl std::fmt::Debug for WriteBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("WriteBatch").field("changes", &self.raw.len()).finish_non_exhaustive()
+    }
+}
+
+impl WriteBatch {
+    /// Writes a row.
+    pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
+        self.raw.put_cf(self.db.handle(family), key, value);
+    }
+
+    /// Deletes a row, if it is there.
+    pub fn delete(&mut self, family: Family, key: &[u8]) {
+        self.raw.delete_cf(self.db.handle(family), key);
+    }
+
+    /// Deletes the rows with `lower <= key < upper`. Many of these slow reads down until compaction: for
+    /// ranges, not for rows.
+    pub fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]) {
+        self.raw.delete_range_cf(self.db.handle(family), lower, upper);
+    }
+
+    /// The number of changes.
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether nothing is changed.
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// The bytes of memory that the batch takes.
+    pub fn bytes(&self) -> usize {
+        self.raw.size_in_bytes()
+    }
+}
+
+/// The families that the directory holds; none if there is no database in it.
+fn stored_families(path: &Path) -> Result<Vec<String>, StoreError> {
+    if !Db::exists(path) {
+        return Ok(Vec::new());
+    }
+    DB::list_cf(&Options::default(), path).map_err(|error| open_error(path, error))
+}
+
+fn open_error(path: &Path, error: rocksdb::Error) -> StoreError {
+    let text = error.to_string();
+    if text.contains("lock hold by current process") || text.contains("While lock file") {
+        return StoreError::Locked(path.display().to_string());
+    }
+    error.into()
 }

@@ -17,11 +17,25 @@
 //! No `async`, no network, no SQL, no clock and no random source: time and randomness come in through
 //! [`env`], storage through [`db`]. [`schedule`] is the first domain; nothing outside it knows what a leg is.
 
+pub mod aggregates;
+mod cache;
 pub mod db;
+mod db_options;
+mod db_snapshot;
 pub mod domain;
 pub mod entry;
 pub mod env;
 pub mod feed;
+pub mod index;
+pub mod log;
+mod log_meta;
+mod log_row;
 pub mod position;
+pub mod rebuild;
+mod record;
 pub mod schedule;
+mod snapshot;
+mod tail;
 pub mod varint;
+pub mod verify;
+pub mod writer;
