@@ -388,6 +388,10 @@ pub trait SessionApi: Send + 'static {
     /// `I` outside a transaction block, `T` in one, `E` in a failed one.
     fn transaction_status(&self) -> u8;
 
+    /// When the transaction began, in microseconds since 2000-01-01 UTC; the time now outside of one. It is
+    /// what `now` means in a parameter.
+    fn transaction_time(&self) -> i64;
+
     /// The session's settings now.
     fn settings(&self) -> Arc<Settings>;
 
