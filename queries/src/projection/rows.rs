@@ -1,0 +1,149 @@
+//! The seam between folding and storing: rows as an ordered map from key to value.
+//!
+//! The fold and the look-ups are generic over it, so they run alike on the store, on a snapshot of it, on
+//! pending changes above either, and on a plain map in tests.
+
+use std::collections::BTreeMap;
+use std::ops::{Bound, ControlFlow};
+
+use rotabase_engine::db::StoreError;
+
+use super::key::Key;
+
+/// What reading rows gives.
+pub(crate) type Result<T, E = StoreError> = std::result::Result<T, E>;
+
+/// Which keys, from one that may be included to one that is not.
+#[derive(Clone, Debug)]
+pub(crate) struct Range {
+    /// The first key.
+    pub(crate) from: Key,
+    /// The first key that does not belong any more; none is the end of everything.
+    pub(crate) to: Option<Key>,
+}
+
+impl Range {
+    /// All keys that begin with `prefix`.
+    pub(crate) fn prefix(prefix: Key) -> Self {
+        Self { from: prefix.clone(), to: prefix.successor() }
+    }
+
+    /// Whether no key can be in it.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.to.as_ref().is_some_and(|to| *to <= self.from)
+    }
+
+    /// The bounds as an ordered map takes them.
+    pub(crate) fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+        (Bound::Included(&self.from), self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded))
+    }
+
+    /// What is left after the row at `key` has been read.
+    pub(crate) fn shrink(&mut self, key: &[u8], direction: Direction) {
+        match direction {
+            Direction::Forward => self.from = Key::from(key).just_after(),
+            Direction::Backward => self.to = Some(Key::from(key)),
+        }
+    }
+}
+
+/// In which order rows are read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    /// By ascending key.
+    Forward,
+    /// By descending key.
+    Backward,
+}
+
+/// What is called for each row; it says whether to go on.
+pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
+
+/// Rows that can be read.
+pub(crate) trait ReadRows {
+    /// Reads the value at `key`, if there is one.
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>>;
+
+    /// Visits the rows of a range in order, until the visitor breaks.
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()>;
+
+    /// Whether there is a row at `key`.
+    fn contains(&self, key: &[u8]) -> Result<bool> {
+        Ok(self.get(key, |_| Ok(()))?.is_some())
+    }
+
+    /// The first row of a range, in the given order.
+    fn first<T>(&self, range: &Range, direction: Direction, mut read: impl FnMut(&[u8], &[u8]) -> Result<T>) -> Result<Option<T>> {
+        let mut found = None;
+        self.visit(range, direction, &mut |key, value| {
+            found = Some(read(key, value)?);
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    /// Up to `rows_max` rows from the start of a range, which shrinks to what is left.
+    fn chunk<T>(&self, range: &mut Range, rows_max: usize, mut read: impl FnMut(&[u8], &[u8]) -> Result<T>) -> Result<Vec<T>> {
+        let mut rows = Vec::new();
+        let mut last = Key::default();
+        self.visit(range, Direction::Forward, &mut |key, value| {
+            rows.push(read(key, value)?);
+            if rows.len() < rows_max {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Key::from(key);
+            Ok(ControlFlow::Break(()))
+        })?;
+        if last.is_empty() {
+            range.to = Some(range.from.clone());
+        } else {
+            range.shrink(&last, Direction::Forward);
+        }
+        Ok(rows)
+    }
+}
+
+/// Rows that can be changed.
+pub(crate) trait Rows: ReadRows {
+    /// Sets the value at `key`.
+    fn put(&mut self, key: Key, value: &[u8]);
+
+    /// Removes the row at `key`, if there is one.
+    fn delete(&mut self, key: Key);
+}
+
+/// Rows in memory.
+pub(crate) type MemoryRows = BTreeMap<Key, Vec<u8>>;
+
+impl ReadRows for MemoryRows {
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        BTreeMap::get(self, key).map(|value| read(value)).transpose()
+    }
+
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
+        if range.is_empty() {
+            return Ok(());
+        }
+        let mut rows = self.range::<[u8], _>(range.bounds());
+        loop {
+            let row = match direction {
+                Direction::Forward => rows.next(),
+                Direction::Backward => rows.next_back(),
+            };
+            let Some((key, value)) = row else { return Ok(()) };
+            if visitor(key, value)?.is_break() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Rows for MemoryRows {
+    fn put(&mut self, key: Key, value: &[u8]) {
+        self.insert(key, value.to_vec());
+    }
+
+    fn delete(&mut self, key: Key) {
+        self.remove(&key);
+    }
+}
