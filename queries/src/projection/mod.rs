@@ -1,6 +1,51 @@
 //! Projections: tables folded from the feed, their violations, and the store that keeps them.
+//!
+//! # The life of a row
+//!
+//! 1. The follower ([`Projections`]) reads committed entries from the feed, shard by shard.
+//! 2. The [`fold`] turns each event into changes of rows. It is pure and generic over [`rows`]; within a batch
+//!    it sees its own changes through an [`overlay`].
+//! 3. The batch goes to the [`store`] in one write: rows, violations, counts, and the position vector that says
+//!    what they were folded from. Each event counts exactly once, however often it is delivered.
+//! 4. A [`Snapshot`] of the new state is published, and whoever waited for its positions is told.
+//! 5. Statements read snapshots: through SQL's relations ([`relations`]) or by typed look-ups ([`lookup`]).
+//!
+//! # Invariants
+//!
+//! - The rows are a function of the position vector: whatever the interleaving of shards, whatever crashed.
+//!   Deleting a store and folding again gives the same bytes.
+//! - Maintained violations equal recomputed ones ([`recompute`](mod@recompute)) after every event.
+//!
+//! # What this module must never know
+//!
+//! SQL text and plans, sessions, and how the feed comes about.
 
-/// One consistent state of all projections: every relation read through it shows the same position vector.
-/// Cheap to clone; holding it pins old row versions, so it lives as long as its statement.
-#[derive(Clone, Debug)]
-pub struct Snapshot {}
+mod count;
+mod fold;
+mod follower;
+mod key;
+mod lookup;
+mod overlay;
+mod projections;
+mod recompute;
+mod relations;
+mod row;
+mod rows;
+mod snapshot;
+mod store;
+mod verify;
+mod violation;
+mod waiters;
+
+pub use count::Count;
+pub use follower::Folded;
+pub use projections::{ProjectionOptions, ProjectionStatus, Projections, delete_projections};
+pub use recompute::{Violations, recompute};
+pub use row::{AirplaneRow, AirportRow, LegOwner, LegRow, RotationLeg, RotationRow};
+pub use snapshot::Snapshot;
+pub use store::PROJECTION_VERSION;
+pub use verify::{Report, verify};
+pub use violation::{
+    ContinuityViolation, DesignatorViolation, GroundTimeViolation, RequiredBy, check_continuity, check_ground_time,
+};
+pub use waiters::{Ready, TooManyWaiters, WaitGuard};

@@ -14,8 +14,6 @@ use uuid::Uuid;
 use super::key::{DESIGNATOR_BYTES, Key, REGISTRATION_BYTES, int4_at, int8_at};
 use super::rows::Result;
 
-/// The bytes of an encoded minimum ground time.
-pub(crate) const MINIMUM_BYTES: usize = 16;
 
 /// An airport as the projections know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

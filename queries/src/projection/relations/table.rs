@@ -1,0 +1,247 @@
+//! Relations whose rows are stored: one scan for all of them, reading only what is asked for.
+
+use std::fmt::Debug;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rotabase_engine::db::StoreError;
+use rotabase_engine::schedule::{AggregateId, MinimumGroundTime};
+use rustc_hash::FxHashMap;
+
+use crate::error::Result;
+use crate::exec::ExecContext;
+use crate::relation::{Access, Relation, RelationSchema, RowScan};
+use crate::types::{Datum, Interval};
+
+use super::super::count::{COUNTS, Count};
+use super::super::key::Key;
+use super::super::row::corrupted;
+use super::super::rows::{self, Direction, Range, ReadRows};
+use super::super::snapshot::Snapshot;
+use super::range::{Part, range};
+
+/// The versions that a scan remembers, because the rows of one aggregate stand together or come back.
+const VERSIONS_REMEMBERED_MAX: usize = 4096;
+
+/// The newest counts, for those who have no snapshot at hand.
+#[derive(Debug, Default)]
+pub(crate) struct Estimates([AtomicU64; COUNTS]);
+
+impl Estimates {
+    pub(crate) fn set(&self, count: Count, rows: u64) {
+        self.0[count.place()].store(rows, Ordering::Relaxed);
+    }
+
+    pub(crate) fn get(&self, count: Count) -> u64 {
+        self.0[count.place()].load(Ordering::Relaxed)
+    }
+}
+
+/// An index as it is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Layout {
+    /// Its table.
+    pub(super) table: u8,
+    /// The columns of the index in its keys.
+    pub(super) parts: &'static [Part],
+    /// From an entry to the keys of the rows that it stands for; none where the entries are the rows.
+    pub(super) rows: Option<RowsOf>,
+}
+
+/// Appends the keys of the rows that an entry of an index stands for, in the index's order.
+pub(super) type RowsOf = fn(&Snapshot, &[u8], &[u8], &mut Vec<Key>) -> rows::Result<()>;
+
+/// What tells one stored relation from another.
+pub(super) trait Table: Debug + Send + Sync + 'static {
+    /// Its name and shape.
+    fn schema() -> Arc<RelationSchema>;
+
+    /// The indexes in the order of the schema. The first table in the list holds the rows.
+    fn indexes() -> &'static [Layout];
+
+    /// Its count.
+    const COUNT: Count;
+
+    /// The value of a column.
+    fn value(column: usize, key: &[u8], value: &[u8], versions: &mut Versions) -> rows::Result<Datum>;
+}
+
+/// A stored relation.
+#[derive(Debug)]
+pub(super) struct TableRelation<T> {
+    schema: Arc<RelationSchema>,
+    estimates: Arc<Estimates>,
+    table: std::marker::PhantomData<T>,
+}
+
+impl<T: Table> TableRelation<T> {
+    pub(super) fn new(estimates: &Arc<Estimates>) -> Arc<dyn Relation> {
+        let relation = Self { schema: T::schema(), estimates: Arc::clone(estimates), table: std::marker::PhantomData };
+        assert!(relation.schema.indexes.len() == T::indexes().len(), "each index has its layout");
+        Arc::new(relation)
+    }
+}
+
+impl<T: Table> Relation for TableRelation<T> {
+    fn schema(&self) -> &Arc<RelationSchema> {
+        &self.schema
+    }
+
+    fn scan(&self, context: &ExecContext, access: &Access, columns: &[usize]) -> Result<Box<dyn RowScan>> {
+        let (layout, range, direction) = match access {
+            Access::Full => {
+                let layout = &T::indexes()[0];
+                (layout, Some(Range::prefix(Key::table(layout.table))), Direction::Forward)
+            }
+            Access::Index { index, prefix, lower, upper, backward } => {
+                let layout = &T::indexes()[*index];
+                let direction = if *backward { Direction::Backward } else { Direction::Forward };
+                (layout, range(Key::table(layout.table), layout.parts, prefix, lower, upper)?, direction)
+            }
+        };
+        Ok(Box::new(TableScan::<T> {
+            snapshot: context.snapshot.clone(),
+            rows_of: layout.rows,
+            range,
+            direction,
+            columns: columns.to_vec(),
+            versions: Versions::new(context.snapshot.clone()),
+            keys: Vec::new(),
+            table: std::marker::PhantomData,
+        }))
+    }
+
+    fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
+        Ok(Some(context.snapshot.count(T::COUNT)?))
+    }
+
+    fn estimate(&self) -> u64 {
+        self.estimates.get(T::COUNT)
+    }
+}
+
+/// Rows being read. Between two calls it holds no more than what is left of the range.
+struct TableScan<T> {
+    snapshot: Snapshot,
+    rows_of: Option<RowsOf>,
+    // None: there is nothing left.
+    range: Option<Range>,
+    direction: Direction,
+    columns: Vec<usize>,
+    versions: Versions,
+    keys: Vec<Key>,
+    table: std::marker::PhantomData<fn() -> T>,
+}
+
+impl<T: Table> RowScan for TableScan<T> {
+    fn next(&mut self, rows_max: usize, out: &mut Vec<Datum>) -> Result<bool> {
+        let Some(mut range) = self.range.take() else { return Ok(false) };
+        let last = match self.rows_of {
+            None => self.read_rows(&range, rows_max, out)?,
+            Some(rows_of) => self.read_entries(&range, rows_max, rows_of, out)?,
+        };
+        if let Some(last) = last {
+            range.shrink(&last, self.direction);
+            self.range = Some(range);
+        }
+        Ok(self.range.is_some())
+    }
+}
+
+impl<T: Table> TableScan<T> {
+    /// Reads rows; returns the last key if there may be more.
+    fn read_rows(&mut self, range: &Range, rows_max: usize, out: &mut Vec<Datum>) -> rows::Result<Option<Key>> {
+        let mut left = rows_max.max(1);
+        let mut last = None;
+        let Self { snapshot, columns, versions, .. } = self;
+        snapshot.visit(range, self.direction, &mut |key, value| {
+            for column in columns.iter() {
+                out.push(T::value(*column, key, value, versions)?);
+            }
+            left -= 1;
+            if left > 0 {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(Key::from(key));
+            Ok(ControlFlow::Break(()))
+        })?;
+        Ok(last)
+    }
+
+    /// Reads entries of an index and the rows that they stand for; returns the last entry's key if there may be more.
+    fn read_entries(
+        &mut self,
+        range: &Range,
+        rows_max: usize,
+        rows_of: RowsOf,
+        out: &mut Vec<Datum>,
+    ) -> rows::Result<Option<Key>> {
+        let mut last = None;
+        let Self { snapshot, columns, versions, keys, direction, .. } = self;
+        keys.clear();
+        snapshot.visit(range, *direction, &mut |key, value| {
+            let first = keys.len();
+            rows_of(snapshot, key, value, keys)?;
+            if *direction == Direction::Backward {
+                keys[first..].reverse();
+            }
+            if keys.len() < rows_max.max(1) {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some(Key::from(key));
+            Ok(ControlFlow::Break(()))
+        })?;
+        for key in keys.iter() {
+            let row = |value: &[u8]| columns.iter().try_for_each(|column| {
+                out.push(T::value(*column, key, value, versions)?);
+                Ok(())
+            });
+            snapshot.get(key, row)?.ok_or_else(|| corrupted("an index names no row"))?;
+        }
+        Ok(last)
+    }
+}
+
+/// The versions of aggregates, looked up when their column is asked for.
+#[derive(Debug)]
+pub(super) struct Versions {
+    snapshot: Snapshot,
+    known: FxHashMap<AggregateId, i64>,
+}
+
+impl Versions {
+    pub(super) fn new(snapshot: Snapshot) -> Self {
+        Self { snapshot, known: FxHashMap::default() }
+    }
+
+    pub(super) fn of(&mut self, aggregate: AggregateId) -> rows::Result<Datum> {
+        if let Some(version) = self.known.get(&aggregate) {
+            return Ok(Datum::Int8(*version));
+        }
+        let version = self.snapshot.version(&aggregate)?.to_i64();
+        if self.known.len() >= VERSIONS_REMEMBERED_MAX {
+            self.known.clear();
+        }
+        self.known.insert(aggregate, version);
+        Ok(Datum::Int8(version))
+    }
+}
+
+/// A column that the schema does not have was asked for.
+pub(super) fn no_column(column: usize) -> StoreError {
+    corrupted(&format!("column {column} is not of this relation"))
+}
+
+/// A minimum ground time as it was written.
+pub(super) fn minimum(minimum: MinimumGroundTime) -> Datum {
+    let (months, days, microseconds) = minimum.parts();
+    Datum::Interval(Interval { months, days, microseconds })
+}
+
+/// A difference of two times, as PostgreSQL subtracts them: days of 24 hours and the rest.
+pub(super) fn difference(microseconds: i64) -> Interval {
+    const DAY: i64 = 86_400_000_000;
+    let days = i32::try_from(microseconds / DAY).expect("2^63 microseconds are fewer than 2^31 days");
+    Interval { months: 0, days, microseconds: microseconds % DAY }
+}

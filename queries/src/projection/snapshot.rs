@@ -1,0 +1,118 @@
+//! What a statement reads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::feed::Feed;
+use rotabase_engine::position::{Positions, Version};
+use rotabase_engine::schedule::{AggregateId, Event, Schedule};
+
+use rotabase_engine::domain::Domain as _;
+
+use super::fold::Fold;
+use super::overlay::{Overlay, Pending};
+use super::rows::{Direction, Range, ReadRows, Result, Visitor};
+use super::store::StoreSnapshot;
+
+/// One consistent state of all projections: every relation read through it shows the same position vector.
+/// Cheap to clone; holding it pins old row versions, so it lives as long as its statement.
+#[derive(Clone)]
+pub struct Snapshot(Arc<State>);
+
+struct State {
+    base: Base,
+    // Above the base: what an open transaction has done, or everything if there is no base.
+    pending: Pending,
+    positions: Positions,
+    feed: Option<Arc<dyn Feed>>,
+}
+
+/// What is stored; nothing for rows that are in memory only.
+#[derive(Clone)]
+enum Base {
+    Nothing,
+    Store(StoreSnapshot),
+}
+
+impl fmt::Debug for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Snapshot").field(&self.0.positions).finish()
+    }
+}
+
+impl Snapshot {
+    /// The state of an empty database, with no events to read.
+    pub fn empty() -> Self {
+        let positions = Positions::default();
+        Self(Arc::new(State { base: Base::Nothing, pending: Pending::default(), positions, feed: None }))
+    }
+
+    pub(crate) fn new(rows: StoreSnapshot, positions: Positions, feed: Arc<dyn Feed>) -> Self {
+        Self(Arc::new(State { base: Base::Store(rows), pending: Pending::default(), positions, feed: Some(feed) }))
+    }
+
+    /// This state with events on top of it that are not in the feed yet, as a transaction sees what it has done
+    /// so far. The relation `events` does not show them.
+    pub fn with(&self, timestamp: Timestamp, events: &[(AggregateId, Version, Event)]) -> Result<Self> {
+        let above = Overlay { base: self.0.base.clone(), pending: self.0.pending.clone() };
+        let mut fold = Fold::new(above);
+        let mut aggregate = Vec::new();
+        for (id, version, event) in events {
+            fold.apply(id, timestamp, event)?;
+            aggregate.clear();
+            Schedule::encode_id(id, &mut aggregate);
+            fold.set_version(&aggregate, version.0);
+        }
+        fold.settle()?;
+        let State { base, positions, feed, .. } = &*self.0;
+        Ok(Self(Arc::new(State {
+            base: base.clone(),
+            pending: fold.rows.pending,
+            positions: positions.clone(),
+            feed: feed.clone(),
+        })))
+    }
+
+    /// How far the feed was folded into what it shows.
+    pub fn positions(&self) -> &Positions {
+        &self.0.positions
+    }
+
+    /// The feed that it was folded from.
+    pub(crate) fn feed(&self) -> Option<&Arc<dyn Feed>> {
+        self.0.feed.as_ref()
+    }
+}
+
+impl ReadRows for Base {
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        match self {
+            Self::Nothing => Ok(None),
+            Self::Store(rows) => rows.get(key, read),
+        }
+    }
+
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Store(rows) => rows.visit(range, direction, visitor),
+        }
+    }
+}
+
+impl ReadRows for Snapshot {
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let State { base, pending, .. } = &*self.0;
+        if pending.is_empty() { base.get(key, read) } else { pending.get_above(base, key, read) }
+    }
+
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
+        let State { base, pending, .. } = &*self.0;
+        if pending.is_empty() {
+            base.visit(range, direction, visitor)
+        } else {
+            pending.visit_above(base, range, direction, visitor)
+        }
+    }
+}

@@ -1,0 +1,258 @@
+//! The store of one set of projections: a directory `<data>/projections/<version>.<generation>/` of its own.
+//!
+//! All tables are in one family, because rows are written without write-ahead log: what a crash leaves of one
+//! family is a prefix of the batches that were written to it, so rows and the positions they were folded up to
+//! stay together; over several families they would not. What is lost is folded again from the feed.
+//!
+//! Each value is followed by the CRC-32C of key and value, verified whenever it is read.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rotabase_engine::db::{self, Db, DbOptions, DbSnapshot, Durability, Family, FamilyOptions, KeyRange, StoreError};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use rotabase_engine::record;
+
+use super::key::{Key, table};
+use super::overlay::Pending;
+use super::row::{Fields, corrupted};
+use super::rows::{Direction, Range, ReadRows, Result, Visitor};
+
+/// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
+/// read; they are folded anew beside them.
+pub const PROJECTION_VERSION: u32 = 1;
+
+const FAMILY: &str = "rows";
+
+/// What table `META` says.
+mod meta {
+    pub(super) const VERSION: u8 = 0x01;
+    pub(super) const COMPLETE: u8 = 0x02;
+    pub(super) const SHARDS: u8 = 0x03;
+}
+
+/// An open store.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    home: Arc<Home>,
+    family: Family,
+}
+
+/// An open directory; removed when nobody reads it any more, if it was given up.
+#[derive(Debug)]
+struct Home {
+    db: Option<Arc<Db>>, // None only while it is dropped.
+    path: PathBuf,
+    given_up: AtomicBool,
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        // Closes the database: snapshots hold this home longer than their own share of it.
+        self.db = None;
+        if self.given_up.load(Ordering::Acquire) {
+            // If it fails, the next start tries again.
+            let _ = std::fs::remove_dir_all(&self.path);
+        }
+    }
+}
+
+impl Store {
+    /// Opens or creates the store in `path` for a feed of that many shards.
+    pub(crate) fn open(path: &Path, shards: u16, options: &DbOptions) -> Result<Self> {
+        std::fs::create_dir_all(path).map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))?;
+        let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom()], options)?;
+        let family = db.family(FAMILY);
+        let home = Home { db: Some(db), path: path.to_owned(), given_up: AtomicBool::new(false) };
+        let store = Self { home: Arc::new(home), family };
+        match store.meta(meta::VERSION)? {
+            None => {
+                let mut pending = Pending::default();
+                pending.put(meta_key(meta::VERSION), &u64::from(PROJECTION_VERSION).to_be_bytes());
+                pending.put(meta_key(meta::SHARDS), &u64::from(shards).to_be_bytes());
+                store.write(&pending)?;
+            }
+            Some(version) if version == u64::from(PROJECTION_VERSION) => {}
+            Some(version) => {
+                return Err(StoreError::Incompatible(format!("projections of version {version} cannot be read")));
+            }
+        }
+        if store.meta(meta::SHARDS)? != Some(u64::from(shards)) {
+            return Err(StoreError::Incompatible("projections of another number of shards cannot be read".to_owned()));
+        }
+        Ok(store)
+    }
+
+    /// Writes changes, all or none of them. They survive a crash only once they are flushed.
+    pub(crate) fn write(&self, pending: &Pending) -> Result<()> {
+        let mut batch = self.db().batch();
+        let mut sealed = Vec::new();
+        for (key, value) in pending.iter() {
+            match value {
+                Some(value) => {
+                    sealed.clear();
+                    sealed.extend_from_slice(value);
+                    record::seal(key, &mut sealed);
+                    batch.put(self.family, key, &sealed);
+                }
+                None => batch.delete(self.family, key),
+            }
+        }
+        self.db().write(batch, Durability::NoWal)
+    }
+
+    /// Makes everything written so far survive a crash.
+    pub(crate) fn flush(&self) -> Result<()> {
+        self.db().flush(&[self.family])
+    }
+
+    /// One state of it, for as long as it is held.
+    pub(crate) fn snapshot(&self) -> StoreSnapshot {
+        StoreSnapshot { snapshot: self.db().snapshot(), family: self.family, home: Arc::clone(&self.home) }
+    }
+
+    /// Whether it has once caught up with the feed, and so may be served.
+    pub(crate) fn is_complete(&self) -> Result<bool> {
+        Ok(self.meta(meta::COMPLETE)?.is_some())
+    }
+
+    /// Remembers, across crashes, that it has caught up.
+    pub(crate) fn complete(&self) -> Result<()> {
+        let mut pending = Pending::default();
+        pending.put(meta_key(meta::COMPLETE), &1_u64.to_be_bytes());
+        self.write(&pending)?;
+        self.flush()
+    }
+
+    /// Removes its directory as soon as nobody reads it any more.
+    pub(crate) fn give_up(&self) {
+        self.home.given_up.store(true, Ordering::Release);
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.home.path
+    }
+
+    /// Roughly how many bytes it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.db().family_bytes(self.family)
+    }
+
+    fn meta(&self, what: u8) -> Result<Option<u64>> {
+        self.get(&meta_key(what), |value| Fields(value).uint8())
+    }
+
+    fn db(&self) -> &Arc<Db> {
+        self.home.db.as_ref().expect("taken only while it is dropped")
+    }
+}
+
+fn meta_key(what: u8) -> Key {
+    Key::table(table::META).bytes(&[what])
+}
+
+/// Reads the newest rows: for the one who writes them.
+impl ReadRows for Store {
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let read = |value: &[u8]| read(unseal(key, value)?);
+        self.db().get_with(self.family, key, read)?.transpose()
+    }
+
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
+        let mut failed = Ok(());
+        self.db().scan(&key_range(self.family, range), scan_direction(direction), &mut |key, value| {
+            verified(key, value, visitor, &mut failed)
+        })?;
+        failed
+    }
+}
+
+/// One state of a store.
+#[derive(Clone, Debug)]
+pub(crate) struct StoreSnapshot {
+    snapshot: DbSnapshot,
+    family: Family,
+    // Dropped last.
+    #[expect(dead_code, reason = "keeps the directory while its rows are read")]
+    home: Arc<Home>,
+}
+
+impl ReadRows for StoreSnapshot {
+    fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+        let read = |value: &[u8]| read(unseal(key, value)?);
+        self.snapshot.get_with(self.family, key, read)?.transpose()
+    }
+
+    fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
+        let mut failed = Ok(());
+        self.snapshot.scan(&key_range(self.family, range), scan_direction(direction), &mut |key, value| {
+            verified(key, value, visitor, &mut failed)
+        })?;
+        failed
+    }
+}
+
+fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Result<&'v [u8]> {
+    record::unseal_or_corrupted("projection row", key, value)
+}
+
+fn verified(key: &[u8], value: &[u8], visitor: &mut Visitor<'_>, failed: &mut Result<()>) -> ControlFlow<()> {
+    match unseal(key, value).and_then(|value| visitor(key, value)) {
+        Ok(flow) => flow,
+        Err(error) => {
+            *failed = Err(error);
+            ControlFlow::Break(())
+        }
+    }
+}
+
+fn key_range(family: Family, range: &Range) -> KeyRange {
+    KeyRange { family, lower: range.from.to_vec(), upper: range.to.as_ref().map(|to| to.to_vec()) }
+}
+
+fn scan_direction(direction: Direction) -> db::Direction {
+    match direction {
+        Direction::Forward => db::Direction::Forward,
+        Direction::Backward => db::Direction::Backward,
+    }
+}
+
+/// How far rows were folded: for each shard the index of the last log entry.
+pub(crate) fn read_positions(rows: &impl ReadRows) -> Result<Positions> {
+    let mut positions = Positions::default();
+    rows.visit(&Range::prefix(Key::table(table::POSITIONS)), Direction::Forward, &mut |key, value| {
+        let shard = key[1..].try_into().map_err(|_| corrupted("not a shard"))?;
+        let index = LogIndex(Fields(value).uint8()?);
+        positions.advance(ShardId(u16::from_be_bytes(shard)), Position::end_of(index));
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(positions)
+}
+
+/// The directories of stores below `root`, with version and generation.
+pub(crate) fn directories(root: &Path) -> Result<Vec<(u32, u32, PathBuf)>> {
+    let failed = |error: std::io::Error| StoreError::Io(format!("\"{}\": {error}", root.display()));
+    let mut found = Vec::new();
+    if !root.exists() {
+        return Ok(found);
+    }
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+        if let Some((version, generation)) = name
+            && let (Ok(version), Ok(generation)) = (version.parse(), generation.parse())
+        {
+            found.push((version, generation, path));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The directory of a generation of the current version.
+pub(crate) fn directory(root: &Path, generation: u32) -> PathBuf {
+    root.join(format!("{PROJECTION_VERSION}.{generation}"))
+}

@@ -1,0 +1,191 @@
+//! Those who wait until the projections have come as far as they have written.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use rotabase_engine::db::StoreError;
+use rotabase_engine::position::{Position, Positions, ShardId};
+
+/// The most that wait at a time.
+const WAITERS_MAX: usize = 1 << 16;
+
+/// What is called when the positions are reached, or when they never will be.
+pub type Ready = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
+
+/// Too many wait already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many statements wait for the projections")]
+pub struct TooManyWaiters;
+
+/// How far the projections have come, and who waits for more.
+pub(crate) struct Waiters {
+    // By shard. Only grow.
+    reached: Box<[AtomicU64]>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    by_number: BTreeMap<u64, (Positions, Ready)>,
+    next: u64,
+    over: Option<StoreError>,
+}
+
+impl fmt::Debug for Waiters {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiters").field("reached", &self.reached).finish_non_exhaustive()
+    }
+}
+
+/// Somebody's place among those who wait; given up when it is dropped.
+#[derive(Debug)]
+#[must_use = "dropping it gives the place up"]
+pub struct WaitGuard {
+    waiters: Arc<Waiters>,
+    number: Option<u64>,
+}
+
+impl Drop for WaitGuard {
+    fn drop(&mut self) {
+        if let Some(number) = self.number {
+            // Dropped outside the lock: it is foreign code.
+            let _ready = self.waiters.waiting.lock().by_number.remove(&number);
+        }
+    }
+}
+
+impl Waiters {
+    pub(crate) fn new(shards: u16) -> Self {
+        Self { reached: (0..shards).map(|_| AtomicU64::new(0)).collect(), waiting: Mutex::default() }
+    }
+
+    /// Whether `positions` are reached.
+    pub(crate) fn reached(&self, positions: &Positions) -> bool {
+        positions.iter().all(|(shard, position)| {
+            let reached = self.reached.get(usize::from(shard.0)).map_or(0, |reached| reached.load(Ordering::Acquire));
+            reached >= position.to_i64().cast_unsigned()
+        })
+    }
+
+    /// How far they have come.
+    pub(crate) fn positions(&self) -> Positions {
+        let mut positions = Positions::default();
+        for (shard, reached) in (0..).zip(&self.reached) {
+            let position = Position::from_i64(reached.load(Ordering::Acquire).cast_signed());
+            positions.advance(ShardId(shard), position.unwrap_or_default());
+        }
+        positions
+    }
+
+    /// Calls `ready` once `positions` are reached: now, or from the thread that reaches them.
+    pub(crate) fn wait_for(self: &Arc<Self>, positions: &Positions, ready: Ready) -> Result<WaitGuard, TooManyWaiters> {
+        let guard = |number| WaitGuard { waiters: Arc::clone(self), number };
+        if self.reached(positions) {
+            ready(Ok(()));
+            return Ok(guard(None));
+        }
+        let mut waiting = self.waiting.lock();
+        let answer = match &waiting.over {
+            Some(over) => Err(over.clone()),
+            // It may have been reached before the lock was taken; then nobody would call.
+            None if self.reached(positions) => Ok(()),
+            None if waiting.by_number.len() >= WAITERS_MAX => return Err(TooManyWaiters),
+            None => {
+                let number = waiting.next;
+                waiting.next += 1;
+                waiting.by_number.insert(number, (positions.clone(), ready));
+                return Ok(guard(Some(number)));
+            }
+        };
+        drop(waiting);
+        ready(answer);
+        Ok(guard(None))
+    }
+
+    /// Raises what is reached and calls those who waited for it.
+    pub(crate) fn advance(&self, positions: &Positions) {
+        for (shard, position) in positions.iter() {
+            if let Some(reached) = self.reached.get(usize::from(shard.0)) {
+                reached.fetch_max(position.to_i64().cast_unsigned(), Ordering::AcqRel);
+            }
+        }
+        let ready: Vec<_> = {
+            let mut waiting = self.waiting.lock();
+            waiting.by_number.extract_if(.., |_, (positions, _)| self.reached(positions)).collect()
+        };
+        for (_, (_, ready)) in ready {
+            ready(Ok(()));
+        }
+    }
+
+    /// Tells all who wait, now or later, that nothing more will be reached.
+    pub(crate) fn end(&self, reason: &StoreError) {
+        let waiting = {
+            let mut waiting = self.waiting.lock();
+            waiting.over.get_or_insert_with(|| reason.clone());
+            std::mem::take(&mut waiting.by_number)
+        };
+        for (_, ready) in waiting.into_values() {
+            ready(Err(reason.clone()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+
+    use rotabase_engine::position::LogIndex;
+
+    use super::*;
+
+    fn at(index: u64) -> Positions {
+        let mut positions = Positions::start(2);
+        positions.advance(ShardId(1), Position::end_of(LogIndex(index)));
+        positions
+    }
+
+    fn counting(calls: &Arc<AtomicU32>) -> Ready {
+        let calls = Arc::clone(calls);
+        Box::new(move |answer| {
+            calls.fetch_add(if answer.is_ok() { 1 } else { 100 }, Ordering::SeqCst);
+        })
+    }
+
+    #[test]
+    fn who_waits_is_called_once_what_it_waits_for_is_reached() {
+        let waiters = Arc::new(Waiters::new(2));
+        let calls = Arc::new(AtomicU32::new(0));
+        let _now = waiters.wait_for(&Positions::start(2), counting(&calls)).unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        let _later = waiters.wait_for(&at(5), counting(&calls)).unwrap();
+        waiters.advance(&at(4));
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+        waiters.advance(&at(5));
+        waiters.advance(&at(6));
+        assert_eq!(calls.load(Ordering::SeqCst), 2);
+        assert_eq!(waiters.positions(), at(6));
+    }
+
+    #[test]
+    fn who_gives_up_is_not_called() {
+        let waiters = Arc::new(Waiters::new(2));
+        let calls = Arc::new(AtomicU32::new(0));
+        drop(waiters.wait_for(&at(5), counting(&calls)).unwrap());
+        waiters.advance(&at(5));
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+    }
+
+    #[test]
+    fn a_failure_is_told_to_all_who_wait_now_or_later() {
+        let waiters = Arc::new(Waiters::new(2));
+        let calls = Arc::new(AtomicU32::new(0));
+        let _before = waiters.wait_for(&at(5), counting(&calls)).unwrap();
+        waiters.end(&StoreError::Io("gone".to_owned()));
+        let _after = waiters.wait_for(&at(5), counting(&calls)).unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 200);
+    }
+}
