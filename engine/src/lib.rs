@@ -32,7 +32,7 @@ mod log_meta;
 mod log_row;
 pub mod position;
 pub mod rebuild;
-mod record;
+pub mod record;
 pub mod schedule;
 mod snapshot;
 mod tail;

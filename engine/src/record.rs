@@ -11,22 +11,22 @@ impl From<DecodeError> for StoreError {
 }
 
 /// The bytes that a checksum takes at the end of a value.
-pub(crate) const CHECKSUM_BYTES: usize = 4;
+pub const CHECKSUM_BYTES: usize = 4;
 
 /// Appends the checksum of `key` and `value` to `value`.
-pub(crate) fn seal(key: &[u8], value: &mut Vec<u8>) {
+pub fn seal(key: &[u8], value: &mut Vec<u8>) {
     let checksum = checksum(key, value);
     value.extend_from_slice(&checksum.to_be_bytes());
 }
 
 /// The value without its checksum, if that is right.
-pub(crate) fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Option<&'v [u8]> {
+pub fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Option<&'v [u8]> {
     let (content, stored) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
     (checksum(key, content) == u32::from_be_bytes(*stored)).then_some(content)
 }
 
 /// [`unseal`], with the error that names what was read.
-pub(crate) fn unseal_or_corrupted<'v>(
+pub fn unseal_or_corrupted<'v>(
     what: &str,
     key: &[u8],
     value: &'v [u8],

@@ -20,7 +20,8 @@ pub struct Column {
     pub default: Option<&'static str>,
 }
 
-/// An index of a relation: rows can be read in its order, from a prefix or a range of its columns.
+/// An index of a relation: rows can be read in its order, from a prefix or a range of its columns. A row with
+/// a null in one of its columns is not in it, so a full read through it may lack rows unless all are not null.
 #[derive(Clone, Debug)]
 pub struct Index {
     /// Its name, as `\d` shows it.

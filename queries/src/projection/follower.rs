@@ -49,7 +49,14 @@ impl Follower {
     pub(crate) fn open(store: Store, feed: Arc<dyn Feed>) -> Result<Self> {
         let positions = read_positions(&store)?;
         let fold = Fold::new(Overlay::new(store));
-        Ok(Self { feed, fold, positions, entries: Vec::new(), first_shard: 0, folded: Folded::default() })
+        Ok(Self {
+            feed,
+            fold,
+            positions,
+            entries: Vec::new(),
+            first_shard: 0,
+            folded: Folded::default(),
+        })
     }
 
     /// Folds what the feed has now, or as much of it as one batch takes, and writes it. Says whether there was
@@ -93,7 +100,9 @@ impl Follower {
 
     /// Whether everything is folded that the feed has now.
     pub(crate) fn is_caught_up(&self) -> bool {
-        (0..self.feed.shards()).map(ShardId).all(|shard| self.positions.get(shard).index() >= self.feed.committed(shard))
+        (0..self.feed.shards())
+            .map(ShardId)
+            .all(|shard| self.positions.get(shard).index() >= self.feed.committed(shard))
     }
 
     fn fold_shard(&mut self, shard: ShardId) -> Result<bool> {
@@ -108,7 +117,10 @@ impl Follower {
         for entry in &entries {
             // The order within a shard is all that the fold relies on.
             if entry.shard != shard || entry.index <= last || entry.index > read {
-                return Err(StoreError::Corrupted(format!("the feed of shard {shard} is out of order at {}", entry.index.0)));
+                return Err(StoreError::Corrupted(format!(
+                    "the feed of shard {shard} is out of order at {}",
+                    entry.index.0
+                )));
             }
             last = entry.index;
             self.fold.apply_entry(entry)?;
@@ -143,10 +155,12 @@ impl<R: Rows> Fold<R> {
             let before = at.checked_sub(1).map(|before| &entry.events[before].aggregate);
             let id = match aggregate {
                 Some(id) if before == Some(&event.aggregate) => id,
-                Some(_) | None => Schedule::decode_id(&event.aggregate).map_err(|error| undecoded(committed, &error))?,
+                Some(_) | None => Schedule::decode_id(&event.aggregate)
+                    .map_err(|error| undecoded(committed, &error))?,
             };
             aggregate = Some(id);
-            let decoded = Schedule::decode_event(event.kind, &event.payload).map_err(|error| undecoded(committed, &error))?;
+            let decoded = Schedule::decode_event(event.kind, &event.payload)
+                .map_err(|error| undecoded(committed, &error))?;
             self.apply(&id, entry.timestamp, &decoded)?;
             // Only the last version of a run of events of one aggregate stays.
             if entry.events.get(at + 1).is_none_or(|next| next.aggregate != event.aggregate) {
@@ -157,7 +171,10 @@ impl<R: Rows> Fold<R> {
     }
 }
 
-fn undecoded(committed: &CommittedEntry, error: &rotabase_engine::domain::DecodeError) -> StoreError {
+fn undecoded(
+    committed: &CommittedEntry,
+    error: &rotabase_engine::domain::DecodeError,
+) -> StoreError {
     let LogIndex(index) = committed.index;
     StoreError::Corrupted(format!("entry {index} of shard {}: {error}", committed.shard))
 }

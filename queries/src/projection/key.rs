@@ -42,7 +42,9 @@ use smallvec::SmallVec;
 use uuid::Uuid;
 
 use rotabase_engine::position::ShardId;
-use rotabase_engine::schedule::{AirportCode, FlightDesignator, FlightId, LegId, Registration, RotationId, UtcTime};
+use rotabase_engine::schedule::{
+    AirportCode, FlightDesignator, FlightId, LegId, Registration, RotationId, UtcTime,
+};
 
 use super::row::LegOwner;
 
@@ -150,13 +152,18 @@ impl Key {
     /// Followed by a flight.
     pub(crate) fn flight(self, flight: FlightId) -> Self {
         let key = self.code(flight.carrier.as_str(), 3).int4(i32::from(flight.number.get()));
-        let letter = flight.suffix.letter().map_or(0, |letter| u8::try_from(letter).expect("a suffix is ASCII"));
+        let letter = flight
+            .suffix
+            .letter()
+            .map_or(0, |letter| u8::try_from(letter).expect("a suffix is ASCII"));
         key.bytes(&[letter])
     }
 
     /// Followed by a designator.
     pub(crate) fn designated(self, designator: &FlightDesignator) -> Self {
-        self.flight(designator.flight).code(designator.departure_airport.as_str(), 3).int4(designator.day_of_origin.0)
+        self.flight(designator.flight)
+            .code(designator.departure_airport.as_str(), 3)
+            .int4(designator.day_of_origin.0)
     }
 
     /// Followed by the owner of a leg.
@@ -254,7 +261,12 @@ impl Key {
         Self::table(table::ARRIVALS).code(airport.as_str(), 3)
     }
 
-    pub(crate) fn arrival(airport: AirportCode, rotation: RotationId, departure: UtcTime, leg: LegId) -> Self {
+    pub(crate) fn arrival(
+        airport: AirportCode,
+        rotation: RotationId,
+        departure: UtcTime,
+        leg: LegId,
+    ) -> Self {
         Self::arrivals_at(airport).uuid(rotation.0).int8(departure.0).uuid(leg.0)
     }
 
@@ -262,7 +274,12 @@ impl Key {
         Self::table(table::CONTINUITY).uuid(rotation.0).int8(departure.0).uuid(leg.0)
     }
 
-    pub(crate) fn ground_time(rotation: RotationId, departure: UtcTime, leg: LegId, registration: Option<Registration>) -> Self {
+    pub(crate) fn ground_time(
+        rotation: RotationId,
+        departure: UtcTime,
+        leg: LegId,
+        registration: Option<Registration>,
+    ) -> Self {
         let key = Self::table(table::GROUND_TIME).uuid(rotation.0).int8(departure.0).uuid(leg.0);
         key.code(registration.as_ref().map_or("", Registration::as_str), REGISTRATION_BYTES)
     }

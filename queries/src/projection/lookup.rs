@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::position::Version;
-use rotabase_engine::schedule::{AggregateId, AirportCode, FlightDesignator, LegId, Registration, RotationId, Schedule};
+use rotabase_engine::schedule::{
+    AggregateId, AirportCode, FlightDesignator, LegId, Registration, RotationId, Schedule,
+};
 
 use super::count::Count;
 use super::fold::designators::Sharing;
@@ -41,11 +43,17 @@ impl Snapshot {
     /// The airplanes that fly a rotation, by registration.
     pub fn airplanes_of_rotation(&self, rotation: RotationId) -> Result<Vec<AirplaneRow>> {
         let mut registrations = Vec::new();
-        self.visit(&Range::prefix(Key::airplanes_of(rotation)), Direction::Forward, &mut |key, _| {
-            registrations.push(Fields(&key[17..]).code::<Registration>(REGISTRATION_BYTES)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        let row = |registration| self.airplane(registration)?.ok_or_else(|| corrupted("an index names no airplane"));
+        self.visit(
+            &Range::prefix(Key::airplanes_of(rotation)),
+            Direction::Forward,
+            &mut |key, _| {
+                registrations.push(Fields(&key[17..]).code::<Registration>(REGISTRATION_BYTES)?);
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
+        let row = |registration| {
+            self.airplane(registration)?.ok_or_else(|| corrupted("an index names no airplane"))
+        };
         registrations.into_iter().map(row).collect()
     }
 
@@ -76,10 +84,14 @@ impl Snapshot {
     /// What the legs of a rotation show each other, in departure order.
     pub fn rotation_legs(&self, rotation: RotationId) -> Result<Vec<RotationLeg>> {
         let mut legs = Vec::new();
-        self.visit(&Range::prefix(Key::legs_of(rotation)), Direction::Forward, &mut |key, value| {
-            legs.push(RotationLeg::decode(key, value)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
+        self.visit(
+            &Range::prefix(Key::legs_of(rotation)),
+            Direction::Forward,
+            &mut |key, value| {
+                legs.push(RotationLeg::decode(key, value)?);
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
         Ok(legs)
     }
 
@@ -90,10 +102,14 @@ impl Snapshot {
             Some(Sharing::One(leg)) => vec![leg],
             Some(Sharing::Many(_)) => {
                 let mut ids = Vec::new();
-                self.visit(&Range::prefix(Key::designator_violations(designator)), Direction::Forward, &mut |key, _| {
-                    ids.push(LegId(Fields(&key[16..]).uuid()?));
-                    Ok(ControlFlow::Continue(()))
-                })?;
+                self.visit(
+                    &Range::prefix(Key::designator_violations(designator)),
+                    Direction::Forward,
+                    &mut |key, _| {
+                        ids.push(LegId(Fields(&key[16..]).uuid()?));
+                        Ok(ControlFlow::Continue(()))
+                    },
+                )?;
                 ids
             }
         };

@@ -46,6 +46,7 @@ pub use snapshot::Snapshot;
 pub use store::PROJECTION_VERSION;
 pub use verify::{Report, verify};
 pub use violation::{
-    ContinuityViolation, DesignatorViolation, GroundTimeViolation, RequiredBy, check_continuity, check_ground_time,
+    ContinuityViolation, DesignatorViolation, GroundTimeViolation, RequiredBy, check_continuity,
+    check_ground_time,
 };
 pub use waiters::{Ready, TooManyWaiters, WaitGuard};

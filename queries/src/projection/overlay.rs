@@ -38,7 +38,9 @@ impl Pending {
     pub(crate) fn put(&mut self, key: Key, value: &[u8]) {
         match self.changes.get(&key) {
             // Counters and versions are written over and over: in place.
-            Some(Some(span)) if span.len() == value.len() => self.values[span.clone()].copy_from_slice(value),
+            Some(Some(span)) if span.len() == value.len() => {
+                self.values[span.clone()].copy_from_slice(value)
+            }
             Some(_) | None => {
                 let start = self.values.len();
                 self.values.extend_from_slice(value);
@@ -76,9 +78,13 @@ impl Pending {
         let mut stopped = false;
         base.visit(range, direction, &mut |key, value| {
             // The changes that come before this row of the base, and the one of this very row.
-            while let Some((changed, span)) =
-                changes.next_if(|(changed, _)| if direction == Direction::Forward { ***changed <= *key } else { ***changed >= *key })
-            {
+            while let Some((changed, span)) = changes.next_if(|(changed, _)| {
+                if direction == Direction::Forward {
+                    ***changed <= *key
+                } else {
+                    ***changed >= *key
+                }
+            }) {
                 let replaces = **changed == *key;
                 if let Some(value) = self.value(span.as_ref())
                     && visitor(changed, value)?.is_break()
@@ -108,7 +114,12 @@ impl Pending {
     }
 
     /// Reads a row as `base` shows it with the changes made.
-    pub(crate) fn get_above<B: ReadRows, T>(&self, base: &B, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
+    pub(crate) fn get_above<B: ReadRows, T>(
+        &self,
+        base: &B,
+        key: &[u8],
+        read: impl FnOnce(&[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         match self.changes.get(key) {
             Some(span) => self.value(span.as_ref()).map(read).transpose(),
             None => base.get(key, read),
@@ -162,11 +173,20 @@ mod tests {
         Key::from(&[byte][..])
     }
 
-    fn read(rows: &impl ReadRows, range: &Range, direction: Direction, rows_max: usize) -> Vec<(Vec<u8>, Vec<u8>)> {
+    fn read(
+        rows: &impl ReadRows,
+        range: &Range,
+        direction: Direction,
+        rows_max: usize,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
         let mut read = Vec::new();
         rows.visit(range, direction, &mut |key, value| {
             read.push((key.to_vec(), value.to_vec()));
-            Ok(if read.len() == rows_max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            Ok(if read.len() == rows_max {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            })
         })
         .unwrap();
         read
@@ -198,7 +218,7 @@ mod tests {
                 prop_assert_eq!(read(&overlay, &range, direction, rows_max), read(&written, &range, direction, rows_max));
             }
             for at in 0..24 {
-                prop_assert_eq!(overlay.contains(&key(at)).unwrap(), written.contains_key(&key(at)));
+                prop_assert_eq!(overlay.get(&key(at), |value| Ok(value.to_vec())).unwrap(), ReadRows::get(&written, &key(at), |value| Ok(value.to_vec())).unwrap());
             }
         }
     }

@@ -106,7 +106,10 @@ struct Current {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("root", &self.root).field("waiters", &self.waiters).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("root", &self.root)
+            .field("waiters", &self.waiters)
+            .finish_non_exhaustive()
     }
 }
 
@@ -122,7 +125,8 @@ impl Projections {
         let follower = Follower::open(store.clone(), Arc::clone(&feed))?;
         let waiters = Arc::new(Waiters::new(feed.shards()));
         waiters.advance(follower.positions());
-        let current = Current { snapshot: follower.snapshot(), store, folded: Folded::default(), complete };
+        let current =
+            Current { snapshot: follower.snapshot(), store, folded: Folded::default(), complete };
         let estimates = Arc::new(Estimates::default());
         let shared = Arc::new(Shared {
             root: root.to_owned(),
@@ -137,7 +141,8 @@ impl Projections {
             stop: AtomicBool::new(false),
         });
         shared.estimate()?;
-        let projections = Arc::new(Self { shared, relations: relations(&estimates), threads: Mutex::default() });
+        let projections =
+            Arc::new(Self { shared, relations: relations(&estimates), threads: Mutex::default() });
         let shared = Arc::clone(&projections.shared);
         projections.spawn("projections", move || shared.follow(follower))?;
         Ok(projections)
@@ -160,7 +165,11 @@ impl Projections {
 
     /// Calls `ready` once `positions` are reached, at once if they are already, otherwise from the thread that
     /// folds: it should do no more than pass the news on. Dropping the guard gives up waiting.
-    pub fn wait_for(&self, positions: &Positions, ready: Ready) -> Result<WaitGuard, TooManyWaiters> {
+    pub fn wait_for(
+        &self,
+        positions: &Positions,
+        ready: Ready,
+    ) -> Result<WaitGuard, TooManyWaiters> {
         self.shared.waiters.wait_for(positions, ready)
     }
 
@@ -210,7 +219,8 @@ impl Projections {
 
     fn spawn(&self, name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
         let thread = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-        let thread = thread.map_err(|error| StoreError::Io(format!("could not start a thread: {error}")))?;
+        let thread =
+            thread.map_err(|error| StoreError::Io(format!("could not start a thread: {error}")))?;
         let mut threads = self.threads.lock();
         threads.retain(|thread| !thread.is_finished());
         threads.push(thread);
@@ -227,7 +237,9 @@ impl Drop for Projections {
 /// What the threads do.
 impl Shared {
     fn follow(&self, mut follower: Follower) {
-        if let Err(error) = self.follow_until_stopped(&mut follower).and_then(|()| follower.store().flush()) {
+        if let Err(error) =
+            self.follow_until_stopped(&mut follower).and_then(|()| follower.store().flush())
+        {
             self.fail(&error);
         }
     }
@@ -318,9 +330,12 @@ impl Shared {
 
     /// Folds a new generation until it has caught up; none if it was stopped before.
     fn build(&self) -> Result<Option<Follower>> {
-        let generations = directories(&self.root)?.into_iter().filter(|(version, ..)| *version == PROJECTION_VERSION);
+        let generations = directories(&self.root)?
+            .into_iter()
+            .filter(|(version, ..)| *version == PROJECTION_VERSION);
         let generation = generations.map(|(_, generation, _)| generation).max().unwrap_or(0) + 1;
-        let store = Store::open(&directory(&self.root, generation), self.feed.shards(), &self.options.db)?;
+        let store =
+            Store::open(&directory(&self.root, generation), self.feed.shards(), &self.options.db)?;
         let mut follower = Follower::open(store, Arc::clone(&self.feed))?;
         while !follower.is_caught_up() {
             if self.stop.load(Ordering::Acquire) {
@@ -379,5 +394,6 @@ pub fn delete_projections(root: &Path) -> Result<()> {
 }
 
 fn remove(path: &Path) -> Result<()> {
-    std::fs::remove_dir_all(path).map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))
+    std::fs::remove_dir_all(path)
+        .map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))
 }

@@ -4,12 +4,17 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use rotabase_engine::schedule::{AirportCode, FlightDesignator, LegId, MinimumGroundTime, Registration, RotationId};
+use rotabase_engine::schedule::{
+    AirportCode, FlightDesignator, LegId, MinimumGroundTime, Registration, RotationId,
+};
 
 use super::key::{Key, table};
 use super::row::{AirplaneRow, AirportRow, LegRow, RotationLeg};
 use super::rows::{Direction, Range, ReadRows, Result};
-use super::violation::{ContinuityViolation, DesignatorViolation, GroundTimeViolation, check_continuity, check_ground_time};
+use super::violation::{
+    ContinuityViolation, DesignatorViolation, GroundTimeViolation, check_continuity,
+    check_ground_time,
+};
 
 /// All violations of a schedule, in the order of the views: by rotation and time, and by designator.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -23,13 +28,21 @@ pub struct Violations {
 }
 
 /// Computes all violations from the airports, the airplanes and the legs alone.
-pub fn recompute(airports: &[AirportRow], airplanes: &[AirplaneRow], legs: &[LegRow]) -> Violations {
+pub fn recompute(
+    airports: &[AirportRow],
+    airplanes: &[AirplaneRow],
+    legs: &[LegRow],
+) -> Violations {
     let airports: BTreeMap<AirportCode, MinimumGroundTime> =
         airports.iter().map(|airport| (airport.code, airport.minimum_ground_time)).collect();
-    let mut flown_by: BTreeMap<RotationId, BTreeMap<Registration, MinimumGroundTime>> = BTreeMap::new();
+    let mut flown_by: BTreeMap<RotationId, BTreeMap<Registration, MinimumGroundTime>> =
+        BTreeMap::new();
     for airplane in airplanes {
         if let Some(rotation) = airplane.rotation {
-            flown_by.entry(rotation).or_default().insert(airplane.registration, airplane.minimum_ground_time);
+            flown_by
+                .entry(rotation)
+                .or_default()
+                .insert(airplane.registration, airplane.minimum_ground_time);
         }
     }
     let mut rotations: BTreeMap<RotationId, Vec<RotationLeg>> = BTreeMap::new();
@@ -48,16 +61,20 @@ pub fn recompute(airports: &[AirportRow], airplanes: &[AirplaneRow], legs: &[Leg
             let airport = airports.get(&leg.arrival_airport).copied();
             match flown_by.get(&rotation) {
                 None => violations.ground_time.extend(check_ground_time(leg, next, airport, None)),
-                Some(airplanes) => violations.ground_time.extend(airplanes.iter().filter_map(|(registration, minimum)| {
-                    check_ground_time(leg, next, airport, Some((*registration, *minimum)))
-                })),
+                Some(airplanes) => violations.ground_time.extend(airplanes.iter().filter_map(
+                    |(registration, minimum)| {
+                        check_ground_time(leg, next, airport, Some((*registration, *minimum)))
+                    },
+                )),
             }
         }
     }
     for (designator, mut legs) in designators {
         legs.sort();
         if legs.len() > 1 {
-            violations.designator.extend(legs.into_iter().map(|leg| DesignatorViolation { designator, leg }));
+            violations
+                .designator
+                .extend(legs.into_iter().map(|leg| DesignatorViolation { designator, leg }));
         }
     }
     violations
@@ -81,7 +98,11 @@ pub(crate) fn maintained(rows: &impl ReadRows) -> Result<Violations> {
 }
 
 /// All rows of a table.
-pub(crate) fn all<T>(rows: &impl ReadRows, table: u8, decode: impl Fn(&[u8], &[u8]) -> Result<T>) -> Result<Vec<T>> {
+pub(crate) fn all<T>(
+    rows: &impl ReadRows,
+    table: u8,
+    decode: impl Fn(&[u8], &[u8]) -> Result<T>,
+) -> Result<Vec<T>> {
     let mut found = Vec::new();
     rows.visit(&Range::prefix(Key::table(table)), Direction::Forward, &mut |key, value| {
         found.push(decode(key, value)?);

@@ -6,14 +6,13 @@ use std::str::FromStr;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::schedule::{
-    AggregateId, AircraftType, AirportCode, BlockTime, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Leg, LegId,
-    MinimumGroundTime, Registration, RotationId, UtcTime,
+    AggregateId, AircraftType, AirportCode, BlockTime, DayOfOrigin, FlightDesignator, FlightId,
+    FlightNumber, Leg, LegId, MinimumGroundTime, Registration, RotationId, UtcTime,
 };
 use uuid::Uuid;
 
 use super::key::{DESIGNATOR_BYTES, Key, REGISTRATION_BYTES, int4_at, int8_at};
 use super::rows::Result;
-
 
 /// An airport as the projections know it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,7 +129,10 @@ impl RotationLeg {
     }
 
     pub(crate) fn encode(&self) -> Key {
-        Key::default().int8(self.arrival.0).code(self.departure_airport.as_str(), 3).code(self.arrival_airport.as_str(), 3)
+        Key::default()
+            .int8(self.arrival.0)
+            .code(self.departure_airport.as_str(), 3)
+            .code(self.arrival_airport.as_str(), 3)
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
@@ -208,7 +210,8 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn flight(&mut self) -> Result<FlightId> {
         let carrier = self.code(3)?;
-        let number = FlightNumber::new(self.int4()?.into()).ok_or_else(|| corrupted("not a flight number"))?;
+        let number = FlightNumber::new(self.int4()?.into())
+            .ok_or_else(|| corrupted("not a flight number"))?;
         Ok(FlightId { carrier, number, suffix: self.code(1)? })
     }
 
@@ -231,11 +234,16 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn minimum(&mut self) -> Result<MinimumGroundTime> {
         let (months, days, microseconds) = (self.int4()?, self.int4()?, self.int8()?);
-        MinimumGroundTime::new(months, days, microseconds).ok_or_else(|| corrupted("not a minimum ground time"))
+        MinimumGroundTime::new(months, days, microseconds)
+            .ok_or_else(|| corrupted("not a minimum ground time"))
     }
 
     /// A value behind a byte that says whether there is one; its place is taken either way.
-    pub(crate) fn optional<T>(&mut self, width: usize, read: impl FnOnce(&mut Self) -> Result<T>) -> Result<Option<T>> {
+    pub(crate) fn optional<T>(
+        &mut self,
+        width: usize,
+        read: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<Option<T>> {
         let there = self.byte()?;
         let mut place = Fields(self.bytes(width)?);
         match there {
@@ -280,7 +288,8 @@ pub(crate) mod airplane {
 
 impl AirplaneRow {
     pub(crate) fn encode(&self) -> Key {
-        let key = Key::default().code(self.aircraft_type.as_ref().map_or("", AircraftType::as_str), 4);
+        let key =
+            Key::default().code(self.aircraft_type.as_ref().map_or("", AircraftType::as_str), 4);
         let key = key.minimum(self.minimum_ground_time).bytes(&[u8::from(self.rotation.is_some())]);
         key.uuid(self.rotation.map_or(Uuid::nil(), |rotation| rotation.0))
     }
@@ -306,8 +315,12 @@ pub(crate) mod rotation {
 
 impl RotationRow {
     pub(crate) fn encode(&self) -> Key {
-        let key = Key::default().uint8(self.legs).optional_time(self.first_departure).optional_time(self.last_arrival);
-        key.bytes(&[u8::from(self.name.is_some())]).bytes(self.name.as_deref().unwrap_or("").as_bytes())
+        let key = Key::default()
+            .uint8(self.legs)
+            .optional_time(self.first_departure)
+            .optional_time(self.last_arrival);
+        key.bytes(&[u8::from(self.name.is_some())])
+            .bytes(self.name.as_deref().unwrap_or("").as_bytes())
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {
@@ -364,11 +377,18 @@ impl LegRow {
         out.extend_from_slice(&self.claimed.0.to_be_bytes());
         out.extend_from_slice(&self.rivals.to_be_bytes());
         let leg = &self.leg;
-        out.extend_from_slice(&Key::default().designated(&leg.designator).code(leg.arrival_airport.as_str(), 3));
+        out.extend_from_slice(
+            &Key::default().designated(&leg.designator).code(leg.arrival_airport.as_str(), 3),
+        );
         let key = Key::default().int8(leg.block.departure().0).int8(leg.block.arrival().0);
         let key = key.int4(leg.departure_utc_offset_minutes).int4(leg.arrival_utc_offset_minutes);
-        let key = key.int4(leg.leg_sequence).int4(leg.itinerary_variation).code(leg.service_type.as_str(), 1);
-        out.extend_from_slice(&key.code(leg.aircraft_type.as_ref().map_or("", AircraftType::as_str), 4));
+        let key = key
+            .int4(leg.leg_sequence)
+            .int4(leg.itinerary_variation)
+            .code(leg.service_type.as_str(), 1);
+        out.extend_from_slice(
+            &key.code(leg.aircraft_type.as_ref().map_or("", AircraftType::as_str), 4),
+        );
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {

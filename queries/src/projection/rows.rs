@@ -67,13 +67,13 @@ pub(crate) trait ReadRows {
     /// Visits the rows of a range in order, until the visitor breaks.
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()>;
 
-    /// Whether there is a row at `key`.
-    fn contains(&self, key: &[u8]) -> Result<bool> {
-        Ok(self.get(key, |_| Ok(()))?.is_some())
-    }
-
     /// The first row of a range, in the given order.
-    fn first<T>(&self, range: &Range, direction: Direction, mut read: impl FnMut(&[u8], &[u8]) -> Result<T>) -> Result<Option<T>> {
+    fn first<T>(
+        &self,
+        range: &Range,
+        direction: Direction,
+        mut read: impl FnMut(&[u8], &[u8]) -> Result<T>,
+    ) -> Result<Option<T>> {
         let mut found = None;
         self.visit(range, direction, &mut |key, value| {
             found = Some(read(key, value)?);
@@ -83,7 +83,12 @@ pub(crate) trait ReadRows {
     }
 
     /// Up to `rows_max` rows from the start of a range, which shrinks to what is left.
-    fn chunk<T>(&self, range: &mut Range, rows_max: usize, mut read: impl FnMut(&[u8], &[u8]) -> Result<T>) -> Result<Vec<T>> {
+    fn chunk<T>(
+        &self,
+        range: &mut Range,
+        rows_max: usize,
+        mut read: impl FnMut(&[u8], &[u8]) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut rows = Vec::new();
         let mut last = Key::default();
         self.visit(range, Direction::Forward, &mut |key, value| {

@@ -45,16 +45,30 @@ impl Snapshot {
     /// The state of an empty database, with no events to read.
     pub fn empty() -> Self {
         let positions = Positions::default();
-        Self(Arc::new(State { base: Base::Nothing, pending: Pending::default(), positions, feed: None }))
+        Self(Arc::new(State {
+            base: Base::Nothing,
+            pending: Pending::default(),
+            positions,
+            feed: None,
+        }))
     }
 
     pub(crate) fn new(rows: StoreSnapshot, positions: Positions, feed: Arc<dyn Feed>) -> Self {
-        Self(Arc::new(State { base: Base::Store(rows), pending: Pending::default(), positions, feed: Some(feed) }))
+        Self(Arc::new(State {
+            base: Base::Store(rows),
+            pending: Pending::default(),
+            positions,
+            feed: Some(feed),
+        }))
     }
 
     /// This state with events on top of it that are not in the feed yet, as a transaction sees what it has done
     /// so far. The relation `events` does not show them.
-    pub fn with(&self, timestamp: Timestamp, events: &[(AggregateId, Version, Event)]) -> Result<Self> {
+    pub fn with(
+        &self,
+        timestamp: Timestamp,
+        events: &[(AggregateId, Version, Event)],
+    ) -> Result<Self> {
         let above = Overlay { base: self.0.base.clone(), pending: self.0.pending.clone() };
         let mut fold = Fold::new(above);
         let mut aggregate = Vec::new();

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use rotabase_engine::db::{self, Db, DbOptions, DbSnapshot, Durability, Family, FamilyOptions, KeyRange, StoreError};
+use rotabase_engine::db::{
+    self, Db, DbOptions, DbSnapshot, Durability, Family, FamilyOptions, KeyRange, StoreError,
+};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
@@ -62,7 +64,8 @@ impl Drop for Home {
 impl Store {
     /// Opens or creates the store in `path` for a feed of that many shards.
     pub(crate) fn open(path: &Path, shards: u16, options: &DbOptions) -> Result<Self> {
-        std::fs::create_dir_all(path).map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))?;
+        std::fs::create_dir_all(path)
+            .map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))?;
         let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom()], options)?;
         let family = db.family(FAMILY);
         let home = Home { db: Some(db), path: path.to_owned(), given_up: AtomicBool::new(false) };
@@ -76,11 +79,15 @@ impl Store {
             }
             Some(version) if version == u64::from(PROJECTION_VERSION) => {}
             Some(version) => {
-                return Err(StoreError::Incompatible(format!("projections of version {version} cannot be read")));
+                return Err(StoreError::Incompatible(format!(
+                    "projections of version {version} cannot be read"
+                )));
             }
         }
         if store.meta(meta::SHARDS)? != Some(u64::from(shards)) {
-            return Err(StoreError::Incompatible("projections of another number of shards cannot be read".to_owned()));
+            return Err(StoreError::Incompatible(
+                "projections of another number of shards cannot be read".to_owned(),
+            ));
         }
         Ok(store)
     }
@@ -110,7 +117,11 @@ impl Store {
 
     /// One state of it, for as long as it is held.
     pub(crate) fn snapshot(&self) -> StoreSnapshot {
-        StoreSnapshot { snapshot: self.db().snapshot(), family: self.family, home: Arc::clone(&self.home) }
+        StoreSnapshot {
+            snapshot: self.db().snapshot(),
+            family: self.family,
+            home: Arc::clone(&self.home),
+        }
     }
 
     /// Whether it has once caught up with the feed, and so may be served.
@@ -163,9 +174,11 @@ impl ReadRows for Store {
 
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
         let mut failed = Ok(());
-        self.db().scan(&key_range(self.family, range), scan_direction(direction), &mut |key, value| {
-            verified(key, value, visitor, &mut failed)
-        })?;
+        self.db().scan(
+            &key_range(self.family, range),
+            scan_direction(direction),
+            &mut |key, value| verified(key, value, visitor, &mut failed),
+        )?;
         failed
     }
 }
@@ -188,9 +201,11 @@ impl ReadRows for StoreSnapshot {
 
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
         let mut failed = Ok(());
-        self.snapshot.scan(&key_range(self.family, range), scan_direction(direction), &mut |key, value| {
-            verified(key, value, visitor, &mut failed)
-        })?;
+        self.snapshot.scan(
+            &key_range(self.family, range),
+            scan_direction(direction),
+            &mut |key, value| verified(key, value, visitor, &mut failed),
+        )?;
         failed
     }
 }
@@ -199,7 +214,12 @@ fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Result<&'v [u8]> {
     record::unseal_or_corrupted("projection row", key, value)
 }
 
-fn verified(key: &[u8], value: &[u8], visitor: &mut Visitor<'_>, failed: &mut Result<()>) -> ControlFlow<()> {
+fn verified(
+    key: &[u8],
+    value: &[u8],
+    visitor: &mut Visitor<'_>,
+    failed: &mut Result<()>,
+) -> ControlFlow<()> {
     match unseal(key, value).and_then(|value| visitor(key, value)) {
         Ok(flow) => flow,
         Err(error) => {
@@ -223,12 +243,16 @@ fn scan_direction(direction: Direction) -> db::Direction {
 /// How far rows were folded: for each shard the index of the last log entry.
 pub(crate) fn read_positions(rows: &impl ReadRows) -> Result<Positions> {
     let mut positions = Positions::default();
-    rows.visit(&Range::prefix(Key::table(table::POSITIONS)), Direction::Forward, &mut |key, value| {
-        let shard = key[1..].try_into().map_err(|_| corrupted("not a shard"))?;
-        let index = LogIndex(Fields(value).uint8()?);
-        positions.advance(ShardId(u16::from_be_bytes(shard)), Position::end_of(index));
-        Ok(ControlFlow::Continue(()))
-    })?;
+    rows.visit(
+        &Range::prefix(Key::table(table::POSITIONS)),
+        Direction::Forward,
+        &mut |key, value| {
+            let shard = key[1..].try_into().map_err(|_| corrupted("not a shard"))?;
+            let index = LogIndex(Fields(value).uint8()?);
+            positions.advance(ShardId(u16::from_be_bytes(shard)), Position::end_of(index));
+            Ok(ControlFlow::Continue(()))
+        },
+    )?;
     Ok(positions)
 }
 
@@ -241,7 +265,8 @@ pub(crate) fn directories(root: &Path) -> Result<Vec<(u32, u32, PathBuf)>> {
     }
     for entry in std::fs::read_dir(root).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let name = path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
+        let name =
+            path.file_name().and_then(|name| name.to_str()).and_then(|name| name.split_once('.'));
         if let Some((version, generation)) = name
             && let (Ok(version), Ok(generation)) = (version.parse(), generation.parse())
         {

@@ -69,7 +69,8 @@ fn check_indexes(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
         table::ARRIVALS,
     ] {
         let range = Range::prefix(Key::table(table));
-        let mut missing: BTreeSet<Key> = expected.range::<[u8], _>(range.bounds()).map(|(key, _)| key.clone()).collect();
+        let mut missing: BTreeSet<Key> =
+            expected.range::<[u8], _>(range.bounds()).map(|(key, _)| key.clone()).collect();
         snapshot.visit(&range, Direction::Forward, &mut |key, value| {
             missing.remove(key);
             if expected.get(key).is_none_or(|expected| expected != value) {
@@ -105,7 +106,8 @@ fn indexes(snapshot: &Snapshot) -> Result<MemoryRows> {
         if let Some(rotation) = owner.rotation() {
             let entry = RotationLeg::of(rotation, &leg);
             expected.insert(entry.key(), entry.encode().to_vec());
-            expected.insert(Key::arrival(leg.arrival_airport, rotation, departure, leg.id), Vec::new());
+            expected
+                .insert(Key::arrival(leg.arrival_airport, rotation, departure, leg.id), Vec::new());
         }
         let more = |sharing: &mut Sharing| {
             *sharing = match sharing {
@@ -145,9 +147,14 @@ fn check_counts(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
     for rotation in all(snapshot, table::ROTATIONS, RotationRow::decode)? {
         let legs = snapshot.rotation_legs(rotation.id)?;
         let counted = u64::try_from(legs.len()).unwrap_or(u64::MAX);
-        let (first, last) = (legs.first().map(|leg| leg.departure), legs.last().map(|leg| leg.arrival));
-        if (rotation.legs, rotation.first_departure, rotation.last_arrival) != (counted, first, last) {
-            report.add(|| format!("rotation {} does not say how many legs it has and when", rotation.id));
+        let (first, last) =
+            (legs.first().map(|leg| leg.departure), legs.last().map(|leg| leg.arrival));
+        if (rotation.legs, rotation.first_departure, rotation.last_arrival)
+            != (counted, first, last)
+        {
+            report.add(|| {
+                format!("rotation {} does not say how many legs it has and when", rotation.id)
+            });
         }
     }
     Ok(())

@@ -2,7 +2,9 @@
 
 use std::fmt;
 
-use rotabase_engine::schedule::{AirportCode, FlightDesignator, LegId, MinimumGroundTime, Registration, RotationId};
+use rotabase_engine::schedule::{
+    AirportCode, FlightDesignator, LegId, MinimumGroundTime, Registration, RotationId,
+};
 
 use super::key::{Key, REGISTRATION_BYTES};
 use super::row::{Fields, RotationLeg, corrupted};
@@ -92,7 +94,9 @@ pub fn check_ground_time(
 ) -> Option<GroundTimeViolation> {
     let airport = airport.unwrap_or_default();
     let (required, required_by) = match airplane {
-        Some((_, minimum)) if minimum.microseconds() > airport.microseconds() => (minimum, RequiredBy::Airplane),
+        Some((_, minimum)) if minimum.microseconds() > airport.microseconds() => {
+            (minimum, RequiredBy::Airplane)
+        }
         Some(_) | None => (airport, RequiredBy::Airport),
     };
     let ground_time_microseconds = next.departure.0.saturating_sub(leg.arrival.0);

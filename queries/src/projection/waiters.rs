@@ -59,13 +59,19 @@ impl Drop for WaitGuard {
 
 impl Waiters {
     pub(crate) fn new(shards: u16) -> Self {
-        Self { reached: (0..shards).map(|_| AtomicU64::new(0)).collect(), waiting: Mutex::default() }
+        Self {
+            reached: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            waiting: Mutex::default(),
+        }
     }
 
     /// Whether `positions` are reached.
     pub(crate) fn reached(&self, positions: &Positions) -> bool {
         positions.iter().all(|(shard, position)| {
-            let reached = self.reached.get(usize::from(shard.0)).map_or(0, |reached| reached.load(Ordering::Acquire));
+            let reached = self
+                .reached
+                .get(usize::from(shard.0))
+                .map_or(0, |reached| reached.load(Ordering::Acquire));
             reached >= position.to_i64().cast_unsigned()
         })
     }
@@ -81,7 +87,11 @@ impl Waiters {
     }
 
     /// Calls `ready` once `positions` are reached: now, or from the thread that reaches them.
-    pub(crate) fn wait_for(self: &Arc<Self>, positions: &Positions, ready: Ready) -> Result<WaitGuard, TooManyWaiters> {
+    pub(crate) fn wait_for(
+        self: &Arc<Self>,
+        positions: &Positions,
+        ready: Ready,
+    ) -> Result<WaitGuard, TooManyWaiters> {
         let guard = |number| WaitGuard { waiters: Arc::clone(self), number };
         if self.reached(positions) {
             ready(Ok(()));

@@ -21,7 +21,11 @@ impl<R: Rows> Fold<R> {
         Ok(())
     }
 
-    pub(super) fn change_airplane(&mut self, registration: Registration, change: impl FnOnce(&mut AirplaneRow)) -> Result<()> {
+    pub(super) fn change_airplane(
+        &mut self,
+        registration: Registration,
+        change: impl FnOnce(&mut AirplaneRow),
+    ) -> Result<()> {
         let Some(before) = self.airplane(registration)? else { return Ok(()) };
         let mut after = before;
         change(&mut after);
@@ -38,7 +42,9 @@ impl<R: Rows> Fold<R> {
                 if let Some(rotation) = was {
                     self.set_rotation_airplane(rotation, registration, Some(minimums.0), None)?;
                 }
-                is.map_or(Ok(()), |rotation| self.set_rotation_airplane(rotation, registration, None, Some(minimums.1)))
+                is.map_or(Ok(()), |rotation| {
+                    self.set_rotation_airplane(rotation, registration, None, Some(minimums.1))
+                })
             }
         }
     }

@@ -37,7 +37,11 @@ impl Sharing {
 }
 
 impl<R: Rows> Fold<R> {
-    pub(super) fn add_designator(&mut self, designator: &FlightDesignator, leg: LegId) -> Result<()> {
+    pub(super) fn add_designator(
+        &mut self,
+        designator: &FlightDesignator,
+        leg: LegId,
+    ) -> Result<()> {
         let key = Key::designator(designator);
         let sharing = match self.rows.get(&key, Sharing::decode)? {
             None => Sharing::One(leg),
@@ -55,7 +59,11 @@ impl<R: Rows> Fold<R> {
         Ok(())
     }
 
-    pub(super) fn remove_designator(&mut self, designator: &FlightDesignator, leg: LegId) -> Result<()> {
+    pub(super) fn remove_designator(
+        &mut self,
+        designator: &FlightDesignator,
+        leg: LegId,
+    ) -> Result<()> {
         let key = Key::designator(designator);
         match self.rows.get(&key, Sharing::decode)? {
             None | Some(Sharing::One(_)) => self.rows.delete(key),
@@ -66,7 +74,9 @@ impl<R: Rows> Fold<R> {
                     return Ok(());
                 }
                 let members = Range::prefix(Key::designator_violations(designator));
-                let last = self.rows.first(&members, Direction::Forward, |key, _| Ok(LegId(Fields(&key[16..]).uuid()?)))?;
+                let last = self.rows.first(&members, Direction::Forward, |key, _| {
+                    Ok(LegId(Fields(&key[16..]).uuid()?))
+                })?;
                 let last = last.ok_or_else(|| corrupted("a designator lacks its legs"))?;
                 self.delete_designator_violation(designator, last);
                 self.rows.put(key, &Sharing::One(last).encode());

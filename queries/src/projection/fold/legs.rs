@@ -87,13 +87,19 @@ impl<R: Rows> Fold<R> {
             return Ok(None);
         }
         let mut newest: Option<LegRow> = None;
-        self.rows.visit(&Range::prefix(Key::rivals(shown.leg.id)), Direction::Forward, &mut |key, value| {
-            let rival = LegRow::decode(&key[..17], value)?;
-            if newest.is_none_or(|newest| (rival.claimed, rival.owner) > (newest.claimed, newest.owner)) {
-                newest = Some(rival);
-            }
-            Ok(std::ops::ControlFlow::Continue(()))
-        })?;
+        self.rows.visit(
+            &Range::prefix(Key::rivals(shown.leg.id)),
+            Direction::Forward,
+            &mut |key, value| {
+                let rival = LegRow::decode(&key[..17], value)?;
+                if newest.is_none_or(|newest| {
+                    (rival.claimed, rival.owner) > (newest.claimed, newest.owner)
+                }) {
+                    newest = Some(rival);
+                }
+                Ok(std::ops::ControlFlow::Continue(()))
+            },
+        )?;
         Ok(newest)
     }
 

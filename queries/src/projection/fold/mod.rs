@@ -25,7 +25,9 @@ use rustc_hash::FxHashMap;
 use smallvec::SmallVec;
 
 use rotabase_engine::env::Timestamp;
-use rotabase_engine::schedule::{AggregateId, AirportCode, Event, FlightId, MinimumGroundTime, Registration, RotationId};
+use rotabase_engine::schedule::{
+    AggregateId, AirportCode, Event, FlightId, MinimumGroundTime, Registration, RotationId,
+};
 
 use super::count::{COUNTS, Count};
 use super::key::Key;
@@ -57,38 +59,64 @@ pub(crate) struct Fold<R> {
 impl<R: Rows> Fold<R> {
     /// A fold that goes on where `rows` stand.
     pub(crate) fn new(rows: R) -> Self {
-        Self { rows, counts: [0; COUNTS], airports: FxHashMap::default(), airplanes: FxHashMap::default(), value: Vec::new() }
+        Self {
+            rows,
+            counts: [0; COUNTS],
+            airports: FxHashMap::default(),
+            airplanes: FxHashMap::default(),
+            value: Vec::new(),
+        }
     }
 
     /// Folds one event of `aggregate`.
-    pub(crate) fn apply(&mut self, aggregate: &AggregateId, timestamp: Timestamp, event: &Event) -> Result<()> {
+    pub(crate) fn apply(
+        &mut self,
+        aggregate: &AggregateId,
+        timestamp: Timestamp,
+        event: &Event,
+    ) -> Result<()> {
         self.counts[Count::Events.place()] += 1;
         match event {
-            Event::AirportRegistered { minimum_ground_time } | Event::AirportMinimumGroundTimeChanged { minimum_ground_time } => {
+            Event::AirportRegistered { minimum_ground_time }
+            | Event::AirportMinimumGroundTimeChanged { minimum_ground_time } => {
                 self.set_airport(airport(aggregate)?, Some(*minimum_ground_time))
             }
             Event::AirportRemoved => self.set_airport(airport(aggregate)?, None),
             Event::AirplaneRegistered { aircraft_type, minimum_ground_time } => {
                 self.register_airplane(airplane(aggregate)?, *aircraft_type, *minimum_ground_time)
             }
-            Event::AirplaneChanged { aircraft_type, minimum_ground_time } => self.change_airplane(airplane(aggregate)?, |row| {
-                row.aircraft_type = *aircraft_type;
-                row.minimum_ground_time = *minimum_ground_time;
-            }),
+            Event::AirplaneChanged { aircraft_type, minimum_ground_time } => {
+                self.change_airplane(airplane(aggregate)?, |row| {
+                    row.aircraft_type = *aircraft_type;
+                    row.minimum_ground_time = *minimum_ground_time;
+                })
+            }
             Event::AirplaneRemoved => self.remove_airplane(airplane(aggregate)?),
             Event::RotationAssigned { rotation } => {
                 self.change_airplane(airplane(aggregate)?, |row| row.rotation = Some(*rotation))
             }
-            Event::RotationUnassigned { rotation: _ } => self.change_airplane(airplane(aggregate)?, |row| row.rotation = None),
-            Event::RotationCreated { name } => self.create_rotation(rotation(aggregate)?, name.clone()),
-            Event::RotationRenamed { name } => self.rename_rotation(rotation(aggregate)?, name.clone()),
+            Event::RotationUnassigned { rotation: _ } => {
+                self.change_airplane(airplane(aggregate)?, |row| row.rotation = None)
+            }
+            Event::RotationCreated { name } => {
+                self.create_rotation(rotation(aggregate)?, name.clone())
+            }
+            Event::RotationRenamed { name } => {
+                self.rename_rotation(rotation(aggregate)?, name.clone())
+            }
             Event::RotationRemoved => self.remove_rotation(rotation(aggregate)?),
-            Event::LegAdded(leg) => self.claim(LegOwner::Rotation(rotation(aggregate)?), timestamp, leg),
+            Event::LegAdded(leg) => {
+                self.claim(LegOwner::Rotation(rotation(aggregate)?), timestamp, leg)
+            }
             Event::LegRescheduled(leg) => self.amend(LegOwner::Rotation(rotation(aggregate)?), leg),
             Event::LegRemoved { id } => self.release(LegOwner::Rotation(rotation(aggregate)?), *id),
-            Event::OpenLegScheduled(leg) => self.claim(LegOwner::Flight(flight(aggregate)?), timestamp, leg),
+            Event::OpenLegScheduled(leg) => {
+                self.claim(LegOwner::Flight(flight(aggregate)?), timestamp, leg)
+            }
             Event::OpenLegRescheduled(leg) => self.amend(LegOwner::Flight(flight(aggregate)?), leg),
-            Event::OpenLegCancelled { id } => self.release(LegOwner::Flight(flight(aggregate)?), *id),
+            Event::OpenLegCancelled { id } => {
+                self.release(LegOwner::Flight(flight(aggregate)?), *id)
+            }
         }
     }
 
@@ -98,7 +126,9 @@ impl<R: Rows> Fold<R> {
             let change = std::mem::take(&mut self.counts[count.place()]);
             if change != 0 {
                 let rows = count.read(&self.rows)?;
-                let rows = rows.checked_add_signed(change).ok_or_else(|| corrupted("a count is below zero"))?;
+                let rows = rows
+                    .checked_add_signed(change)
+                    .ok_or_else(|| corrupted("a count is below zero"))?;
                 self.rows.put(count.key(), &rows.to_be_bytes());
             }
         }
@@ -113,7 +143,9 @@ impl<R: Rows> Fold<R> {
         let before = self.airport(code)?;
         let key = Key::airport(code);
         match minimum {
-            Some(minimum_ground_time) => self.rows.put(key, &AirportRow { code, minimum_ground_time }.encode()),
+            Some(minimum_ground_time) => {
+                self.rows.put(key, &AirportRow { code, minimum_ground_time }.encode())
+            }
             None => self.rows.delete(key),
         }
         self.count(Count::Airports, i64::from(minimum.is_some()) - i64::from(before.is_some()));

@@ -86,7 +86,10 @@ impl<R: Rows> Fold<R> {
                 Ok(Key::legs_of(RotationId(fields.uuid()?)).bytes(fields.0))
             })?;
             for key in legs {
-                let Some(leg) = self.rows.get(&key, |value| RotationLeg::decode(&key, value))? else { continue };
+                let Some(leg) = self.rows.get(&key, |value| RotationLeg::decode(&key, value))?
+                else {
+                    continue;
+                };
                 let Some(next) = self.next(&leg)? else { continue };
                 for airplane in self.checked_airplanes(leg.rotation)? {
                     let was = check_ground_time(&leg, &next, before, airplane);
@@ -115,12 +118,19 @@ impl<R: Rows> Fold<R> {
                 let Some(leg) = last.replace(next) else { continue };
                 let airport = self.airport(leg.arrival_airport)?;
                 let check = |minimum: Option<MinimumGroundTime>| {
-                    minimum.and_then(|minimum| check_ground_time(&leg, &next, airport, Some((registration, minimum))))
+                    minimum.and_then(|minimum| {
+                        check_ground_time(&leg, &next, airport, Some((registration, minimum)))
+                    })
                 };
                 self.set_ground_time(&leg, Some(registration), check(before), check(after));
                 if !others && before.is_some() != after.is_some() {
                     let alone = check_ground_time(&leg, &next, airport, None);
-                    self.set_ground_time(&leg, None, alone.filter(|_| before.is_none()), alone.filter(|_| after.is_none()));
+                    self.set_ground_time(
+                        &leg,
+                        None,
+                        alone.filter(|_| before.is_none()),
+                        alone.filter(|_| after.is_none()),
+                    );
                 }
             }
         }
@@ -172,7 +182,8 @@ impl<R: Rows> Fold<R> {
     }
 
     fn next(&self, leg: &RotationLeg) -> Result<Option<RotationLeg>> {
-        let after = Range { from: leg.key().just_after(), to: Key::legs_of(leg.rotation).successor() };
+        let after =
+            Range { from: leg.key().just_after(), to: Key::legs_of(leg.rotation).successor() };
         self.rows.first(&after, Direction::Forward, RotationLeg::decode)
     }
 
@@ -180,7 +191,11 @@ impl<R: Rows> Fold<R> {
     /// nothing if it has none.
     fn checked_airplanes(&mut self, rotation: RotationId) -> Result<SmallChecks> {
         let airplanes = self.airplanes_of(rotation)?;
-        Ok(if airplanes.is_empty() { SmallChecks::from_elem(None, 1) } else { airplanes.into_iter().map(Some).collect() })
+        Ok(if airplanes.is_empty() {
+            SmallChecks::from_elem(None, 1)
+        } else {
+            airplanes.into_iter().map(Some).collect()
+        })
     }
 
     /// The airplanes of a rotation in order of their registrations.
@@ -189,10 +204,14 @@ impl<R: Rows> Fold<R> {
             return Ok(known.clone());
         }
         let mut airplanes = Airplanes::new();
-        self.rows.visit(&Range::prefix(Key::airplanes_of(rotation)), Direction::Forward, &mut |key, value| {
-            airplanes.push((Fields(&key[17..]).code(10)?, Fields(value).minimum()?));
-            Ok(std::ops::ControlFlow::Continue(()))
-        })?;
+        self.rows.visit(
+            &Range::prefix(Key::airplanes_of(rotation)),
+            Direction::Forward,
+            &mut |key, value| {
+                airplanes.push((Fields(&key[17..]).code(10)?, Fields(value).minimum()?));
+                Ok(std::ops::ControlFlow::Continue(()))
+            },
+        )?;
         if self.airplanes.len() >= ROTATIONS_REMEMBERED_MAX {
             self.airplanes.clear();
         }

@@ -42,10 +42,19 @@ impl Relation for EventsRelation {
         &self.schema
     }
 
-    fn scan(&self, context: &ExecContext, access: &Access, columns: &[usize]) -> Result<Box<dyn RowScan>> {
+    fn scan(
+        &self,
+        context: &ExecContext,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>> {
         let snapshot = &context.snapshot;
         let Some(feed) = snapshot.feed() else { return Ok(Box::new(Nothing)) };
-        let seen = snapshot.positions().iter().map(|(shard, last)| Span { shard, first: Position::START, last });
+        let seen = snapshot.positions().iter().map(|(shard, last)| Span {
+            shard,
+            first: Position::START,
+            last,
+        });
         let (mut spans, direction) = match access {
             Access::Full => (seen.collect(), Direction::Forward),
             Access::Index { index: _, prefix, lower, upper, backward } => {
@@ -86,7 +95,12 @@ struct Span {
 }
 
 /// The parts of the spans whose (shard, position) an index access asks for.
-fn narrowed(seen: impl Iterator<Item = Span>, prefix: &[Datum], lower: &Bound, upper: &Bound) -> Result<Vec<Span>> {
+fn narrowed(
+    seen: impl Iterator<Item = Span>,
+    prefix: &[Datum],
+    lower: &Bound,
+    upper: &Bound,
+) -> Result<Vec<Span>> {
     let mut spans = Vec::new();
     for mut span in seen {
         let shard = i64::from(span.shard.0);
@@ -99,7 +113,9 @@ fn narrowed(seen: impl Iterator<Item = Span>, prefix: &[Datum], lower: &Bound, u
                 };
                 first = first.max(span.first.to_i64());
                 last = last.min(span.last.to_i64());
-                if let (Some(first), Some(last)) = (Position::from_i64(first), Position::from_i64(last)) {
+                if let (Some(first), Some(last)) =
+                    (Position::from_i64(first), Position::from_i64(last))
+                {
                     (span.first, span.last) = (first, last);
                 }
                 number(of_shard)? == shard && first <= last
@@ -116,7 +132,9 @@ fn number(value: &Datum) -> Result<i64> {
     match value {
         Datum::Int4(number) => Ok(i64::from(*number)),
         Datum::Int8(number) => Ok(*number),
-        other => Err(SqlError::internal(format!("{other:?} is no bound for a shard or a position"))),
+        other => {
+            Err(SqlError::internal(format!("{other:?} is no bound for a shard or a position")))
+        }
     }
 }
 
@@ -206,8 +224,12 @@ impl EventScan {
         };
         self.spans.extend(rest);
         for (at, committed) in self.entries.iter().enumerate() {
-            let wanted = |(position, _): &(Position, &StoredEvent)| *position >= span.first && *position <= span.last;
-            self.places.extend(committed.events().filter(wanted).map(|(position, _)| (at, position.ordinal())));
+            let wanted = |(position, _): &(Position, &StoredEvent)| {
+                *position >= span.first && *position <= span.last
+            };
+            self.places.extend(
+                committed.events().filter(wanted).map(|(position, _)| (at, position.ordinal())),
+            );
         }
         if self.direction == Direction::Forward {
             self.places.reverse();
@@ -227,7 +249,9 @@ impl EventScan {
     fn read_backward(&mut self, span: Span) -> Result<Option<Span>, StoreError> {
         let end = span.last.index();
         loop {
-            let before = LogIndex(end.0.saturating_sub(self.window).max(span.first.index().0.saturating_sub(1)));
+            let before = LogIndex(
+                end.0.saturating_sub(self.window).max(span.first.index().0.saturating_sub(1)),
+            );
             self.entries.clear();
             let read = self.feed.read(span.shard, before, &mut self.entries)?;
             if read < end && self.window > 1 {
@@ -237,7 +261,8 @@ impl EventScan {
             self.entries.retain(|committed| committed.index <= end);
             self.window = (self.window * 2).min(WINDOW_ENTRIES_MAX);
             let last = Position::end_of(before);
-            return Ok((before < end && before.0 > 0 && last >= span.first).then_some(Span { last, ..span }));
+            return Ok((before < end && before.0 > 0 && last >= span.first)
+                .then_some(Span { last, ..span }));
         }
     }
 }
@@ -254,7 +279,12 @@ fn value(column: usize, committed: &CommittedEntry, ordinal: usize) -> Result<Da
         5 => Datum::text(event_name(event.kind.event_type).unwrap_or("unknown")),
         6 => Datum::Int4(i32::from(event.kind.schema_version)),
         7 => Datum::Jsonb(Arc::new(payload(event)?)),
-        8 => Datum::Jsonb(Arc::new(entry.metadata.get(usize::from(event.metadata)).map_or_else(|| Value::Object(Map::new()), metadata))),
+        8 => Datum::Jsonb(Arc::new(
+            entry
+                .metadata
+                .get(usize::from(event.metadata))
+                .map_or_else(|| Value::Object(Map::new()), metadata),
+        )),
         9 => Datum::TimestampTz(entry.timestamp.microseconds()),
         _ => return Err(no_column(column)),
     })
@@ -264,7 +294,8 @@ fn payload(event: &StoredEvent) -> Result<Value, StoreError> {
     let event = Schedule::decode_event(event.kind, &event.payload).map_err(undecoded)?;
     let mut text = String::new();
     payload_json(&event, &mut text);
-    serde_json::from_str(&text).map_err(|error| StoreError::Corrupted(format!("a payload is no JSON: {error}")))
+    serde_json::from_str(&text)
+        .map_err(|error| StoreError::Corrupted(format!("a payload is no JSON: {error}")))
 }
 
 /// The metadata as `jsonb`: shorter keys first; what the client did not give is left out.

@@ -74,13 +74,23 @@ impl Part {
     /// below it, and how that compares: less.
     fn place(self, key: Key, value: &Datum) -> Result<(Key, Ordering), SqlError> {
         Ok(match (self, value) {
-            (Self::Code(width), Datum::Text(text)) if text.len() <= width => (key.code(text, width), Ordering::Equal),
-            (Self::Code(width), Datum::Text(text)) => (key.bytes(&text.as_bytes()[..width]), Ordering::Less),
+            (Self::Code(width), Datum::Text(text)) if text.len() <= width => {
+                (key.code(text, width), Ordering::Equal)
+            }
+            (Self::Code(width), Datum::Text(text)) => {
+                (key.bytes(&text.as_bytes()[..width]), Ordering::Less)
+            }
             (Self::Text, Datum::Text(text)) => (key.text(text), Ordering::Equal),
-            (Self::Int4, Datum::Int4(number) | Datum::Date(number)) => (key.int4(*number), Ordering::Equal),
+            (Self::Int4, Datum::Int4(number) | Datum::Date(number)) => {
+                (key.int4(*number), Ordering::Equal)
+            }
             (Self::Time, Datum::TimestampTz(time)) => (key.int8(*time), Ordering::Equal),
             (Self::Uuid, Datum::Uuid(id)) => (key.uuid(*id), Ordering::Equal),
-            (part, value) => return Err(SqlError::internal(format!("{value:?} is no bound for a key of {part:?}"))),
+            (part, value) => {
+                return Err(SqlError::internal(format!(
+                    "{value:?} is no bound for a key of {part:?}"
+                )));
+            }
         })
     }
 }

@@ -16,12 +16,15 @@ use super::super::key::{Key, table};
 use super::super::row::{Fields, LegRow, corrupted};
 use super::super::rows::{self, Direction, Range, ReadRows};
 use super::super::snapshot::Snapshot;
-use super::super::violation::{ContinuityViolation, DesignatorViolation, GroundTimeViolation, RequiredBy};
+use super::super::violation::{
+    ContinuityViolation, DesignatorViolation, GroundTimeViolation, RequiredBy,
+};
 use super::range::{Part, range};
 use super::schema;
 use super::table::{Estimates, difference, no_column};
 
-const COUNTED: [Count; 3] = [Count::ContinuityViolations, Count::GroundTimeViolations, Count::DesignatorViolations];
+const COUNTED: [Count; 3] =
+    [Count::ContinuityViolations, Count::GroundTimeViolations, Count::DesignatorViolations];
 
 /// The relation `schedule_violations`.
 #[derive(Debug)]
@@ -41,18 +44,25 @@ impl Relation for ScheduleViolationsRelation {
         &self.schema
     }
 
-    fn scan(&self, context: &ExecContext, access: &Access, columns: &[usize]) -> Result<Box<dyn RowScan>> {
+    fn scan(
+        &self,
+        context: &ExecContext,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>> {
         let snapshot = context.snapshot.clone();
         let columns = columns.to_vec();
         Ok(match access {
             Access::Full => {
                 // The next one last.
                 let tables = [table::DESIGNATOR, table::GROUND_TIME, table::CONTINUITY];
-                let left = tables.into_iter().map(|table| Range::prefix(Key::table(table))).collect();
+                let left =
+                    tables.into_iter().map(|table| Range::prefix(Key::table(table))).collect();
                 Box::new(FullScan { snapshot, columns, left })
             }
             Access::Index { index: _, prefix, lower, upper, backward } => {
-                let left = range(Key::table(table::ROTATION_LEGS), &[Part::Uuid], prefix, lower, upper)?;
+                let left =
+                    range(Key::table(table::ROTATION_LEGS), &[Part::Uuid], prefix, lower, upper)?;
                 let direction = if *backward { Direction::Backward } else { Direction::Forward };
                 Box::new(RotationScan { snapshot, columns, left, direction })
             }
@@ -83,8 +93,12 @@ enum Finding {
 impl Finding {
     fn decode(key: &[u8], value: &[u8]) -> rows::Result<Self> {
         match key.first() {
-            Some(&table::CONTINUITY) => ContinuityViolation::decode(key, value).map(Self::Continuity),
-            Some(&table::GROUND_TIME) => GroundTimeViolation::decode(key, value).map(Self::GroundTime),
+            Some(&table::CONTINUITY) => {
+                ContinuityViolation::decode(key, value).map(Self::Continuity)
+            }
+            Some(&table::GROUND_TIME) => {
+                GroundTimeViolation::decode(key, value).map(Self::GroundTime)
+            }
             Some(&table::DESIGNATOR) => DesignatorViolation::decode(key).map(Self::Designator),
             Some(_) | None => Err(corrupted("not a violation")),
         }
@@ -128,7 +142,8 @@ impl Finding {
             Self::GroundTime(violation) => Ok(violation.next_leg),
             Self::Designator(violation) => {
                 let mut range = Range::prefix(Key::designator_violations(&violation.designator));
-                let first = snapshot.chunk(&mut range, 2, |key, _| Ok(LegId(Fields(&key[16..]).uuid()?)))?;
+                let first = snapshot
+                    .chunk(&mut range, 2, |key, _| Ok(LegId(Fields(&key[16..]).uuid()?)))?;
                 let other = first.into_iter().find(|leg| *leg != violation.leg);
                 other.ok_or_else(|| corrupted("a designator is shared by one leg"))
             }
@@ -138,25 +153,42 @@ impl Finding {
     fn detail(&self, snapshot: &Snapshot) -> rows::Result<String> {
         Ok(match self {
             Self::Continuity(violation) => {
-                let (leg, next) = (named(snapshot, violation.leg)?, named(snapshot, violation.next_leg)?);
+                let (leg, next) =
+                    (named(snapshot, violation.leg)?, named(snapshot, violation.next_leg)?);
                 let ContinuityViolation { arrival_airport, next_departure_airport, .. } = violation;
-                format!("{leg} arrives at {arrival_airport}, but the next, {next}, departs from {next_departure_airport}")
+                format!(
+                    "{leg} arrives at {arrival_airport}, but the next, {next}, departs from {next_departure_airport}"
+                )
             }
             Self::GroundTime(violation) => {
-                let (leg, next) = (named(snapshot, violation.leg)?, named(snapshot, violation.next_leg)?);
-                let GroundTimeViolation { airport, registration, required, required_by, .. } = violation;
+                let (leg, next) =
+                    (named(snapshot, violation.leg)?, named(snapshot, violation.next_leg)?);
+                let GroundTimeViolation { airport, registration, required, required_by, .. } =
+                    violation;
                 let ground_time = difference(violation.ground_time_microseconds);
-                let ground_time = MinimumGroundTime::new(0, ground_time.days, ground_time.microseconds).unwrap_or_default();
+                let ground_time =
+                    MinimumGroundTime::new(0, ground_time.days, ground_time.microseconds)
+                        .unwrap_or_default();
                 let by = match (required_by, registration) {
-                    (RequiredBy::Airplane, Some(registration)) => format!("airplane {registration}"),
+                    (RequiredBy::Airplane, Some(registration)) => {
+                        format!("airplane {registration}")
+                    }
                     (RequiredBy::Airport | RequiredBy::Airplane, _) => format!("airport {airport}"),
                 };
-                format!("between {leg} and the next, {next}, are {ground_time} on the ground at {airport}, but {by} requires {required}")
+                format!(
+                    "between {leg} and the next, {next}, are {ground_time} on the ground at {airport}, but {by} requires {required}"
+                )
             }
             Self::Designator(violation) => {
-                let sharing = snapshot.get(&Key::designator(&violation.designator), Sharing::decode)?;
-                let Some(Sharing::Many(legs)) = sharing else { return Err(corrupted("a designator is shared by one leg")) };
-                format!("{legs} legs share the flight designator {} of {}", violation.designator, violation.designator.day_of_origin)
+                let sharing =
+                    snapshot.get(&Key::designator(&violation.designator), Sharing::decode)?;
+                let Some(Sharing::Many(legs)) = sharing else {
+                    return Err(corrupted("a designator is shared by one leg"));
+                };
+                format!(
+                    "{legs} legs share the flight designator {} of {}",
+                    violation.designator, violation.designator.day_of_origin
+                )
             }
         })
     }
@@ -207,7 +239,9 @@ impl RowScan for RotationScan {
         let mut rows = 0;
         while rows < rows_max.max(1) {
             let Some(mut range) = self.left.take() else { return Ok(false) };
-            let rotation = self.snapshot.first(&range, self.direction, |key, _| Ok(RotationId(Fields(&key[1..]).uuid()?)))?;
+            let rotation = self.snapshot.first(&range, self.direction, |key, _| {
+                Ok(RotationId(Fields(&key[1..]).uuid()?))
+            })?;
             let Some(rotation) = rotation else { return Ok(false) };
             let findings = findings_of(&self.snapshot, rotation)?;
             write(&findings, &self.columns, &self.snapshot, out)?;
@@ -230,21 +264,32 @@ impl RowScan for RotationScan {
 fn findings_of(snapshot: &Snapshot, rotation: RotationId) -> rows::Result<Vec<Finding>> {
     let mut findings = Vec::new();
     for table in [table::CONTINUITY, table::GROUND_TIME] {
-        snapshot.visit(&Range::prefix(Key::table(table).uuid(rotation.0)), Direction::Forward, &mut |key, value| {
-            findings.push(Finding::decode(key, value)?);
-            Ok(ControlFlow::Continue(()))
-        })?;
+        snapshot.visit(
+            &Range::prefix(Key::table(table).uuid(rotation.0)),
+            Direction::Forward,
+            &mut |key, value| {
+                findings.push(Finding::decode(key, value)?);
+                Ok(ControlFlow::Continue(()))
+            },
+        )?;
     }
     for leg in snapshot.legs_of_rotation(rotation)? {
         let designator = leg.leg.designator;
-        if let Some(Sharing::Many(_)) = snapshot.get(&Key::designator(&designator), Sharing::decode)? {
+        if let Some(Sharing::Many(_)) =
+            snapshot.get(&Key::designator(&designator), Sharing::decode)?
+        {
             findings.push(Finding::Designator(DesignatorViolation { designator, leg: leg.leg.id }));
         }
     }
     Ok(findings)
 }
 
-fn write(findings: &[Finding], columns: &[usize], snapshot: &Snapshot, out: &mut Vec<Datum>) -> rows::Result<()> {
+fn write(
+    findings: &[Finding],
+    columns: &[usize],
+    snapshot: &Snapshot,
+    out: &mut Vec<Datum>,
+) -> rows::Result<()> {
     for finding in findings {
         for column in columns {
             out.push(finding.value(*column, snapshot)?);

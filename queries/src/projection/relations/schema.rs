@@ -65,7 +65,10 @@ pub(super) fn airplanes() -> Arc<RelationSchema> {
             nullable("rotation_id", Uuid),
             column("version", Int8),
         ],
-        indexes: vec![primary(16391, "airplanes_pkey", &[0]), index(16392, "airplanes_rotation_id_idx", &[3])],
+        indexes: vec![
+            primary(16391, "airplanes_pkey", &[0]),
+            index(16392, "airplanes_rotation_id_idx", &[3]),
+        ],
         foreign_keys: vec![rotation_key(16393, "airplanes_rotation_id_fkey", 3)],
         comment: "Airplanes, the least time each must stand between two legs, and the rotation it flies.",
     })
@@ -85,7 +88,10 @@ pub(super) fn rotations() -> Arc<RelationSchema> {
             nullable("last_arrival", TimestampTz),
             column("version", Int8),
         ],
-        indexes: vec![primary(16401, "rotations_pkey", &[0]), index(16402, "rotations_name_idx", &[1])],
+        indexes: vec![
+            primary(16401, "rotations_pkey", &[0]),
+            index(16402, "rotations_name_idx", &[1]),
+        ],
         foreign_keys: Vec::new(),
         comment: "Rotations: legs that one airplane flies, one after the other.",
     })
@@ -119,7 +125,11 @@ pub(super) fn legs() -> Arc<RelationSchema> {
         indexes: vec![
             primary(16411, "legs_pkey", &[0]),
             index(16412, "legs_rotation_id_departure_time_idx", &[1, 8]),
-            index(16413, "legs_carrier_flight_number_suffix_departure_airport_day_of__idx", &[2, 3, 4, 6, 5]),
+            index(
+                16413,
+                "legs_carrier_flight_number_suffix_departure_airport_day_of__idx",
+                &[2, 3, 4, 6, 5],
+            ),
             index(16414, "legs_departure_airport_departure_time_idx", &[6, 8]),
         ],
         foreign_keys: vec![rotation_key(16415, "legs_rotation_id_fkey", 1)],
@@ -198,7 +208,11 @@ pub(super) fn designator_violations() -> Arc<RelationSchema> {
             column("day_of_origin", Date),
             column("leg_id", Uuid),
         ],
-        index(16451, "designator_violations_carrier_flight_number_suffix_departur_idx", &[0, 1, 2, 3, 4, 5]),
+        index(
+            16451,
+            "designator_violations_carrier_flight_number_suffix_departur_idx",
+            &[0, 1, 2, 3, 4, 5],
+        ),
         "Legs that share their flight designator with another leg.",
     )
 }
@@ -219,7 +233,13 @@ pub(super) fn schedule_violations() -> Arc<RelationSchema> {
     )
 }
 
-fn view(oid: u32, name: &'static str, columns: Vec<Column>, index: Index, comment: &'static str) -> Arc<RelationSchema> {
+fn view(
+    oid: u32,
+    name: &'static str,
+    columns: Vec<Column>,
+    index: Index,
+    comment: &'static str,
+) -> Arc<RelationSchema> {
     Arc::new(RelationSchema {
         oid,
         schema: "public",

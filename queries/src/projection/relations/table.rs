@@ -64,7 +64,12 @@ pub(super) trait Table: Debug + Send + Sync + 'static {
     const COUNT: Count;
 
     /// The value of a column.
-    fn value(column: usize, key: &[u8], value: &[u8], versions: &mut Versions) -> rows::Result<Datum>;
+    fn value(
+        column: usize,
+        key: &[u8],
+        value: &[u8],
+        versions: &mut Versions,
+    ) -> rows::Result<Datum>;
 }
 
 /// A stored relation.
@@ -77,7 +82,11 @@ pub(super) struct TableRelation<T> {
 
 impl<T: Table> TableRelation<T> {
     pub(super) fn new(estimates: &Arc<Estimates>) -> Arc<dyn Relation> {
-        let relation = Self { schema: T::schema(), estimates: Arc::clone(estimates), table: std::marker::PhantomData };
+        let relation = Self {
+            schema: T::schema(),
+            estimates: Arc::clone(estimates),
+            table: std::marker::PhantomData,
+        };
         assert!(relation.schema.indexes.len() == T::indexes().len(), "each index has its layout");
         Arc::new(relation)
     }
@@ -88,7 +97,12 @@ impl<T: Table> Relation for TableRelation<T> {
         &self.schema
     }
 
-    fn scan(&self, context: &ExecContext, access: &Access, columns: &[usize]) -> Result<Box<dyn RowScan>> {
+    fn scan(
+        &self,
+        context: &ExecContext,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>> {
         let (layout, range, direction) = match access {
             Access::Full => {
                 let layout = &T::indexes()[0];
@@ -97,7 +111,11 @@ impl<T: Table> Relation for TableRelation<T> {
             Access::Index { index, prefix, lower, upper, backward } => {
                 let layout = &T::indexes()[*index];
                 let direction = if *backward { Direction::Backward } else { Direction::Forward };
-                (layout, range(Key::table(layout.table), layout.parts, prefix, lower, upper)?, direction)
+                (
+                    layout,
+                    range(Key::table(layout.table), layout.parts, prefix, lower, upper)?,
+                    direction,
+                )
             }
         };
         Ok(Box::new(TableScan::<T> {
@@ -151,7 +169,12 @@ impl<T: Table> RowScan for TableScan<T> {
 
 impl<T: Table> TableScan<T> {
     /// Reads rows; returns the last key if there may be more.
-    fn read_rows(&mut self, range: &Range, rows_max: usize, out: &mut Vec<Datum>) -> rows::Result<Option<Key>> {
+    fn read_rows(
+        &mut self,
+        range: &Range,
+        rows_max: usize,
+        out: &mut Vec<Datum>,
+    ) -> rows::Result<Option<Key>> {
         let mut left = rows_max.max(1);
         let mut last = None;
         let Self { snapshot, columns, versions, .. } = self;
@@ -193,10 +216,12 @@ impl<T: Table> TableScan<T> {
             Ok(ControlFlow::Break(()))
         })?;
         for key in keys.iter() {
-            let row = |value: &[u8]| columns.iter().try_for_each(|column| {
-                out.push(T::value(*column, key, value, versions)?);
-                Ok(())
-            });
+            let row = |value: &[u8]| {
+                columns.iter().try_for_each(|column| {
+                    out.push(T::value(*column, key, value, versions)?);
+                    Ok(())
+                })
+            };
             snapshot.get(key, row)?.ok_or_else(|| corrupted("an index names no row"))?;
         }
         Ok(last)
@@ -242,6 +267,7 @@ pub(super) fn minimum(minimum: MinimumGroundTime) -> Datum {
 /// A difference of two times, as PostgreSQL subtracts them: days of 24 hours and the rest.
 pub(super) fn difference(microseconds: i64) -> Interval {
     const DAY: i64 = 86_400_000_000;
-    let days = i32::try_from(microseconds / DAY).expect("2^63 microseconds are fewer than 2^31 days");
+    let days =
+        i32::try_from(microseconds / DAY).expect("2^63 microseconds are fewer than 2^31 days");
     Interval { months: 0, days, microseconds: microseconds % DAY }
 }

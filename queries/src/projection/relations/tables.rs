@@ -63,7 +63,11 @@ impl Table for Airplanes {
 
     fn indexes() -> &'static [Layout] {
         &[
-            Layout { table: table::AIRPLANES, parts: &[Part::Code(REGISTRATION_BYTES)], rows: None },
+            Layout {
+                table: table::AIRPLANES,
+                parts: &[Part::Code(REGISTRATION_BYTES)],
+                rows: None,
+            },
             Layout {
                 table: table::ROTATION_AIRPLANES,
                 parts: &[Part::Uuid, Part::Code(REGISTRATION_BYTES)],
@@ -81,7 +85,9 @@ impl Table for Airplanes {
             0 => Datum::text(registration.code_text(REGISTRATION_BYTES)?),
             1 => optional_text(at(value, row::airplane::TYPE).code_text(4)?),
             2 => minimum(at(value, row::airplane::MINIMUM).minimum()?),
-            3 => at(value, row::airplane::ROTATION).optional(16, Fields::uuid)?.map_or(Datum::Null, Datum::Uuid),
+            3 => at(value, row::airplane::ROTATION)
+                .optional(16, Fields::uuid)?
+                .map_or(Datum::Null, Datum::Uuid),
             4 => return versions.of(AggregateId::Airplane(registration.code(REGISTRATION_BYTES)?)),
             _ => return Err(no_column(column)),
         })
@@ -112,7 +118,9 @@ impl Table for Rotations {
     fn value(column: usize, key: &[u8], value: &[u8], versions: &mut Versions) -> Result<Datum> {
         Ok(match column {
             0 => Datum::Uuid(Fields(&key[1..]).uuid()?),
-            1 => row::rotation_name(at(value, row::rotation::NAME))?.map_or(Datum::Null, Datum::text),
+            1 => {
+                row::rotation_name(at(value, row::rotation::NAME))?.map_or(Datum::Null, Datum::text)
+            }
             2 => {
                 let legs = at(value, row::rotation::LEGS).uint8()?;
                 Datum::Int8(i64::try_from(legs).map_err(|_| corrupted("too many legs"))?)
@@ -156,7 +164,10 @@ impl Table for Legs {
     fn value(column: usize, key: &[u8], value: &[u8], versions: &mut Versions) -> Result<Datum> {
         Ok(match column {
             0 => Datum::Uuid(Fields(&key[1..]).uuid()?),
-            1 => at(value, row::leg::OWNER).owner()?.rotation().map_or(Datum::Null, |rotation| Datum::Uuid(rotation.0)),
+            1 => at(value, row::leg::OWNER)
+                .owner()?
+                .rotation()
+                .map_or(Datum::Null, |rotation| Datum::Uuid(rotation.0)),
             2 => Datum::text(at(value, row::leg::CARRIER).code_text(3)?),
             3 => Datum::Int4(at(value, row::leg::FLIGHT_NUMBER).int4()?),
             4 => Datum::text(at(value, row::leg::SUFFIX).code_text(1)?),
@@ -237,7 +248,8 @@ impl Table for DesignatorViolations {
     }
 
     fn indexes() -> &'static [Layout] {
-        const PARTS: &[Part] = &[Part::Code(3), Part::Int4, Part::Code(1), Part::Code(3), Part::Int4, Part::Uuid];
+        const PARTS: &[Part] =
+            &[Part::Code(3), Part::Int4, Part::Code(1), Part::Code(3), Part::Int4, Part::Uuid];
         &[Layout { table: table::DESIGNATOR, parts: PARTS, rows: None }]
     }
 
@@ -278,7 +290,12 @@ fn leg_at_end(_: &Snapshot, key: &[u8], _: &[u8], keys: &mut Vec<Key>) -> Result
 }
 
 /// The leg of a designator or, if several share it, those.
-fn legs_of_designator(snapshot: &Snapshot, key: &[u8], value: &[u8], keys: &mut Vec<Key>) -> Result<()> {
+fn legs_of_designator(
+    snapshot: &Snapshot,
+    key: &[u8],
+    value: &[u8],
+    keys: &mut Vec<Key>,
+) -> Result<()> {
     match Sharing::decode(value)? {
         Sharing::One(leg) => keys.push(Key::leg(leg)),
         Sharing::Many(_) => {
