@@ -124,7 +124,7 @@ impl<D: Domain> Aggregates<D> {
         } else {
             count(&self.counters.misses);
             let loaded = self.read(id)?;
-            self.insert(id.clone(), loaded);
+            self.insert(id, loaded);
         }
         let cached = self.cached.get(id).expect("it is cached now");
         Ok(LoadedAggregate { state: &cached.state, version: cached.version })
@@ -144,7 +144,7 @@ impl<D: Domain> Aggregates<D> {
             return;
         }
         let snapshot = known.map_or(Version(0), |(_, snapshot)| snapshot);
-        self.insert(id.clone(), Cached { state, version, snapshot });
+        self.insert(id, Cached { state, version, snapshot });
     }
 
     /// Applies the events of an entry that is not void to the aggregates in memory. Its index update must have been
@@ -187,12 +187,12 @@ impl<D: Domain> Aggregates<D> {
         Ok(Cached { state, version, snapshot })
     }
 
-    fn insert(&mut self, id: D::Id, cached: Cached<D::State>) {
+    fn insert(&mut self, id: &D::Id, cached: Cached<D::State>) {
         let bytes = state_bytes::<D>(&cached.state);
         let due = is_snapshot_due(&cached, bytes);
         self.cached.insert(id.clone(), cached, bytes);
         if due {
-            self.write_snapshot(&id);
+            self.write_snapshot(id);
         }
         self.passivate();
     }

@@ -20,7 +20,7 @@
 //! Updates are visible from the moment they are submitted: those that are not yet written stand in memory
 //! ([`Index::remember`]), as the log's newest rows do.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 use std::ops::{ControlFlow, Range};
 use std::sync::Arc;
 
@@ -79,19 +79,34 @@ pub struct IndexUpdate {
     shard: ShardId,
     applied: Applied,
     rows: Rows,
+    /// The numbers of the rows in order of their keys.
+    order: Vec<usize>,
 }
 
 impl IndexUpdate {
-    /// The rows to write, how far they reach among them.
-    pub(crate) fn rows(&self) -> &Rows {
-        &self.rows
+    /// The rows to write in order of their keys, how far they reach among them.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.order.iter().map(|at| self.row(*at))
+    }
+
+    /// The rows from the key `from` on.
+    fn rows_from(&self, from: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let start = self.order.partition_point(|at| self.row(*at).0 < from);
+        self.order[start..].iter().map(|at| self.row(*at))
+    }
+
+    fn row(&self, at: usize) -> (&[u8], &[u8]) {
+        self.rows.get(at).expect("a row of this update")
     }
 
     /// The memory that the update takes.
     pub fn bytes(&self) -> usize {
-        self.rows.bytes()
+        self.rows.bytes() + self.order.len() * ROW_OVERHEAD_BYTES
     }
 }
+
+/// What a row of an update costs in memory beside its key and value.
+const ROW_OVERHEAD_BYTES: usize = 24;
 
 impl Indexer {
     /// Goes on after what was applied.
@@ -147,9 +162,11 @@ impl Indexer {
     pub fn take(&mut self) -> Option<IndexUpdate> {
         let applied = self.applied?;
         let key = applied_key(self.shard);
-        let value = encode_applied(&applied);
-        self.push(&key, value);
-        Some(IndexUpdate { shard: self.shard, applied, rows: std::mem::take(&mut self.rows) })
+        self.push(&key, encode_applied(&applied));
+        let rows = std::mem::take(&mut self.rows);
+        let mut order: Vec<usize> = (0..rows.len()).collect();
+        order.sort_by_key(|at| rows.get(*at).map(|(key, _)| key));
+        Some(IndexUpdate { shard: self.shard, applied, rows, order })
     }
 
     fn add_events(&mut self, index: LogIndex, entry: &Entry) {
@@ -205,6 +222,12 @@ impl Run {
     }
 }
 
+/// What is called for each row that is read.
+type VisitRow<'v> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError> + 'v;
+
+/// What is called for each run of each aggregate.
+pub(crate) type VisitRun<'v> = dyn FnMut(&[u8], Result<Run, StoreError>) -> ControlFlow<()> + 'v;
+
 /// The index of all shards of a store.
 #[derive(Debug)]
 pub struct Index {
@@ -217,8 +240,22 @@ pub struct Index {
 #[derive(Debug, Default)]
 struct Recent {
     applied: Option<Applied>,
-    /// Rows that were submitted and are not yet written.
-    rows: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Updates that were submitted and are not yet written, in order.
+    updates: VecDeque<Arc<IndexUpdate>>,
+}
+
+impl Recent {
+    /// The rows with `prefix`, from the key `from` on. In the order of their keys, since later updates only add
+    /// later versions.
+    fn rows<'r>(
+        &'r self,
+        prefix: &'r [u8],
+        from: &'r [u8],
+    ) -> impl Iterator<Item = (&'r [u8], &'r [u8])> {
+        self.updates.iter().flat_map(move |update| {
+            update.rows_from(from).take_while(|(key, _)| key.starts_with(prefix))
+        })
+    }
 }
 
 impl Index {
@@ -226,7 +263,7 @@ impl Index {
         let load = |shard| {
             Ok(Mutex::new(Recent {
                 applied: read_applied(&db, families, ShardId(shard))?,
-                rows: BTreeMap::new(),
+                updates: VecDeque::new(),
             }))
         };
         let shards = (0..shards).map(load).collect::<Result<_, StoreError>>()?;
@@ -266,9 +303,8 @@ impl Index {
         let range = KeyRange::prefix(self.families.index, prefix.clone());
         let recent = {
             let recent = self.shard(shard).lock();
-            let rows =
-                recent.rows.range(prefix.clone()..).take_while(|(key, _)| key.starts_with(&prefix));
-            rows.last().map(|(key, value)| decode_run(key, value)).transpose()?
+            let last = recent.rows(&prefix, &prefix).last();
+            last.map(|(key, value)| decode_run(key, value)).transpose()?
         };
         if let Some(run) = recent {
             return Ok(Version(run.end().0 - 1));
@@ -292,7 +328,7 @@ impl Index {
         let from = if after.0 == 0 {
             // The filter answers this without the disk for an aggregate that does not exist, as most do in a load.
             let first = events_key(shard, aggregate, Version(1));
-            let exists = self.shard(shard).lock().rows.contains_key(&first)
+            let exists = self.shard(shard).lock().rows(&first, &first).next().is_some()
                 || self.db.get_with(self.families.index, &first, |_| ())?.is_some();
             if !exists {
                 return Ok(());
@@ -336,14 +372,12 @@ impl Index {
         shard: ShardId,
         prefix: &[u8],
         from: Vec<u8>,
-        visit: &mut dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>, StoreError>,
+        visit: &mut VisitRow<'_>,
     ) -> Result<(), StoreError> {
         // First those in memory: a row that is written between the two steps is then seen twice, not missed.
         let recent: Vec<(Vec<u8>, Vec<u8>)> = {
             let recent = self.shard(shard).lock();
-            let rows =
-                recent.rows.range(from.clone()..).take_while(|(key, _)| key.starts_with(prefix));
-            rows.map(|(key, value)| (key.clone(), value.clone())).collect()
+            recent.rows(prefix, &from).map(|(key, value)| (key.to_vec(), value.to_vec())).collect()
         };
         let mut outcome = Ok(ControlFlow::Continue(()));
         let mut range = KeyRange::prefix(self.families.index, prefix);
@@ -369,25 +403,23 @@ impl Index {
     }
 
     /// Makes a submitted update visible.
-    pub(crate) fn remember(&self, update: &IndexUpdate) {
+    pub(crate) fn remember(&self, update: &Arc<IndexUpdate>) {
         let mut recent = self.shard(update.shard).lock();
         assert!(
             recent.applied.is_none_or(|applied| applied.index <= update.applied.index),
             "the index only goes forward"
         );
         recent.applied = Some(update.applied);
-        let key = applied_key(update.shard);
-        for (row, value) in update.rows.iter().filter(|(row, _)| *row != key) {
-            recent.rows.insert(row.to_vec(), value.to_vec());
-        }
+        recent.updates.push_back(Arc::clone(update));
     }
 
-    /// Lets go of an update that is written.
-    pub(crate) fn forget(&self, update: &IndexUpdate) {
-        let mut recent = self.shard(update.shard).lock();
-        for (row, _) in update.rows.iter() {
-            recent.rows.remove(row);
-        }
+    /// Lets go of an update that is written: the oldest of its shard.
+    pub(crate) fn forget(&self, update: &Arc<IndexUpdate>) {
+        let oldest = self.shard(update.shard).lock().updates.pop_front();
+        assert!(
+            oldest.is_some_and(|oldest| Arc::ptr_eq(&oldest, update)),
+            "updates are written in order"
+        );
     }
 
     /// Forgets everything, as the family was emptied.
@@ -401,7 +433,7 @@ impl Index {
     pub(crate) fn all_runs(
         &self,
         shard: ShardId,
-        visit: &mut dyn FnMut(&[u8], Result<Run, StoreError>) -> ControlFlow<()>,
+        visit: &mut VisitRun<'_>,
     ) -> Result<(), StoreError> {
         let prefix = [shard.0.to_be_bytes().as_slice(), &[EVENTS]].concat();
         self.db.scan(

@@ -39,3 +39,4 @@ mod tail;
 pub mod varint;
 pub mod verify;
 pub mod writer;
+mod writer_batch;

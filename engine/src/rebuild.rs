@@ -72,15 +72,15 @@ fn rebuild_shard(
             next = LogIndex(row.index.0 + 1);
         }
         if let Some(update) = indexer.take() {
-            write(store, &update)?;
+            write(store, &Arc::new(update))?;
         }
     }
     Ok(())
 }
 
-fn write(store: &Arc<LogStore>, update: &IndexUpdate) -> Result<(), StoreError> {
+fn write(store: &Arc<LogStore>, update: &Arc<IndexUpdate>) -> Result<(), StoreError> {
     let mut batch = store.db().batch();
-    for (key, value) in update.rows().iter() {
+    for (key, value) in update.rows() {
         batch.put(store.families().index, key, value);
     }
     store.db().write(batch, Durability::NoWal)?;

@@ -141,7 +141,7 @@ impl Verifier<'_> {
             self.problem(shard, &format!("the leader table names another leader for row {index}"));
         }
         let entry = match row.kind {
-            RowKind::Events => match self.decoded_entry::<D>(&row) {
+            RowKind::Events => match Self::decoded_entry::<D>(&row) {
                 Ok(entry) => Some(entry),
                 Err(error) => {
                     walk.indexer = None;
@@ -159,7 +159,7 @@ impl Verifier<'_> {
     }
 
     /// The entry of a row, all of it decoded.
-    fn decoded_entry<D: Domain>(&self, row: &LogRow) -> Result<Entry, StoreError> {
+    fn decoded_entry<D: Domain>(row: &LogRow) -> Result<Entry, StoreError> {
         let entry = Entry::decode(row.payload.clone())?;
         for event in &entry.events {
             D::decode_id(&event.aggregate)?;
@@ -191,8 +191,8 @@ impl Verifier<'_> {
             }
         }
         let update = indexer.take().expect("a row was applied");
-        // The last is how far the index has come, which is compared at the end.
-        for (key, value) in update.rows().iter().take(update.rows().len() - 1) {
+        // The first is how far the index has come, which is compared at the end.
+        for (key, value) in update.rows().skip(1) {
             let same = self
                 .store
                 .db()

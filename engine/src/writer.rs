@@ -31,13 +31,13 @@ use std::thread::JoinHandle;
 use bytes::Bytes;
 use parking_lot::{Condvar, Mutex};
 
-use crate::db::{Durability, Rows, StoreError, WriteBatch};
+use crate::db::{Rows, StoreError};
 use crate::index::IndexUpdate;
 use crate::log::{Committed, LogRow, LogStore};
 use crate::log_meta;
-use crate::log_row;
 use crate::position::{LogIndex, ShardId};
 use crate::record;
+use crate::writer_batch::{Action, Batches};
 
 /// The bytes of tasks that wait to be written or synced; a submitter waits when there are more.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
@@ -161,15 +161,6 @@ struct Pending {
     done: Option<Done>,
 }
 
-enum Action {
-    Append { shard: ShardId, rows: Vec<LogRow>, accepted: crate::log::Accepted },
-    Truncate { shard: ShardId, truncated: crate::log::Truncated },
-    Meta { key: Vec<u8>, value: Vec<u8> },
-    Index(IndexUpdate),
-    Snapshots(Rows),
-    Sync,
-}
-
 /// What one batch brought: the marks it moves and the callbacks it owes.
 #[derive(Default)]
 struct Written {
@@ -182,20 +173,18 @@ impl LogWriter {
     /// A writer with its two threads.
     pub fn start(store: Arc<LogStore>, on_fatal: OnFatal) -> Result<Arc<Self>, StoreError> {
         let writer = Self::new(store, on_fatal, false);
-        type Loop = fn(&Shared);
-        let loops: [(&str, Loop); 2] =
-            [("log-writer", Shared::write_loop), ("log-syncer", Shared::sync_loop)];
-        for (name, run) in loops {
-            let shared = Arc::clone(&writer.shared);
-            let thread =
-                std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
-            writer.threads.lock().push(
-                thread.map_err(|error| {
-                    StoreError::Io(format!("could not start a thread: {error}"))
-                })?,
-            );
-        }
+        writer.spawn("log-writer", Shared::write_loop)?;
+        writer.spawn("log-syncer", Shared::sync_loop)?;
         Ok(writer)
+    }
+
+    fn spawn(&self, name: &str, run: fn(&Shared)) -> Result<(), StoreError> {
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+        self.threads.lock().push(
+            thread.map_err(|error| StoreError::Io(format!("could not start a thread: {error}")))?,
+        );
+        Ok(())
     }
 
     /// A writer that works only when it is stepped.
@@ -261,6 +250,11 @@ impl LogWriter {
         self.shared.queue.lock().failed.clone()
     }
 
+    /// Poisons the store: for whoever finds out by other means that it cannot be trusted any more.
+    pub fn poison(&self, error: &StoreError) {
+        self.shared.fail(error);
+    }
+
     /// Writes what has gathered, as one batch. False if there was nothing.
     pub fn step_write(&self) -> bool {
         assert!(self.stepped, "the threads write");
@@ -282,12 +276,16 @@ impl LogWriter {
         };
         self.shared.submitted.notify_all();
         self.shared.room.notify_all();
-        waiting.into_iter().for_each(|notify| notify());
+        for notify in waiting {
+            notify();
+        }
         if self.stepped {
             while self.shared.step_write() || self.shared.step_sync() {}
         }
         let threads = std::mem::take(&mut *self.threads.lock());
-        for thread in threads {
+        let own = std::thread::current().id();
+        // A callback may hold the last handle: its thread ends by itself.
+        for thread in threads.into_iter().filter(|thread| thread.thread().id() != own) {
             if thread.join().is_err() {
                 self.shared.fail(&StoreError::Io("a writer thread panicked".to_owned()));
             }
@@ -348,6 +346,7 @@ impl Shared {
                 meta(shard, log_meta::committed_name(), &committed.encode(), None)
             }
             WriteTask::Index(update) => {
+                let update = Arc::new(update);
                 self.store.index().remember(&update);
                 Pending { bytes: update.bytes(), action: Action::Index(update), done: None }
             }
@@ -410,10 +409,12 @@ impl Shared {
         let failed = self.queue.lock().failed.clone();
         match failed.map_or_else(|| batches.write(&self.store), Err) {
             Ok(()) => {
-                written.marks.iter().for_each(|(shard, epoch, index)| {
-                    self.store.mark_written(*shard, *epoch, *index)
-                });
-                indexed.iter().for_each(|update| self.store.index().forget(update));
+                for (shard, epoch, index) in &written.marks {
+                    self.store.mark_written(*shard, *epoch, *index);
+                }
+                for update in &indexed {
+                    self.store.index().forget(update);
+                }
             }
             // Before the batch is handed over, so that the syncer cannot take it for written.
             Err(error) => self.fail(&error),
@@ -493,7 +494,9 @@ impl Shared {
 
     fn tell_room(&self, waiting: Vec<Box<dyn FnOnce() + Send>>) {
         self.room.notify_all();
-        waiting.into_iter().for_each(|notify| notify());
+        for notify in waiting {
+            notify();
+        }
     }
 }
 
@@ -504,92 +507,6 @@ impl Queue {
         } else {
             Vec::new()
         }
-    }
-}
-
-/// The two batches of one step: what is logged, and what can be computed again and comes after it.
-struct Batches {
-    logged: WriteBatch,
-    derived: WriteBatch,
-    scratch: Vec<u8>,
-    families: crate::log::Families,
-}
-
-/// Cutting off more rows than this deletes a range: one tombstone instead of many.
-const TRUNCATE_ROWS_SINGLY_MAX: u64 = 256;
-
-impl Batches {
-    fn new(store: &Arc<LogStore>) -> Self {
-        Self {
-            logged: store.db().batch(),
-            derived: store.db().batch(),
-            scratch: Vec::new(),
-            families: store.families(),
-        }
-    }
-
-    fn add(
-        &mut self,
-        action: Action,
-        marks: &mut Vec<(ShardId, u64, LogIndex)>,
-        indexed: &mut Vec<IndexUpdate>,
-    ) {
-        let families = self.families;
-        match action {
-            Action::Append { shard, rows, accepted } => {
-                for row in &rows {
-                    let key = log_row::key(shard, row.index);
-                    row.encode(&key, &mut self.scratch);
-                    self.logged.put(families.log, &key, &self.scratch);
-                }
-                for (first, leader) in accepted.new_leaders {
-                    let key = log_meta::leader_key(shard, first);
-                    let mut value = log_meta::leader_value(leader);
-                    record::seal(&key, &mut value);
-                    self.logged.put(families.meta, &key, &value);
-                }
-                marks.extend(rows.last().map(|row| (shard, accepted.epoch, row.index)));
-            }
-            Action::Truncate { shard, truncated } => {
-                let (from, to) = (truncated.rows.start, truncated.rows.end);
-                if to.0 - from.0 > TRUNCATE_ROWS_SINGLY_MAX {
-                    self.logged.delete_range(
-                        families.log,
-                        &log_row::key(shard, from),
-                        &log_row::key(shard, to),
-                    );
-                } else {
-                    (from.0..to.0).for_each(|index| {
-                        self.logged.delete(families.log, &log_row::key(shard, LogIndex(index)))
-                    });
-                }
-                for first in truncated.leaders {
-                    self.logged.delete(families.meta, &log_meta::leader_key(shard, first));
-                }
-            }
-            Action::Meta { key, value } => self.logged.put(families.meta, &key, &value),
-            Action::Index(update) => {
-                update
-                    .rows()
-                    .iter()
-                    .for_each(|(key, value)| self.derived.put(families.index, key, value));
-                indexed.push(update);
-            }
-            Action::Snapshots(rows) => rows
-                .iter()
-                .for_each(|(key, value)| self.derived.put(families.snapshots, key, value)),
-            Action::Sync => {}
-        }
-    }
-
-    fn write(self, store: &LogStore) -> Result<(), StoreError> {
-        if !self.logged.is_empty() {
-            store.db().write(self.logged, Durability::Wal)?;
-        }
-        if !self.derived.is_empty() {
-            store.db().write(self.derived, Durability::NoWal)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,0 +1,175 @@
+//! The storage engine behind its narrow interface.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+use rotabase_engine::db::{
+    Db, DbOptions, Direction, Durability, FamilyOptions, KeyRange, Rows, StoreError, after_prefix,
+};
+
+fn open(
+    path: &std::path::Path,
+    names: &[&str],
+    drop_unknown_families: bool,
+) -> Result<Arc<Db>, StoreError> {
+    let families: Vec<FamilyOptions> =
+        names.iter().map(|name| FamilyOptions::new(*name).prefix(1)).collect();
+    Db::open(path, &families, &DbOptions { drop_unknown_families, ..DbOptions::default() })
+}
+
+fn put(db: &Arc<Db>, family: &str, key: &[u8], value: &[u8]) {
+    let mut batch = db.batch();
+    batch.put(db.family(family), key, value);
+    db.write(batch, Durability::Wal).unwrap();
+}
+
+#[test]
+fn a_snapshot_shows_one_state_of_all_families_and_outlives_other_handles() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path(), &["legs", "rotations"], false).unwrap();
+    let (legs, rotations) = (db.family("legs"), db.family("rotations"));
+    put(&db, "legs", b"a", b"1");
+    let snapshot = db.snapshot();
+    put(&db, "legs", b"a", b"2");
+    put(&db, "rotations", b"r", b"1");
+    db.flush(&[legs, rotations]).unwrap();
+    db.compact(legs);
+    let later = db.snapshot();
+    drop(db);
+    assert_eq!(snapshot.get(legs, b"a").unwrap().as_deref(), Some(&b"1"[..]));
+    assert_eq!(snapshot.get(rotations, b"r").unwrap(), None);
+    assert_eq!(later.get(legs, b"a").unwrap().as_deref(), Some(&b"2"[..]));
+    assert_eq!(
+        later.multi_get(rotations, &[b"q", b"r"]).unwrap(),
+        vec![None, Some(b"1"[..].into())]
+    );
+    let mut cursor = snapshot.cursor(KeyRange::all(rotations), Direction::Forward);
+    drop(snapshot);
+    let mut rows = Rows::default();
+    cursor.next_chunk(10, usize::MAX, &mut rows).unwrap();
+    assert!(rows.is_empty());
+}
+
+#[test]
+fn a_snapshot_is_read_from_several_threads() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path(), &["legs"], false).unwrap();
+    let legs = db.family("legs");
+    (0..100_u8).for_each(|key| put(&db, "legs", &[key], &[1]));
+    let snapshot = db.snapshot();
+    (0..100_u8).for_each(|key| put(&db, "legs", &[key], &[2]));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            let snapshot = snapshot.clone();
+            scope.spawn(move || {
+                let mut seen = 0;
+                let visit = &mut |_: &[u8], value: &[u8]| {
+                    assert_eq!(value, [1]);
+                    seen += 1;
+                    ControlFlow::Continue(())
+                };
+                snapshot.scan(&KeyRange::all(legs), Direction::Forward, visit).unwrap();
+                assert_eq!(seen, 100);
+            });
+        }
+    });
+}
+
+#[test]
+fn a_directory_is_open_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path(), &["legs"], false).unwrap();
+    let error = open(directory.path(), &["legs"], false).unwrap_err();
+    assert!(
+        matches!(&error, StoreError::Locked(path) if *path == directory.path().display().to_string()),
+        "{error}"
+    );
+    drop(db);
+    open(directory.path(), &["legs"], false).unwrap();
+}
+
+#[test]
+fn families_of_another_version_are_refused_or_dropped_as_asked() {
+    let directory = tempfile::tempdir().unwrap();
+    drop(open(directory.path(), &["legs.1"], false).unwrap());
+    assert!(matches!(open(directory.path(), &["legs.2"], false), Err(StoreError::Incompatible(_))));
+    drop(open(directory.path(), &["legs.2"], true).unwrap());
+    drop(open(directory.path(), &["legs.2"], false).unwrap());
+}
+
+#[test]
+fn a_cleared_family_is_empty_and_others_are_not() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path(), &["legs", "rotations"], false).unwrap();
+    for key in 0..=u8::MAX {
+        put(&db, "legs", &[key; 9], b"x");
+    }
+    put(&db, "rotations", b"r", b"1");
+    db.clear(db.family("legs")).unwrap();
+    assert_eq!(db.first(&KeyRange::all(db.family("legs")), Direction::Forward).unwrap(), None);
+    assert!(db.get(db.family("rotations"), b"r").unwrap().is_some());
+}
+
+#[test]
+fn the_key_after_a_prefix_is_the_least_above_it() {
+    assert_eq!(after_prefix(b"ab"), Some(b"ac".to_vec()));
+    assert_eq!(after_prefix(&[1, 0xFF]), Some(vec![2]));
+    assert_eq!(after_prefix(&[0xFF, 0xFF]), None);
+    assert_eq!(after_prefix(b""), None);
+}
+
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    proptest::collection::vec(prop_oneof![0..4_u8, Just(0xFF)], 1..4)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Chunks of any size, in both directions, with and without the prefix filter.
+    #[test]
+    fn a_cursor_gives_what_a_sorted_map_gives(
+        stored in proptest::collection::btree_map(key(), any::<u8>(), 0..40),
+        later in proptest::collection::btree_map(key(), any::<u8>(), 0..40),
+        lower in key(), upper in proptest::option::of(key()), prefix: bool, backward: bool, rows_max in 1..6_usize,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let db = open(directory.path(), &["legs"], false).unwrap();
+        let legs = db.family("legs");
+        for (key, value) in &stored {
+            put(&db, "legs", key, &[*value]);
+        }
+        let snapshot = db.snapshot();
+        for (key, value) in &later {
+            put(&db, "legs", key, &[*value]);
+        }
+        let range = match (prefix, upper) {
+            (true, _) => KeyRange::prefix(legs, lower),
+            (false, Some(upper)) => KeyRange::new(legs, lower, upper),
+            (false, None) => KeyRange::from(legs, lower),
+        };
+        let inside = |key: &&Vec<u8>| **key >= range.lower && range.upper.as_ref().is_none_or(|upper| *key < upper);
+        let mut expected: Vec<(Vec<u8>, Vec<u8>)> =
+            stored.iter().filter(|(key, _)| inside(key)).map(|(key, value)| (key.clone(), vec![*value])).collect();
+        let direction = if backward { Direction::Backward } else { Direction::Forward };
+        if backward {
+            expected.reverse();
+        }
+        let mut cursor = snapshot.cursor(range, direction);
+        let (mut rows, mut read) = (Rows::default(), Vec::new());
+        loop {
+            cursor.next_chunk(rows_max, usize::MAX, &mut rows).unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            prop_assert!(rows.len() <= rows_max);
+            read.extend(rows.iter().map(|(key, value)| (key.to_vec(), value.to_vec())));
+        }
+        prop_assert_eq!(read, expected);
+        let all: BTreeMap<Vec<u8>, u8> = stored.into_iter().chain(later).collect();
+        let keys: Vec<&Vec<u8>> = all.keys().collect();
+        let values = db.multi_get(legs, &keys).unwrap();
+        prop_assert_eq!(values, all.values().map(|value| Some(vec![*value].into())).collect::<Vec<_>>());
+    }
+}
