@@ -4,7 +4,7 @@
 //!
 //! 1. [`sql`] parses the text (our pre-parser, then `sqlparser` with our dialect) and binds it with PostgreSQL's
 //!    names, types, coercions and errors into a typed [`plan`].
-//! 2. The planner picks access paths: a key, an index range, a maintained count, or a scan.
+//! 2. [`optimize`] orders joins and picks access paths: a key, an index range, a maintained count, or a scan.
 //! 3. [`exec`] runs the plan, a batch of rows at a time, against one consistent snapshot of the relations.
 //! 4. Relations are [`projection`]s of the feed and the virtual tables of [`catalog`]; to SQL they are alike.
 //! 5. [`types`] reads and writes values in PostgreSQL's text and binary forms.
@@ -19,6 +19,7 @@
 pub mod catalog;
 pub mod error;
 pub mod exec;
+pub mod optimize;
 pub mod plan;
 pub mod projection;
 pub mod relation;

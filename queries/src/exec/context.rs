@@ -1,5 +1,6 @@
 //! What a running statement has around it: its settings, its snapshot, its budget and its cancel flag.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -87,6 +88,8 @@ pub struct ExecContext {
     pub cancel: Cancel,
     /// The bytes that sorts, hashes and materialised rows may hold together; 53200 beyond.
     pub memory_bytes_max: usize,
+    /// Where sorts put runs that the memory does not hold; without one they fail with 53200.
+    pub spill_directory: Option<Arc<Path>>,
 }
 
 /// Rows, one after the other, each `width` values long.
