@@ -1,1 +1,0 @@
-//! Measures Rotabase beside PostgreSQL.

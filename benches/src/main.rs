@@ -1,0 +1,65 @@
+//! Measures Rotabase beside PostgreSQL 15: the same work, in one run, on one machine, durable on both sides.
+//!
+//! `cargo run -p rotabase-benches -- [--seconds 5] [--rounds 3] [--legs 1500000] [--only commands,copy,…] [--json FILE]`
+//!
+//! Figures are ratios, since machines differ and are noisy; the fsync latency and the load average of the moment
+//! stand beside them. What was written is counted after each run: a figure whose data is not there is an error.
+
+#![expect(clippy::print_stdout, reason = "the table is what it is for")]
+
+mod commands;
+mod copy;
+mod disk;
+mod pgbench;
+mod report;
+
+use std::path::PathBuf;
+
+use clap::Parser;
+use report::Report;
+
+/// What to measure.
+#[derive(Debug, Parser)]
+struct Options {
+    /// Seconds of each run.
+    #[arg(long, default_value_t = 5)]
+    seconds: u32,
+    /// Runs of each kind; the median and the worst are shown.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Dated legs of the SSIM file.
+    #[arg(long, default_value_t = 1_500_000)]
+    legs: u32,
+    /// Which parts: commands, lookup, copy, verdict.
+    #[arg(long, value_delimiter = ',', default_value = "commands,lookup,copy,verdict")]
+    only: Vec<String>,
+    /// The program that makes an SSIM file and its rotations.
+    #[arg(long, default_value = "../shared/tools/make_ssim.py")]
+    generator: PathBuf,
+    /// Where to write the figures as JSON.
+    #[arg(long)]
+    json: Option<PathBuf>,
+}
+
+impl Options {
+    fn wants(&self, part: &str) -> bool {
+        self.only.iter().any(|it| it == part)
+    }
+}
+
+fn main() {
+    let options = Options::parse();
+    let mut report = Report::default();
+    report.note("fdatasync, median of 50", &disk::describe());
+    report.note("load average", &disk::load_average());
+    if options.wants("commands") || options.wants("lookup") {
+        commands::run(&options, &mut report);
+    }
+    if options.wants("copy") || options.wants("verdict") {
+        copy::run(&options, &mut report);
+    }
+    println!("{}", report.table());
+    if let Some(path) = &options.json {
+        std::fs::write(path, report.json()).expect("the JSON file can be written");
+    }
+}
