@@ -17,7 +17,7 @@ use crate::db::{Rows, StoreError};
 use crate::domain::Domain;
 use crate::entry::{CommittedEntry, EntryReader, StoredEvent};
 use crate::log::{LogStore, RowKind};
-use crate::position::{ShardId, Version};
+use crate::position::{LogIndex, ShardId, Version};
 use crate::snapshot;
 use crate::writer::{LogWriter, SubmitError, WriteTask};
 
@@ -29,6 +29,9 @@ pub const SNAPSHOT_EVENTS: u64 = 256;
 
 /// A large state waits until it has an event for each so many of its bytes, so that snapshots cost no more than events.
 const SNAPSHOT_STATE_BYTES_PER_EVENT: u64 = 1024;
+
+/// One part in so many of the memory is for log entries that were read for their events.
+const ENTRIES_SHARE: usize = 4;
 
 /// What an aggregate costs in memory beside its state.
 const AGGREGATE_OVERHEAD_BYTES: usize = 128;
@@ -91,7 +94,10 @@ pub struct Aggregates<D: Domain> {
     shard: ShardId,
     writer: Arc<LogWriter>,
     cached: Lru<D::Id, Cached<D::State>>,
-    bytes_max: usize,
+    states_bytes_max: usize,
+    /// Entries that were read last: neighbours in the log are often wanted together, and an entry can be large.
+    entries: Lru<LogIndex, EntryReader>,
+    entries_bytes_max: usize,
     counters: Arc<AggregateCounters>,
     /// The encoded id of the aggregate at hand.
     encoded: Vec<u8>,
@@ -106,10 +112,19 @@ struct Cached<S> {
 }
 
 impl<D: Domain> Aggregates<D> {
-    /// The aggregates of `shard`, none in memory yet and at most `bytes_max` later.
+    /// The aggregates of `shard`, none in memory yet and at most `bytes_max` later, or one that is larger.
     pub fn new(shard: ShardId, writer: Arc<LogWriter>, bytes_max: usize) -> Self {
-        let counters = Arc::default();
-        Self { shard, writer, cached: Lru::new(), bytes_max, counters, encoded: Vec::new() }
+        let entries_bytes_max = bytes_max / ENTRIES_SHARE;
+        Self {
+            shard,
+            writer,
+            cached: Lru::new(),
+            states_bytes_max: bytes_max - entries_bytes_max,
+            entries: Lru::new(),
+            entries_bytes_max,
+            counters: Arc::default(),
+            encoded: Vec::new(),
+        }
     }
 
     /// What the cache did so far.
@@ -172,18 +187,28 @@ impl<D: Domain> Aggregates<D> {
     /// Forgets all states: of a shard that nobody asks any more.
     pub fn clear(&mut self) {
         self.cached = Lru::new();
+        self.entries = Lru::new();
         self.report_size();
     }
 
     fn read(&mut self, id: &D::Id) -> Result<Cached<D::State>, StoreError> {
         self.encoded.clear();
         D::encode_id(id, &mut self.encoded);
-        let store = self.writer.store();
-        let kept =
-            snapshot::read::<D>(store.db(), store.families(), self.shard, id, &self.encoded)?;
+        let Self { shard, writer, entries, encoded, entries_bytes_max, .. } = self;
+        let (shard, store) = (*shard, writer.store());
+        let kept = snapshot::read::<D>(store.db(), store.families(), shard, id, encoded)?;
         let (mut state, snapshot) = kept.unwrap_or_else(|| (D::initial(id), Version(0)));
         let mut version = snapshot;
-        fold::<D>(store, self.shard, &self.encoded, &mut state, &mut version, None)?;
+        let mut read = |index: LogIndex| {
+            if let Some(entry) = entries.get(&index) {
+                return Ok(entry.clone());
+            }
+            let (entry, bytes) = read_entry(store, shard, index)?;
+            entries.insert(index, entry.clone(), bytes);
+            while entries.bytes() > *entries_bytes_max && entries.pop_oldest().is_some() {}
+            Ok(entry)
+        };
+        fold::<D>(store, (shard, encoded), (&mut state, &mut version), None, &mut read)?;
         Ok(Cached { state, version, snapshot })
     }
 
@@ -199,7 +224,7 @@ impl<D: Domain> Aggregates<D> {
 
     /// Lets aggregates go while there are too many bytes; the newest always stays.
     fn passivate(&mut self) {
-        while self.cached.bytes() > self.bytes_max {
+        while self.cached.bytes() > self.states_bytes_max {
             let Some((id, cached)) = self.cached.pop_oldest() else { break };
             count(&self.counters.passivations);
             if is_snapshot_due(&cached, state_bytes::<D>(&cached.state)) {
@@ -240,24 +265,29 @@ impl<D: Domain> Aggregates<D> {
     }
 }
 
-/// Folds the events of an aggregate with versions above `version` into `state`, up to `until` if it is given.
-pub(crate) fn fold<D: Domain>(
+/// Reads the entry of a row that the index names.
+pub(crate) fn read_entry(
     store: &LogStore,
     shard: ShardId,
-    aggregate: &[u8],
-    state: &mut D::State,
-    version: &mut Version,
+    index: LogIndex,
+) -> Result<(EntryReader, usize), StoreError> {
+    let row = store.get(shard, index)?.filter(|row| row.kind == RowKind::Events);
+    let row = row.ok_or_else(|| misled(shard, index, "which has no events"))?;
+    let bytes = row.bytes();
+    Ok((EntryReader::new(row.payload)?, bytes))
+}
+
+/// Folds the events of an aggregate with versions above `version` into `state`, up to `until` if it is given.
+/// `read` gives the entries.
+pub(crate) fn fold<D: Domain>(
+    store: &LogStore,
+    (shard, aggregate): (ShardId, &[u8]),
+    (state, version): (&mut D::State, &mut Version),
     until: Option<Version>,
+    read: &mut dyn FnMut(LogIndex) -> Result<EntryReader, StoreError>,
 ) -> Result<(), StoreError> {
     store.index().runs(shard, aggregate, *version, &mut |run| {
-        let index = run.index.0;
-        let row = store.get(shard, run.index)?.filter(|row| row.kind == RowKind::Events);
-        let row = row.ok_or_else(|| {
-            StoreError::Corrupted(format!(
-                "the index of shard {shard} names row {index}, which has no events"
-            ))
-        })?;
-        let entry = EntryReader::new(row.payload)?;
+        let entry = read(run.index)?;
         for (expected, ordinal) in run.events() {
             if until.is_some_and(|until| *version >= until) {
                 return Ok(ControlFlow::Break(()));
@@ -267,14 +297,16 @@ pub(crate) fn fold<D: Domain>(
             }
             let event = entry.event(ordinal)?;
             if event.aggregate != aggregate || event.version != expected {
-                return Err(StoreError::Corrupted(format!(
-                    "the index of shard {shard} names another event in row {index}"
-                )));
+                return Err(misled(shard, run.index, "where another event stands"));
             }
             evolve::<D>(state, version, &event)?;
         }
         Ok(ControlFlow::Continue(()))
     })
+}
+
+fn misled(shard: ShardId, index: LogIndex, why: &str) -> StoreError {
+    StoreError::Corrupted(format!("the index of shard {shard} names row {}, {why}", index.0))
 }
 
 /// Applies the next event of an aggregate.

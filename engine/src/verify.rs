@@ -7,7 +7,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::aggregates::fold;
+use crate::aggregates::{fold, read_entry};
 use crate::db::{Direction, KeyRange, StoreError};
 use crate::domain::Domain;
 use crate::entry::Entry;
@@ -279,7 +279,8 @@ fn verify_snapshot<D: Domain>(
     let id = D::decode_id(aggregate)?;
     let (kept, kept_version) = snapshot::decode::<D>(&id, key, value)?;
     let (mut state, mut version) = (D::initial(&id), Version(0));
-    fold::<D>(store, shard, aggregate, &mut state, &mut version, Some(kept_version))?;
+    let read = &mut |index| Ok(read_entry(store, shard, index)?.0);
+    fold::<D>(store, (shard, aggregate), (&mut state, &mut version), Some(kept_version), read)?;
     if version != kept_version || state != kept {
         return Err(corrupted("it is not what the events add up to"));
     }
