@@ -1,0 +1,203 @@
+//! Turns tokens that `sqlparser` cannot parse into tokens that it can, before it sees them.
+//!
+//! | written | parsed as |
+//! | --- | --- |
+//! | `TABLE t` | `SELECT * FROM t` |
+//! | `ROWS FROM (f(..), g(..))` | a function named [`ROWS_FROM`] |
+//! | `ONLY t` | `t`: there is no inheritance |
+//! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
+//! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
+//! | `(x).*` | `(x)."*"`, a field named [`ALL_FIELDS`] |
+//!
+//! Names that stand for syntax carry the quote mark [`MARK`], which no name in a statement can have.
+
+use sqlparser::keywords::Keyword;
+use sqlparser::tokenizer::{Token, TokenWithSpan, Word};
+
+use super::position::Positions;
+use crate::error::{Result, SqlError};
+
+/// The quote mark of names that stand for syntax.
+pub(super) const MARK: char = '\u{1}';
+/// The function that stands for `ROWS FROM`.
+pub(super) const ROWS_FROM: &str = "rows from";
+/// What the name of a window with a frame exclusion starts with; the exclusion, a space and the window's own name
+/// follow.
+pub(super) const EXCLUDE: &str = "exclude ";
+/// The field that stands for all fields.
+pub(super) const ALL_FIELDS: &str = "*";
+
+/// Rewrites the tokens of a query or a writing statement.
+pub(super) fn rewrite(tokens: &[TokenWithSpan], positions: &Positions) -> Result<Vec<TokenWithSpan>> {
+    let mut rewriter = Rewriter { tokens, at: 0, out: Vec::with_capacity(tokens.len() + 8), closers: Vec::new() };
+    while rewriter.at < tokens.len() {
+        rewriter.step(positions)?;
+    }
+    Ok(rewriter.out)
+}
+
+struct Rewriter<'a> {
+    tokens: &'a [TokenWithSpan],
+    at: usize,
+    out: Vec<TokenWithSpan>,
+    /// For each open bracket, where it stands in the output and whether a rewritten `VALUES` ends with it.
+    closers: Vec<(usize, bool)>,
+}
+
+impl Rewriter<'_> {
+    fn word(&self, ahead: usize) -> Option<&str> {
+        word_of(self.tokens.get(self.at + ahead)?)
+    }
+
+    fn previous(&self) -> Option<&str> {
+        self.out.last().and_then(word_of)
+    }
+
+    fn is_paren(&self, ahead: usize) -> bool {
+        self.tokens.get(self.at + ahead).is_some_and(|it| it.token == Token::LParen)
+    }
+
+    fn push(&mut self, token: Token) {
+        let span = self.tokens[self.at].span;
+        self.out.push(TokenWithSpan { token, span });
+    }
+
+    /// Takes over the next token, or what stands for it and those behind it.
+    fn step(&mut self, positions: &Positions) -> Result<()> {
+        match &self.tokens[self.at].token {
+            Token::LParen | Token::LBracket => self.open(),
+            Token::RParen | Token::RBracket => self.close(),
+            Token::Mul if self.follows_field_access() => {
+                self.push(marked(ALL_FIELDS.to_owned()));
+                self.at += 1;
+            }
+            Token::Word(word) if word.quote_style.is_none() => return self.keyword(positions),
+            _ => self.copy(1),
+        }
+        Ok(())
+    }
+
+    fn copy(&mut self, count: usize) {
+        self.out.extend_from_slice(&self.tokens[self.at..self.at + count]);
+        self.at += count;
+    }
+
+    /// Whether a `*` comes after `).` or `].`.
+    fn follows_field_access(&self) -> bool {
+        match self.out.as_slice() {
+            [.., before, point] => {
+                point.token == Token::Period && matches!(before.token, Token::RParen | Token::RBracket)
+            }
+            _ => false,
+        }
+    }
+
+    fn open(&mut self) {
+        let values = self.word(1) == Some("values")
+            && matches!(self.previous(), Some("in" | "any" | "some" | "all" | "exists" | "array"));
+        self.closers.push((self.out.len(), values));
+        self.copy(1);
+        if values {
+            for token in [keyword("select"), Token::Mul, keyword("from"), Token::LParen] {
+                self.push(token);
+            }
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some((_, true)) = self.closers.pop() {
+            self.push(Token::RParen);
+            self.push(keyword("as"));
+            self.push(Token::Word(Word {
+                value: "*VALUES*".to_owned(),
+                quote_style: Some('"'),
+                keyword: Keyword::NoKeyword,
+            }));
+        }
+        self.copy(1);
+    }
+
+    fn keyword(&mut self, positions: &Positions) -> Result<()> {
+        match self.word(0).unwrap_or_default() {
+            "table" => {
+                for token in [keyword("select"), Token::Mul, keyword("from")] {
+                    self.push(token);
+                }
+                self.at += 1;
+            }
+            "rows" if self.word(1) == Some("from") && self.is_paren(2) => {
+                self.push(marked(ROWS_FROM.to_owned()));
+                self.at += 2;
+            }
+            "only" if !matches!(self.previous(), Some("row" | "rows")) => self.at += 1,
+            "exclude" => self.exclusion(),
+            "for" => {
+                if let Some(feature) = self.lock() {
+                    let position = positions.character(self.tokens[self.at].span.start);
+                    return Err(SqlError::unsupported(format!("{feature} is not supported"))
+                        .with_hint("Add a condition on the column \"version\" to the writing statement instead.")
+                        .at(position));
+                }
+                self.copy(1);
+            }
+            "overriding" if matches!(self.word(1), Some("system" | "user")) && self.word(2) == Some("value") => {
+                let position = positions.character(self.tokens[self.at].span.start);
+                return Err(SqlError::unsupported("OVERRIDING is not supported").at(position));
+            }
+            _ => self.copy(1),
+        }
+        Ok(())
+    }
+
+    /// The row lock that starts here.
+    fn lock(&self) -> Option<&'static str> {
+        match (self.word(1)?, self.word(2), self.word(3)) {
+            ("update", ..) => Some("FOR UPDATE"),
+            ("share", ..) => Some("FOR SHARE"),
+            ("no", Some("key"), Some("update")) => Some("FOR NO KEY UPDATE"),
+            ("key", Some("share"), _) => Some("FOR KEY SHARE"),
+            _ => None,
+        }
+    }
+
+    /// Moves a frame's exclusion into the name of its window.
+    fn exclusion(&mut self) {
+        let (words, count) = match (self.word(1), self.word(2)) {
+            (Some("current"), Some("row")) => ("current", 3),
+            (Some("no"), Some("others")) => ("no", 3),
+            (Some("group"), _) => ("group", 2),
+            (Some("ties"), _) => ("ties", 2),
+            _ => return self.copy(1),
+        };
+        let Some(&(open, _)) = self.closers.last() else { return self.copy(1) };
+        let base = match self.out.get(open + 1).and_then(word_of) {
+            Some("partition" | "order" | "rows" | "range" | "groups") => None,
+            Some(name) => Some(name.to_owned()),
+            None => None,
+        };
+        let name = format!("{EXCLUDE}{words} {}", base.as_deref().unwrap_or_default());
+        let span = self.tokens[self.at].span;
+        let token = TokenWithSpan { token: marked(name), span };
+        if base.is_some() {
+            self.out[open + 1] = token;
+        } else {
+            self.out.insert(open + 1, token);
+        }
+        self.at += count;
+    }
+}
+
+fn word_of(token: &TokenWithSpan) -> Option<&str> {
+    match &token.token {
+        Token::Word(Word { value, quote_style: None, .. }) => Some(value),
+        _ => None,
+    }
+}
+
+fn keyword(word: &str) -> Token {
+    Token::make_keyword(word)
+}
+
+fn marked(value: String) -> Token {
+    Token::Word(Word { value, quote_style: Some(MARK), keyword: Keyword::NoKeyword })
+}
