@@ -56,8 +56,30 @@ pub struct Settings {
     pub search_path: Vec<String>,
     /// The backend's process id as clients see it.
     pub backend_pid: i32,
+    /// The names behind the `reg*` types.
+    pub objects: Arc<dyn crate::types::ObjectNames>,
     /// Every setting by lower-case name, for `current_setting` and `pg_settings`.
     pub all: Arc<std::collections::BTreeMap<String, String>>,
+}
+
+/// The settings of a session that has set nothing, in UTC.
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            time_zone: jiff::tz::TimeZone::UTC,
+            time_zone_name: "UTC".to_owned(),
+            date_order_dmy: false,
+            extra_float_digits: 1,
+            bytea_escape: false,
+            user: "rotabase".to_owned(),
+            application_name: String::new(),
+            database: "rotabase".to_owned(),
+            search_path: vec!["public".to_owned()],
+            backend_pid: 1,
+            objects: Arc::new(crate::types::BuiltInNames),
+            all: Arc::default(),
+        }
+    }
 }
 
 /// What the evaluation of an expression may ask for.

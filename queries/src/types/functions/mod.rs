@@ -1,5 +1,21 @@
 //! Functions, operators, casts, aggregates and window functions, with PostgreSQL's names and signatures, and
 //! the rules by which a call finds its function.
+//!
+//! The functions stand in one table for each topic ([`registry::TABLES`]); other modules of the crate may add
+//! tables of their own there. [`registry`] indexes them by name, and [`resolve`] chooses among them by the rules
+//! of chapter 10 of PostgreSQL's manual. Implementations see values and an [`EvalContext`]: they know neither
+//! expressions nor plans.
+
+mod arguments;
+mod boolean;
+pub(crate) mod compare;
+mod define;
+pub(crate) mod integers;
+mod io;
+pub mod registry;
+pub mod resolve;
+mod strings;
+pub mod tables;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,6 +23,16 @@ use std::fmt;
 use crate::error::Result;
 use crate::exec::EvalContext;
 use crate::types::{Datum, PgType};
+
+pub(crate) use arguments::Arguments;
+#[allow(unused_imports)]
+pub(crate) use io::apply;
+pub use io::is_conversion;
+pub use registry::{all, function_by_oid};
+pub use resolve::{
+    Callee, Coercion, CoercionContext, ResolvedFunction, ResolvedOperator, Step, common_type,
+    length_coercion, resolve_cast, resolve_function, resolve_operator,
+};
 
 /// How a call may be folded into a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +47,8 @@ pub enum Volatility {
 
 /// A function, an operator's function or a cast: from values to a value.
 pub struct ScalarFunction {
+    /// Its OID in `pg_proc`; 0 if it is none of PostgreSQL's (conversions through text, for example).
+    pub oid: u32,
     /// Its name in `pg_proc`.
     pub name: &'static str,
     /// Its argument types; pseudo-types allowed.
@@ -33,24 +61,33 @@ pub struct ScalarFunction {
     pub strict: bool,
     /// When it may be folded.
     pub volatility: Volatility,
+    /// Whether the call has one argument more, after all others: an `oid[]` literal with the types of the
+    /// arguments. Functions over `any` need it to know a `regclass` from an `oid`. The resolver supplies it.
+    pub typed: bool,
     /// The implementation. Arguments have the argument types; the result has the result type.
     pub call: fn(&EvalContext<'_>, &[Datum]) -> Result<Datum>,
 }
 
 /// An aggregate function.
 pub struct AggregateFunction {
+    /// Its OID in `pg_proc`.
+    pub oid: u32,
     /// Its name.
     pub name: &'static str,
-    /// Its argument types; none for `count(*)`.
+    /// Its argument types; none for `count(*)`. Of an ordered-set aggregate the direct ones come first, then those
+    /// of `WITHIN GROUP`.
     pub arguments: &'static [PgType],
+    /// Whether the last argument repeats.
+    pub variadic: bool,
     /// Its result type.
     pub result: PgType,
     /// Whether rows with a null argument are passed over.
     pub strict: bool,
-    /// Whether it takes `WITHIN GROUP`.
+    /// Whether it takes `WITHIN GROUP`. Rows are then added in that order, each with the direct arguments and
+    /// after them the values sorted by; rows with a null among the latter are passed over.
     pub ordered_set: bool,
-    /// Makes the state of one group.
-    pub state: fn() -> Box<dyn Accumulator>,
+    /// Makes the state of one group, from the types of the arguments as [`Accumulator::add`] gets them.
+    pub state: fn(&[PgType]) -> Box<dyn Accumulator>,
 }
 
 /// The state of an aggregate over one group.
@@ -67,6 +104,8 @@ pub trait Accumulator: Send + fmt::Debug {
 
 /// A set-returning function.
 pub struct SetFunction {
+    /// Its OID in `pg_proc`.
+    pub oid: u32,
     /// Its name.
     pub name: &'static str,
     /// Its argument types.
@@ -105,6 +144,8 @@ pub enum WindowKind {
 /// A window function that is no aggregate.
 #[derive(Debug)]
 pub struct WindowFunction {
+    /// Its OID in `pg_proc`.
+    pub oid: u32,
     /// Its name.
     pub name: &'static str,
     /// Its argument types.

@@ -8,8 +8,8 @@ use crate::exec::environment::Env;
 use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::{Direction, compare_rows, equal};
 use crate::exec::memory::{Reservation, bytes_of};
-use crate::plan::AggregateCall;
-use crate::types::Datum;
+use crate::plan::{AggregateCall, Expr};
+use crate::types::{Datum, PgType};
 use crate::types::functions::{Accumulator, AggregateFunction};
 
 /// Roughly what a state holds beyond its own size.
@@ -19,6 +19,8 @@ pub(super) const STATE_BYTES: usize = 64;
 #[derive(Debug)]
 pub(crate) struct Aggregated {
     function: &'static AggregateFunction,
+    /// The types of what the accumulator is fed.
+    types: Vec<PgType>,
     arguments: Vec<Compiled>,
     filter: Option<Compiled>,
     order: Vec<Compiled>,
@@ -49,8 +51,13 @@ impl Aggregated {
         }
         let counts = call.function.name == "count" && !call.distinct && call.order.is_empty();
         let filter = builder.optional(call.filter.as_ref())?;
+        let mut types: Vec<PgType> = call.arguments.iter().map(Expr::ty).collect();
+        if call.function.ordered_set {
+            types.extend(call.order.iter().map(|key| key.expression.ty()));
+        }
         Ok(Self {
             function: call.function,
+            types,
             arguments,
             filter,
             order,
@@ -65,7 +72,7 @@ impl Aggregated {
         if self.counts {
             State::Count(0)
         } else if self.directions.is_empty() {
-            State::Fed { accumulator: (self.function.state)(), bytes: 0 }
+            State::Fed { accumulator: (self.function.state)(&self.types), bytes: 0 }
         } else {
             State::Gathered(Vec::new())
         }
@@ -156,7 +163,7 @@ impl Aggregated {
                 left[keys..].iter().zip(&right[keys..]).all(|(left, right)| equal(left, right))
             });
         }
-        let mut accumulator = (self.function.state)();
+        let mut accumulator = (self.function.state)(&self.types);
         let mut arguments = Vec::new();
         for row in rows {
             if self.function.ordered_set {

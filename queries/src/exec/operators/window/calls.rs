@@ -7,14 +7,16 @@ use crate::exec::environment::Env;
 use crate::exec::expression::Compiled;
 use crate::exec::operators::window::Partition;
 use crate::exec::operators::window::frame::{CompiledFrame, FrameRows};
-use crate::plan::{WindowCall, WindowCallee};
-use crate::types::Datum;
+use crate::plan::{Expr, WindowCall, WindowCallee};
+use crate::types::{Datum, PgType};
 use crate::types::functions::{Accumulator, AggregateFunction, WindowKind};
 
 /// A compiled window call.
 pub(super) struct Call {
     callee: WindowCallee,
     arguments: Vec<Compiled>,
+    /// The types of the arguments.
+    types: Vec<PgType>,
     filter: Option<Compiled>,
     frame: CompiledFrame,
 }
@@ -25,6 +27,7 @@ impl Call {
         Ok(Self {
             callee: call.function,
             arguments: builder.expressions(&call.arguments)?,
+            types: call.arguments.iter().map(Expr::ty).collect(),
             filter: builder.optional(call.filter.as_ref())?,
             frame: CompiledFrame::new(builder, &call.frame)?,
         })
@@ -177,7 +180,7 @@ impl Call {
         let inputs = self.inputs(function, partition, env)?;
         let frame = self.frame.start(partition, env)?;
         let mut running =
-            Running { function, inputs: &inputs, width: self.arguments.len(), state: None, fed: 0 };
+            Running { function, types: &self.types, inputs: &inputs, state: None, fed: 0 };
         for place in 0..partition.len() {
             let rows = frame.rows(place)?;
             results[partition.number(place)] = running.value(rows, env)?;
@@ -216,8 +219,8 @@ struct Inputs {
 /// An aggregate over one frame after the other: a frame that only grows is fed the new rows.
 struct Running<'a> {
     function: &'static AggregateFunction,
+    types: &'a [PgType],
     inputs: &'a Inputs,
-    width: usize,
     state: Option<(FrameRows, Box<dyn Accumulator>, Datum)>,
     /// The rows fed since the last look at the cancel flag.
     fed: usize,
@@ -232,11 +235,12 @@ impl Running<'_> {
         }
         let (mut accumulator, done) = match self.state.take() {
             Some((before, accumulator, _)) if rows.extends(&before) => (accumulator, before.len()),
-            _ => ((self.function.state)(), 0),
+            _ => ((self.function.state)(self.types), 0),
         };
         for place in rows.iter().skip(done) {
             if self.inputs.counts[place] {
-                let values = &self.inputs.values[place * self.width..(place + 1) * self.width];
+                let width = self.types.len();
+                let values = &self.inputs.values[place * width..(place + 1) * width];
                 accumulator.add(&env.eval(), values)?;
             }
             self.fed += 1;

@@ -1,0 +1,103 @@
+//! Offsets from UTC, as PostgreSQL chooses them.
+
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use super::calendar::{self, UNIX_DAYS};
+use super::{DAY, SECOND};
+
+/// The years that the time zone library knows; others are moved by cycles of 400 years into them.
+const YEAR_MAX: i64 = 9_900;
+
+/// 400 years in microseconds.
+const CYCLE: i64 = 146_097 * DAY;
+
+/// Moves a moment into the years that the library knows, where the rules repeat.
+fn within(mut microseconds: i64) -> i64 {
+    let limit = calendar::days(YEAR_MAX, 1, 1) * DAY;
+    if microseconds > limit {
+        microseconds -= ((microseconds - limit) / CYCLE + 1) * CYCLE;
+    }
+    microseconds
+}
+
+fn unix(microseconds: i64) -> jiff::Timestamp {
+    let shifted = within(microseconds).saturating_add(UNIX_DAYS * DAY);
+    jiff::Timestamp::from_microsecond(shifted).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// The offset in seconds east of UTC at a moment in microseconds since 2000-01-01 UTC.
+pub fn offset_at(zone: &TimeZone, microseconds: i64) -> i64 {
+    i64::from(zone.to_offset(unix(microseconds)).seconds())
+}
+
+/// The abbreviation of the zone at a moment, and whether it is daylight saving time.
+pub fn abbreviation_at(zone: &TimeZone, microseconds: i64) -> (String, bool) {
+    let info = zone.to_offset_info(unix(microseconds));
+    (info.abbreviation().to_owned(), info.dst().is_dst())
+}
+
+/// The offset in seconds east of UTC for a local time in microseconds since 2000-01-01 00:00 of the zone. Of a time
+/// that the clock skips, the offset before counts; of one that it shows twice, the offset after.
+pub fn offset_of_local(zone: &TimeZone, microseconds: i64) -> i64 {
+    let local = within(microseconds);
+    let civil = calendar::civil(local.div_euclid(DAY));
+    let seconds = local.rem_euclid(DAY) / SECOND;
+    let part = |value: i64| i8::try_from(value).unwrap_or(0);
+    let datetime = i16::try_from(civil.year).ok().and_then(|year| {
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        jiff::civil::DateTime::new(
+            year,
+            part(civil.month),
+            part(civil.day),
+            part(hour),
+            part(minute),
+            part(second),
+            0,
+        )
+        .ok()
+    });
+    let Some(datetime) = datetime else { return 0 };
+    let offset = match zone.to_ambiguous_timestamp(datetime).offset() {
+        AmbiguousOffset::Unambiguous { offset } => offset,
+        AmbiguousOffset::Gap { before, .. } => before,
+        AmbiguousOffset::Fold { after, .. } => after,
+    };
+    i64::from(offset.seconds())
+}
+
+/// The moment of a local time.
+pub fn to_utc(zone: &TimeZone, local: i64) -> i64 {
+    local.saturating_sub(offset_of_local(zone, local) * SECOND)
+}
+
+/// The local time of a moment.
+pub fn to_local(zone: &TimeZone, utc: i64) -> i64 {
+    utc.saturating_add(offset_at(zone, utc) * SECOND)
+}
+
+/// The zone with a name: of the tz database, or in POSIX form (`<+02>-02`, `UTC-3`).
+pub fn find(name: &str) -> Option<TimeZone> {
+    if name.is_empty() {
+        return None;
+    }
+    if matches!(
+        name.to_ascii_uppercase().as_str(),
+        "UTC" | "GMT" | "Z" | "ZULU" | "UCT" | "UNIVERSAL"
+    ) {
+        return Some(TimeZone::UTC);
+    }
+    TimeZone::get(name)
+        .ok()
+        .or_else(|| TimeZone::posix(name).ok())
+        .or_else(|| posix_without_rule(name))
+}
+
+/// `ABC+3`: POSIX counts west as positive.
+fn posix_without_rule(name: &str) -> Option<TimeZone> {
+    let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
+    let hours: i32 = name.get(letters..)?.parse().ok()?;
+    if hours.abs() > 24 {
+        return None;
+    }
+    jiff::tz::Offset::from_seconds(-hours * 3600).ok().map(TimeZone::fixed)
+}
