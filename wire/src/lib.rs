@@ -18,3 +18,4 @@ pub mod env;
 pub mod metrics;
 pub mod scram;
 pub mod session;
+pub mod ssim;
