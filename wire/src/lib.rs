@@ -5,7 +5,7 @@
 //!
 //! # The life of a connection
 //!
-//! 1. The protocol layer accepts it, negotiates TLS and the protocol version, and authenticates its role.
+//! 1. [`protocol`] accepts it, negotiates TLS and the protocol version, and authenticates its role.
 //! 2. It asks the [`session::Backend`] for a session and then turns messages into calls of
 //!    [`session::SessionApi`], and what these return into messages.
 //! 3. The session parses, binds and runs statements; it knows nothing of messages or sockets.
@@ -14,8 +14,10 @@
 //!
 //! Decide anything about a schedule: rules are the engine's, reading is the queries crate's.
 
+pub mod config;
 pub mod env;
+pub mod http;
 pub mod metrics;
+pub mod protocol;
 pub mod scram;
 pub mod session;
-pub mod ssim;
