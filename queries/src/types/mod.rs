@@ -16,6 +16,7 @@ mod objects;
 mod pg_type;
 pub mod text;
 pub mod type_table;
+pub mod typmod;
 
 pub use compare::{HashFn, compare, hash, is_comparable, is_ordered};
 pub use datum::{ArrayValue, Datum, Interval, Jsonb, Numeric};

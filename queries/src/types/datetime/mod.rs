@@ -1,16 +1,25 @@
 //! Dates, times, timestamps and intervals.
 //!
 //! [`calendar`] counts days, [`zone`] knows offsets, [`write`] gives the ISO forms that every client expects.
+//! Reading goes from the text through [`parts`] to [`decode`] or [`interval`], as PostgreSQL's does, because its
+//! leniency is a matter of that procedure more than of a grammar.
 
+mod abbreviation;
 pub mod calendar;
+mod decode;
+mod error;
+pub(crate) mod interval;
+mod number;
+mod parts;
+mod read;
+pub(crate) mod token;
 mod write;
 pub mod zone;
 
+pub use read::read;
+pub(crate) use read::{DATE_RANGE, TIMESTAMP_RANGE};
 pub use write::write;
-
-use super::text::ReadContext;
-use super::{Datum, PgType};
-use crate::error::{Result, SqlError, SqlState};
+pub(crate) use write::write_interval;
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;
@@ -29,12 +38,3 @@ pub const TIMESTAMP_MINUS_INFINITY: i64 = i64::MIN;
 pub const DATE_INFINITY: i32 = i32::MAX;
 /// See [`DATE_INFINITY`].
 pub const DATE_MINUS_INFINITY: i32 = i32::MIN;
-
-/// Reads a value of one of these types.
-pub fn read(ty: PgType, text: &str, context: &ReadContext<'_>) -> Result<Datum> {
-    let _ = (text, context);
-    Err(SqlError::new(
-        SqlState::FEATURE_NOT_SUPPORTED,
-        format!("cannot read a value of type {ty} yet"),
-    ))
-}

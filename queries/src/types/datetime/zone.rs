@@ -101,3 +101,13 @@ fn posix_without_rule(name: &str) -> Option<TimeZone> {
     }
     jiff::tz::Offset::from_seconds(-hours * 3600).ok().map(TimeZone::fixed)
 }
+
+/// The offset in seconds east that an abbreviation stands for around a local time in a zone.
+pub(super) fn offset_of_abbreviation(zone: &TimeZone, name: &str, local: i64) -> i64 {
+    const HALF_YEAR: i64 = 182 * DAY;
+    let usual = offset_of_local(zone, local);
+    let utc = local.saturating_sub(usual * SECOND);
+    let moments = [utc, utc.saturating_sub(HALF_YEAR), utc.saturating_add(HALF_YEAR)];
+    let found = moments.into_iter().find(|moment| abbreviation_at(zone, *moment).0.eq_ignore_ascii_case(name));
+    found.map_or(usual, |moment| offset_at(zone, moment))
+}
