@@ -1,0 +1,168 @@
+//! Functions in `FROM`.
+
+use sqlparser::ast::{self, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, TableAlias};
+
+use super::binder::{Binder, syntax, unsupported};
+use super::call::{BoundArguments, CallName};
+use super::from::{Bound, is_rows_from};
+use super::scope::{Clause, Level, NamedColumn, NamedRelation, Namespace};
+use crate::error::{Result, SqlError, SqlState};
+use crate::plan::{Call, Expr, OutputColumn, Plan, PlanNode, SetCall};
+use crate::types::functions::{Callee, ResolvedFunction};
+use crate::types::{Datum, PgType};
+
+/// A function in `FROM`, bound.
+enum Item {
+    Set(SetCall),
+    /// A function that returns one value is one row of it.
+    Value(Expr),
+}
+
+impl Binder<'_> {
+    /// `name(arguments) [WITH ORDINALITY]`, and `ROWS FROM (..)`.
+    pub(super) fn bind_table_function(
+        &mut self,
+        name: &ast::ObjectName,
+        arguments: &[FunctionArg],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Bound> {
+        let mut items = Vec::new();
+        let mut default_name = None;
+        if is_rows_from(name) {
+            for argument in arguments {
+                let FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::Function(function))) = argument else {
+                    return Err(syntax("syntax error in ROWS FROM").at(self.at_name(name)));
+                };
+                let FunctionArguments::List(list) = &function.args else {
+                    return Err(syntax("syntax error in ROWS FROM").at(self.at_name(name)));
+                };
+                let call = self.call_name(&function.name)?;
+                default_name = default_name.or_else(|| Some(call.name.to_owned()));
+                items.extend(self.bind_table_calls(&call, &list.args)?);
+            }
+        } else {
+            let call = self.call_name(name)?;
+            default_name = Some(call.name.to_owned());
+            items = self.bind_table_calls(&call, arguments)?;
+        }
+        self.finish_table_function(items, ordinality, default_name.unwrap_or_default(), alias)
+    }
+
+    /// `UNNEST(a, b)`: one function for each array, side by side.
+    pub(super) fn bind_unnest(
+        &mut self,
+        arrays: &[Ast],
+        ordinality: bool,
+        alias: Option<&TableAlias>,
+    ) -> Result<Bound> {
+        let mut items = Vec::with_capacity(arrays.len());
+        for array in arrays {
+            let position = self.at_prefix(array, "unnest");
+            let name = CallName { schema: None, name: "unnest", quoted: false, position };
+            let argument = [FunctionArg::Unnamed(FunctionArgExpr::Expr(array.clone()))];
+            items.push(self.bind_table_call(&name, &argument)?);
+        }
+        self.finish_table_function(items, ordinality, "unnest".to_owned(), alias)
+    }
+
+    fn bind_table_calls(&mut self, name: &CallName<'_>, arguments: &[FunctionArg]) -> Result<Vec<Item>> {
+        Ok(vec![self.bind_table_call(name, arguments)?])
+    }
+
+    fn bind_table_call(&mut self, name: &CallName<'_>, arguments: &[FunctionArg]) -> Result<Item> {
+        let level = Level::new(Namespace::default(), Clause::FromFunction);
+        let bind = |binder: &mut Self| {
+            let arguments = binder.bind_argument_list(arguments, name)?;
+            let resolved = binder.resolve_call(name, &arguments)?;
+            binder.table_item(name, &resolved, arguments)
+        };
+        Ok(self.with_level(level, bind)?.0)
+    }
+
+    fn table_item(
+        &mut self,
+        name: &CallName<'_>,
+        resolved: &ResolvedFunction,
+        arguments: BoundArguments<'_>,
+    ) -> Result<Item> {
+        match resolved.callee {
+            Callee::Set(function) => {
+                let columns: Vec<(String, PgType)> =
+                    resolved.columns.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();
+                let arguments = self.convert_arguments(resolved, arguments)?;
+                Ok(Item::Set(SetCall { function, arguments, columns }))
+            }
+            Callee::Scalar(function) => {
+                let arguments = self.convert_arguments(resolved, arguments)?;
+                Ok(Item::Value(Expr::Call(Call { function, arguments, ty: resolved.result, position: None })))
+            }
+            Callee::Cast(_) => Err(unsupported("a cast in FROM").at(name.position)),
+            Callee::Aggregate(_) => {
+                let message = "aggregate functions are not allowed in functions in FROM";
+                Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(name.position))
+            }
+            Callee::Window(_) => {
+                let message = format!("window function {} requires an OVER clause", name.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
+            }
+        }
+    }
+
+    fn finish_table_function(
+        &mut self,
+        items: Vec<Item>,
+        ordinality: bool,
+        name: String,
+        alias: Option<&TableAlias>,
+    ) -> Result<Bound> {
+        let label = alias.map_or_else(|| name.clone(), |alias| alias.name.value.clone());
+        let mut columns = Vec::new();
+        let single = items.len() == 1;
+        let mut scalar = false;
+        for item in &items {
+            match item {
+                Item::Set(call) => match call.columns.as_slice() {
+                    // One column takes the alias, or the function's name.
+                    [(own, ty)] => {
+                        scalar = single && !ordinality;
+                        let plain = own.is_empty() || own == call.function.name || single && alias.is_some();
+                        let own = if own.is_empty() { call.function.name } else { own };
+                        let name = if plain && single { label.clone() } else { own.to_owned() };
+                        columns.push((name, *ty));
+                    }
+                    several => columns.extend(several.iter().cloned()),
+                },
+                Item::Value(value) => {
+                    scalar = single && !ordinality;
+                    columns.push((label.clone(), value.ty()));
+                }
+            }
+        }
+        if ordinality {
+            columns.push(("ordinality".to_owned(), PgType::Int8));
+        }
+        let node = match items.as_slice() {
+            [Item::Value(value)] => {
+                let number = ordinality.then(|| Expr::Literal(Datum::Int8(1), PgType::Int8));
+                PlanNode::Values(vec![std::iter::once(value.clone()).chain(number).collect()])
+            }
+            _ => {
+                let mut calls = Vec::with_capacity(items.len());
+                for item in items {
+                    match item {
+                        Item::Set(call) => calls.push(call),
+                        Item::Value(_) => return Err(unsupported("a function without rows in ROWS FROM")),
+                    }
+                }
+                PlanNode::FunctionScan { calls, ordinality }
+            }
+        };
+        let output: Vec<OutputColumn> =
+            columns.iter().map(|(name, ty)| OutputColumn::computed(name.clone(), *ty)).collect();
+        let named = columns.into_iter().enumerate().map(|(place, (name, ty))| NamedColumn::new(name, place, ty));
+        let mut relation = NamedRelation::of_columns(label, named.collect());
+        relation.scalar = scalar;
+        self.finish(Plan::new(node, output), relation, alias)
+    }
+}
