@@ -1,23 +1,30 @@
 //! The way from a parsed statement to a bound one.
 
-use super::bound::{Bound, Execute};
-use super::statement::{Node, Statement};
-use crate::catalog::Catalog;
-use crate::error::{Result, SqlError};
+use std::sync::Arc;
+
+use sqlparser::ast::{self, SetExpr};
+
+use super::binder::{Binder, unsupported};
+use super::bound::{
+    Bound, BoundQuery, CreateView, DeclareCursor, Execute, Explain, Prepare, Subscribe,
+};
+use super::parameters::Parameters;
+use super::scope::{Clause, Level, NamedRelation, Namespace};
+use super::statement::{DeclareNode, Node, Source, Statement, SubscribeNode, ViewNode};
+use crate::catalog::{Catalog, Entry, PUBLIC, View};
+use crate::error::{Result, SqlError, SqlState};
 use crate::exec::Settings;
-use crate::plan::Expr;
+use crate::plan::{Expr, OutputColumn, Plan, PlanNode};
 use crate::types::PgType;
+use crate::types::functions::CoercionContext;
 
 /// Binds a statement: names to relations and columns, calls to functions, untyped parameters to types.
 ///
 /// `declared` are the types that the client gave for its parameters; [`PgType::Unknown`] and missing ones are inferred.
 pub fn bind(catalog: &Catalog, settings: &Settings, statement: &Statement, declared: &[PgType]) -> Result<Bound> {
-    let _ = (catalog, settings, declared);
-    match &statement.node {
-        Node::Empty => Ok(Bound::Empty),
-        Node::Utility(utility) => Ok(Bound::Utility(utility.clone())),
-        _ => Err(SqlError::unsupported("this statement is not supported yet")),
-    }
+    let mut binder = Binder::new(catalog, settings, Some(Arc::clone(&statement.source.positions)));
+    binder.parameters = Parameters::declared(declared);
+    bind_node(binder, &statement.node, &statement.source)
 }
 
 /// Binds the arguments of an EXECUTE to the types of the prepared statement's parameters. Their values need no row.
@@ -27,6 +34,193 @@ pub fn bind_arguments(
     execute: &Execute,
     types: &[PgType],
 ) -> Result<Vec<Expr>> {
-    let _ = (catalog, settings, types, execute);
-    Err(SqlError::unsupported("EXECUTE is not supported yet"))
+    let Execute { name, arguments } = execute;
+    if arguments.expressions.len() != types.len() {
+        let message = format!("wrong number of parameters for prepared statement \"{name}\"");
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).with_detail(format!(
+            "Expected {} parameters but got {}.",
+            types.len(),
+            arguments.expressions.len()
+        )));
+    }
+    let mut binder = Binder::new(catalog, settings, Some(Arc::clone(&arguments.source.positions)));
+    binder.parameters = Parameters::forbidden();
+    let level = Level::new(Namespace::default(), Clause::Arguments);
+    let bind = |binder: &mut Binder<'_>| {
+        let mut bound = Vec::with_capacity(types.len());
+        for (n, (ast, ty)) in arguments.expressions.iter().zip(types).enumerate() {
+            let value = binder.bind_expr(ast)?;
+            let from = value.ty();
+            let converted = binder.try_coerce(value, *ty, CoercionContext::Assignment, Some(ast))?;
+            bound.push(converted.ok_or_else(|| {
+                let message =
+                    format!("parameter ${} of type {from} cannot be coerced to the expected type {ty}", n + 1);
+                SqlError::new(SqlState::DATATYPE_MISMATCH, message)
+                    .with_hint("You will need to rewrite or cast the expression.")
+                    .at(binder.at_expr(ast))
+            })?);
+        }
+        Ok(bound)
+    };
+    Ok(binder.with_level(level, bind)?.0)
+}
+
+fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bound> {
+    match node {
+        Node::Empty => Ok(Bound::Empty),
+        Node::Utility(utility) => Ok(Bound::Utility(utility.clone())),
+        Node::Query(query) => match &*query.body {
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => bind_change_with(binder, query),
+            _ => Ok(Bound::Query(bind_whole_query(binder, query)?)),
+        },
+        Node::Insert(insert) => {
+            let mut bound = binder.bind_insert(insert)?;
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Insert(bound))
+        }
+        Node::Update(update) => {
+            let mut bound = binder.bind_update(update)?;
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Update(bound))
+        }
+        Node::Delete(delete) => {
+            let mut bound = binder.bind_delete(delete)?;
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Delete(bound))
+        }
+        Node::Copy(copy) => binder.bind_copy(copy),
+        Node::Subscribe(subscribe) => Ok(Bound::Subscribe(binder.bind_subscribe(subscribe)?)),
+        Node::Explain(options, inner) => {
+            let statement = Box::new(bind_node(binder, inner, source)?);
+            Ok(Bound::Explain(Explain { options: *options, statement }))
+        }
+        Node::DeclareCursor(declare) => bind_declare(binder, declare),
+        Node::Prepare { name, types, statement } => {
+            let types = types.iter().map(|ty| Ok(binder.data_type(ty)?.0)).collect::<Result<_>>()?;
+            Ok(Bound::Prepare(Prepare { name: name.clone(), types, statement: Arc::clone(statement) }))
+        }
+        Node::Execute { name, arguments } => {
+            Ok(Bound::Execute(Execute { name: name.clone(), arguments: Arc::clone(arguments) }))
+        }
+        Node::CreateView(view) => bind_create_view(binder, view, source),
+    }
+}
+
+fn bind_whole_query(mut binder: Binder<'_>, query: &ast::Query) -> Result<BoundQuery> {
+    let plan = binder.bind_query(query, true)?;
+    Ok(BoundQuery { plan, parameters: binder.parameters.finish()? })
+}
+
+fn bind_declare(binder: Binder<'_>, declare: &DeclareNode) -> Result<Bound> {
+    let query = bind_whole_query(binder, &declare.query)?;
+    let DeclareNode { name, binary, scroll, hold, query: _ } = declare;
+    let (name, binary, scroll, hold) = (name.clone(), *binary, *scroll, *hold);
+    Ok(Bound::DeclareCursor(DeclareCursor { name, binary, scroll, hold, query }))
+}
+
+/// `WITH .. INSERT`, `UPDATE`, `DELETE`: the expressions are in sight of the rows that the statement is about.
+fn bind_change_with(mut binder: Binder<'_>, query: &ast::Query) -> Result<Bound> {
+    let ctes = match &query.with {
+        Some(with) => binder.bind_with(with)?,
+        None => Vec::new(),
+    };
+    let wrap = |source: &mut Plan| {
+        if ctes.is_empty() {
+            return;
+        }
+        let body = std::mem::replace(source, Plan::new(PlanNode::Values(Vec::new()), Vec::new()));
+        let columns = Arc::clone(&body.columns);
+        *source = Plan { node: PlanNode::With { ctes: ctes.clone(), body: Box::new(body) }, columns };
+    };
+    match &*query.body {
+        SetExpr::Insert(ast::Statement::Insert(insert)) => {
+            let mut bound = binder.bind_insert(insert)?;
+            wrap(&mut bound.source);
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Insert(bound))
+        }
+        SetExpr::Update(ast::Statement::Update(update)) => {
+            let mut bound = binder.bind_update(update)?;
+            wrap(&mut bound.source);
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Update(bound))
+        }
+        SetExpr::Delete(ast::Statement::Delete(delete)) => {
+            let mut bound = binder.bind_delete(delete)?;
+            wrap(&mut bound.source);
+            bound.parameters = binder.parameters.finish()?;
+            Ok(Bound::Delete(bound))
+        }
+        _ => Err(unsupported("this statement")),
+    }
+}
+
+fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) -> Result<Bound> {
+    binder.parameters = Parameters::forbidden();
+    let parts: Vec<&ast::Ident> = node.name.0.iter().filter_map(|part| part.as_ident()).collect();
+    let (schema, name) = match parts.as_slice() {
+        [name] => (None, *name),
+        [schema, name] => (Some(schema.value.clone()), *name),
+        _ => return Err(unsupported(format!("view name {}", node.name)).at(binder.at_name(&node.name))),
+    };
+    let path = binder.settings.search_path.iter();
+    let schema = schema
+        .or_else(|| path.cloned().find(|schema| binder.catalog.has_schema(schema)))
+        .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))?;
+    if !binder.catalog.has_schema(&schema) {
+        let message = format!("schema \"{schema}\" does not exist");
+        return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(binder.at_name(&node.name)));
+    }
+    if schema != PUBLIC {
+        let message = format!("permission denied for schema {schema}");
+        return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(binder.at_name(&node.name)));
+    }
+    let plan = binder.bind_query(&node.query, true)?;
+    let mut columns = plan.columns.to_vec();
+    if node.columns.len() > columns.len() {
+        let message = "CREATE VIEW specifies more column names than columns";
+        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message));
+    }
+    for (column, given) in columns.iter_mut().zip(&node.columns) {
+        column.name.clone_from(&given.value);
+    }
+    for (n, column) in columns.iter().enumerate() {
+        if columns[..n].iter().any(|other| other.name == column.name) {
+            let message = format!("column \"{}\" specified more than once", column.name);
+            return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message));
+        }
+    }
+    debug_assert!(source.text.contains(&node.text), "a view keeps the text that was sent");
+    let view = View {
+        oid: 0,
+        schema,
+        name: name.value.clone(),
+        columns: columns.iter().map(|column| column.name.clone()).collect(),
+        query: node.text.clone(),
+        owner: binder.settings.user.clone(),
+    };
+    Ok(Bound::CreateView(CreateView { view, replace: node.replace, columns: Arc::from(columns) }))
+}
+
+impl Binder<'_> {
+    /// Binds a subscription: a relation and a condition over its rows.
+    pub(super) fn bind_subscribe(&mut self, node: &SubscribeNode) -> Result<Subscribe> {
+        let Entry::Relation(relation) = self.find_entry(&node.relation)? else {
+            return Err(unsupported("SUBSCRIBE TO a view").at(self.at_name(&node.relation)));
+        };
+        if relation.schema().schema != PUBLIC || relation.schema().name != "events" {
+            return Err(unsupported(format!("SUBSCRIBE TO \"{}\"", relation.schema().name))
+                .with_hint("Subscribe to events.")
+                .at(self.at_name(&node.relation)));
+        }
+        let named = NamedRelation::of_relation(&relation);
+        let columns: Arc<[OutputColumn]> = super::from::scan(&relation).0.columns;
+        let level = Level::new(Namespace::of(named), Clause::Subscribe);
+        let bind = |binder: &mut Self| match &node.predicate {
+            Some(predicate) => binder.bind_boolean(predicate, "WHERE").map(Some),
+            None => Ok(None),
+        };
+        let (predicate, _) = self.with_level(level, bind)?;
+        Ok(Subscribe { relation, after: node.after.clone(), predicate, columns })
+    }
 }

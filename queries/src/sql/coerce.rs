@@ -6,7 +6,7 @@ use super::binder::Binder;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Call, Expr};
 use crate::types::functions::{
-    CoercionContext, Step, common_type, length_coercion, resolve_cast, resolve::can_coerce,
+    CoercionContext, Step, common_type, length_coercion, resolve_cast,
 };
 use crate::types::text::{self, ReadContext};
 use crate::types::{Datum, PgType};
@@ -184,11 +184,6 @@ fn is_relative(literal: &str, ty: PgType) -> bool {
         let lower = literal.to_ascii_lowercase();
         RELATIVE_TIMES.iter().any(|word| lower.contains(word))
     }
-}
-
-/// Whether one type becomes another by itself.
-pub(super) fn coerces_implicitly(from: PgType, to: PgType) -> bool {
-    can_coerce(&[from], &[to], CoercionContext::Implicit)
 }
 
 /// Calls a step of a conversion.

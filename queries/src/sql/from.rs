@@ -92,7 +92,7 @@ impl Binder<'_> {
     }
 
     /// Makes the join of two bound sides.
-    fn join(
+    pub(super) fn join(
         &mut self,
         (left, left_names): Bound,
         (right, mut right_names): Bound,

@@ -91,12 +91,12 @@ impl Binder<'_> {
                     return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message).at(self.at_expr(item)));
                 }
                 let parts = self.bind_group_parts(parts, targets, expressions)?;
-                let subsets = (0..1_usize << parts.len()).rev();
+                let count = parts.len();
                 let chosen = |mask: usize| {
-                    let bits = parts.iter().enumerate().filter(move |(bit, _)| mask >> (parts.len() - 1 - bit) & 1 == 1);
-                    bits.flat_map(|(_, part)| part.iter().copied()).collect()
+                    let inside = |bit: &usize| mask >> (count - 1 - bit) & 1 == 1;
+                    (0..count).filter(inside).flat_map(|bit| parts[bit].iter().copied()).collect()
                 };
-                Ok(subsets.map(chosen).collect())
+                Ok((0..1_usize << count).rev().map(chosen).collect())
             }
             Ast::GroupingSets(sets) => {
                 let mut all = Vec::new();

@@ -14,12 +14,30 @@
 //!
 //! This module must never know how plans are run or how commands reach their aggregates.
 
+mod assign;
 mod bind;
+mod binder;
 mod bound;
+mod call;
+mod change;
+mod coerce;
 pub mod command;
+mod copy;
 mod copy_options;
+mod cte;
+mod data_type;
 mod dialect;
+mod expr;
+mod from;
+mod fuzzy;
+mod group;
+mod insert;
 mod lex;
+mod literal;
+mod merge;
+mod names;
+mod operator;
+mod parameters;
 mod parse;
 mod parse_copy;
 mod parse_cursor;
@@ -29,10 +47,22 @@ mod parse_setting;
 mod parse_transaction;
 mod parse_view;
 mod position;
+mod predicate;
+mod query;
 mod rewrite;
+mod scope;
+mod select;
+mod set_operation;
+mod special;
 mod statement;
+mod subquery;
+mod table_function;
+mod target;
 mod token_cursor;
 mod utility;
+mod walk;
+mod window;
+mod writable;
 
 pub use bind::{bind, bind_arguments};
 pub use bound::*;

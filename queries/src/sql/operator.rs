@@ -148,7 +148,7 @@ impl Binder<'_> {
         }
         let pairs: Vec<(Expr, Expr)> = left.into_iter().zip(right).collect();
         let (left_asts, right_asts) = (parts(left_ast, pairs.len()), parts(right_ast, pairs.len()));
-        let mut each = |binder: &mut Self, name: &str, n: usize, (left, right): (Expr, Expr)| match (left, right) {
+        let each = |binder: &mut Self, name: &str, n: usize, (left, right): (Expr, Expr)| match (left, right) {
             (Expr::Row(left), Expr::Row(right)) => {
                 binder.compare_rows(name, left, left_asts[n], right, right_asts[n])
             }

@@ -7,7 +7,7 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::types::PgType;
 
 /// The highest number that a parameter may have: as many as Bind can carry.
-pub const PARAMETERS_MAX: usize = 65535;
+pub(super) const PARAMETERS_MAX: usize = 65535;
 
 /// The parameters of a statement.
 #[derive(Debug, Default)]

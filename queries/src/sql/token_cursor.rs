@@ -54,12 +54,6 @@ impl<'a> TokenCursor<'a> {
         self.tokens.get(self.at).and_then(|token| self.positions.character(token.span.start))
     }
 
-    /// The byte behind the last token taken.
-    pub(super) fn byte_behind(&self) -> usize {
-        let last = self.at.checked_sub(1).and_then(|at| self.tokens.get(at));
-        last.map_or(0, |token| self.positions.byte(token.span.end))
-    }
-
     pub(super) fn advance(&mut self) {
         self.at += 1;
     }
