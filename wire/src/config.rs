@@ -4,6 +4,7 @@
 //! line, each overriding the one before. What is unknown is an error that names it.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -256,7 +257,7 @@ pub fn template() -> String {
          # ROTABASE_<NAME> in the environment overrides a setting here, a flag overrides both.\n\n",
     );
     for (name, value) in toml::Table::try_from(Config::default()).expect("plain values only") {
-        text.push_str(&format!("# {name} = {value}\n"));
+        let _ = writeln!(text, "# {name} = {value}");
     }
     text.push_str("# tls_certificate = \"server.crt\"\n# tls_key = \"server.key\"\n");
     text
@@ -302,7 +303,7 @@ fn set(table: &mut toml::Table, setting: &str, text: &str) -> Result<(), String>
                 table.extend(reading);
                 return Ok(());
             }
-            Err(error) => reason = error.message().to_owned(),
+            Err(error) => error.message().clone_into(&mut reason),
         }
     }
     Err(reason)

@@ -93,8 +93,8 @@ pub(crate) async fn authenticate(
     if proves {
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| ScramVerifier::mock(user, &policy.secret));
-        let proven = scram(link, &verifier, tls.and_then(|tls| tls.scram.as_ref())).await?;
-        if !proven || !known {
+        let is_proven = scram(link, &verifier, tls.and_then(|tls| tls.scram.as_ref())).await?;
+        if !is_proven || !known {
             let message = format!("password authentication failed for user \"{user}\"");
             return Err(Failure::fatal(SqlError::new(SqlState::INVALID_PASSWORD, message)));
         }

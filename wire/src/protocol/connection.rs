@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use rotabase_queries::error::{SqlError, SqlState};
-use rotabase_queries::exec::{Batch, Settings};
+use rotabase_queries::exec::Settings;
 use tokio::sync::Notify;
 
 use super::failure::{Failure, Outcome};
@@ -262,12 +262,7 @@ pub(crate) async fn send_rows(
             None => link.drive(cursor.rows.next_batch()).await?,
         };
         cursor.next = 0;
-        match batch {
-            Some(batch) => cursor.batch = batch,
-            None => {
-                cursor.ended = true;
-                cursor.batch = Batch::default();
-            }
-        }
+        cursor.ended = batch.is_none();
+        cursor.batch = batch.unwrap_or_default();
     }
 }

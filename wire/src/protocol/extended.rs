@@ -46,7 +46,7 @@ impl<S: SessionApi> Connection<S> {
         let mut body = Body::new(self.link.input.slice(&frame.body));
         let portal = body.text()?;
         let statement = body.text()?;
-        let prepared = find(&self.unnamed, &mut self.session, statement)?;
+        let prepared = find(self.unnamed.as_ref(), &mut self.session, statement)?;
         if self.session.transaction_status() == b'E' && !ends_failed_transaction(prepared.command) {
             return Err(aborted().into());
         }
@@ -71,7 +71,7 @@ impl<S: SessionApi> Connection<S> {
         let output = &mut self.link.output;
         match kind {
             b'S' => {
-                let prepared = find(&self.unnamed, &mut self.session, name)?;
+                let prepared = find(self.unnamed.as_ref(), &mut self.session, name)?;
                 if aborted_now && prepared.columns.is_some() {
                     return Err(aborted().into());
                 }
@@ -85,7 +85,7 @@ impl<S: SessionApi> Connection<S> {
                 Ok(portal) => match &portal.prepared.columns {
                     Some(_) if aborted_now => return Err(aborted().into()),
                     Some(columns) => {
-                        output.row_description(columns, |place| portal.formats.code(place))
+                        output.row_description(columns, |place| portal.formats.code(place));
                     }
                     None => output.no_data(),
                 },
@@ -204,14 +204,14 @@ impl<S: SessionApi> Connection<S> {
 
 /// The statement called `name`, the unnamed one for an empty name.
 fn find<S: SessionApi>(
-    unnamed: &Option<Arc<Prepared<S::Statement>>>,
+    unnamed: Option<&Arc<Prepared<S::Statement>>>,
     session: &mut S,
     name: &str,
 ) -> Result<Arc<Prepared<S::Statement>>> {
     if !name.is_empty() {
         return session.statements().get(name).cloned();
     }
-    unnamed.clone().ok_or_else(|| {
+    unnamed.cloned().ok_or_else(|| {
         SqlError::new(
             SqlState::INVALID_SQL_STATEMENT_NAME,
             "unnamed prepared statement does not exist",

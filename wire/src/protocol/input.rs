@@ -131,9 +131,6 @@ impl Input {
                 Some((b'd', length)) if length <= MESSAGE_BYTES_MAX => {
                     self.consume(HEADER_BYTES);
                     self.copy_left = length - 4;
-                    if self.copy_left == 0 {
-                        continue;
-                    }
                 }
                 _ => return Ok(self.next_frame()?.map(CopyInput::Frame)),
             }

@@ -92,6 +92,9 @@ impl Link {
         if self.gone {
             return Err(Failure::Gone);
         }
+        if self.is_terminated() {
+            return Err(Failure::terminated());
+        }
         tokio::select! {
             biased;
             read = self.stream.read(self.input.for_reading()) => match read {

@@ -68,7 +68,7 @@ mod tests {
     fn durations_have_units() {
         assert_eq!(milliseconds("0"), None);
         assert_eq!(milliseconds("1500"), Some(Duration::from_millis(1500)));
-        assert_eq!(milliseconds("10min"), Some(Duration::from_secs(600)));
+        assert_eq!(milliseconds("10min"), Some(Duration::from_mins(10)));
         assert_eq!(milliseconds("1 s"), Some(Duration::from_secs(1)));
         assert_eq!(milliseconds("x"), None);
     }

@@ -145,7 +145,7 @@ pub(crate) fn bind(
     let mut body = format!("{portal}\0{statement}\0").into_bytes();
     let count = |count: usize| i16::try_from(count).expect("few").to_be_bytes();
     body.extend(count(formats.len()));
-    formats.iter().for_each(|format| body.extend(format.to_be_bytes()));
+    body.extend(formats.iter().flat_map(|format| format.to_be_bytes()));
     body.extend(count(values.len()));
     for value in values {
         match value {
@@ -157,7 +157,7 @@ pub(crate) fn bind(
         }
     }
     body.extend(count(results.len()));
-    results.iter().for_each(|format| body.extend(format.to_be_bytes()));
+    body.extend(results.iter().flat_map(|format| format.to_be_bytes()));
     message(b'B', &body)
 }
 

@@ -10,7 +10,7 @@ use super::fake::{Options, Running, start};
 async fn connect() -> (Running, Client) {
     let running = start(Options::default()).await;
     let config = format!("host=127.0.0.1 port={} user=rotabase", running.port());
-    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&config, NoTls).await.expect("it listens");
     tokio::spawn(connection);
     (running, client)
 }

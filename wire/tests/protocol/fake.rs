@@ -243,19 +243,23 @@ impl FakeSession {
                 unfinished.1 = true;
                 Err(error)
             }
-            "copy_in" => Ok(Execution::CopyIn(CopyInFormat { binary: false, columns: 2 })),
-            "copy_out" => Ok(Execution::CopyOut(CopyOut {
-                binary: false,
-                columns: 2,
-                source: Box::new(Lines { left: 3, cancel: None }),
-            })),
-            "subscribe" => {
-                let source = Box::new(Lines { left: 1, cancel: Some(Arc::clone(&self.cancel)) });
-                Ok(Execution::CopyOut(CopyOut { binary: false, columns: 2, source }))
-            }
+            "copy_in" | "copy_out" | "subscribe" => Ok(self.copy(word)),
             "discard" => done("DISCARD ALL"),
             _ => done("OK"),
         }
+    }
+
+    fn copy(&self, word: &str) -> Execution {
+        let (left, cancel) = match word {
+            "copy_in" => return Execution::CopyIn(CopyInFormat { binary: false, columns: 2 }),
+            "copy_out" => (3, None),
+            _ => (1, Some(Arc::clone(&self.cancel))),
+        };
+        Execution::CopyOut(CopyOut {
+            binary: false,
+            columns: 2,
+            source: Box::new(Lines { left, cancel }),
+        })
     }
 }
 
@@ -419,7 +423,7 @@ pub(crate) async fn start(options: Options) -> Running {
         connections_reserved: 1,
         authentication_timeout: Duration::from_secs(10),
         message_bytes_max: 1 << 20,
-        keepalive: Duration::from_secs(60),
+        keepalive: Duration::from_mins(1),
         auth: AuthPolicy {
             local: options.local,
             remote: AuthMethod::Scram,

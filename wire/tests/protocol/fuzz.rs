@@ -24,7 +24,8 @@ impl Dice {
     }
 
     fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(bound).unwrap()).unwrap()
+        let bound = u64::try_from(bound).expect("64 bits");
+        usize::try_from(self.next() % bound).expect("below a usize")
     }
 
     fn byte(&mut self) -> u8 {
@@ -95,7 +96,7 @@ async fn torment(port: u16, seed: u64) {
         }
         _ => [startup(3 << 16, &["user", "rotabase"]), conversation(&mut dice)].concat(),
     };
-    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    let mut socket = TcpStream::connect(("127.0.0.1", port)).await.expect("it listens");
     // The server may close before everything is written.
     let _ = socket.write_all(&bytes).await;
     let _ = socket.shutdown().await;

@@ -3,6 +3,7 @@
 
 mod client;
 mod driver;
+mod encryption;
 mod fake;
 mod fuzz;
 mod messages;
