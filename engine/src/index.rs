@@ -84,6 +84,16 @@ pub struct IndexUpdate {
 }
 
 impl IndexUpdate {
+    /// The shard.
+    pub fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    /// How far the index has come with it.
+    pub fn applied(&self) -> Applied {
+        self.applied
+    }
+
     /// The rows to write in order of their keys, how far they reach among them.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.order.iter().map(|at| self.row(*at))

@@ -202,6 +202,11 @@ impl LogStore {
         LogMarks { last: log.last, written: log.written, durable: log.durable }
     }
 
+    /// Rows with this index or a greater one are read without touching the disk.
+    pub fn in_memory_from(&self, shard: ShardId) -> LogIndex {
+        self.shard(shard).lock().tail.start()
+    }
+
     /// The newest row's index and leader.
     pub fn last(&self, shard: ShardId) -> Option<(LogIndex, Leader)> {
         let log = self.shard(shard).lock();

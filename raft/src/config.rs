@@ -28,10 +28,20 @@ struct Milliseconds {
 /// then an acknowledged write is silently lost (`docs/raft.md`, "the default that loses writes").
 pub fn raft_config(timing: Timing) -> Arc<Config> {
     let timing = match timing {
-        Timing::Fast => Milliseconds { heartbeat: 100, heartbeat_min: 150, election_min: 300, election_max: 450, quorum_loss_probe: 1000 },
-        Timing::Patient => {
-            Milliseconds { heartbeat: 250, heartbeat_min: 400, election_min: 1000, election_max: 1500, quorum_loss_probe: 3000 }
-        }
+        Timing::Fast => Milliseconds {
+            heartbeat: 100,
+            heartbeat_min: 150,
+            election_min: 300,
+            election_max: 450,
+            quorum_loss_probe: 1000,
+        },
+        Timing::Patient => Milliseconds {
+            heartbeat: 250,
+            heartbeat_min: 400,
+            election_min: 1000,
+            election_max: 1500,
+            quorum_loss_probe: 3000,
+        },
     };
     let config = Config {
         cluster_name: "rotabase".to_owned(),
@@ -55,7 +65,11 @@ pub fn raft_config(timing: Timing) -> Arc<Config> {
         ..Config::default()
     };
     let config = config.validate().expect("a configuration of constants");
-    assert_eq!(config.enable_leader_restore, Some(false), "leader restore loses acknowledged writes");
+    assert_eq!(
+        config.enable_leader_restore,
+        Some(false),
+        "leader restore loses acknowledged writes"
+    );
     Arc::new(config)
 }
 

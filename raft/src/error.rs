@@ -7,7 +7,7 @@ use rotabase_engine::position::ShardId;
 use crate::type_config::Machine;
 
 /// Why a statement was not acknowledged. All but [`WriteError::OutcomeUnknown`] say that nothing was stored.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum WriteError<D: Domain> {
     /// A rule of the domain refused a command; the statement left no trace.
     #[error("{refusal}")]

@@ -1,26 +1,50 @@
 //! A node: all shards of one machine, and the one door to them.
 
-use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use rotabase_engine::db::StoreError;
+use futures::future::{join_all, try_join_all};
+use openraft::ReadPolicy;
+use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::Mutex;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::{CommittedEntry, Metadata};
+use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{LogIndex, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use tokio::task::JoinHandle;
+use uuid::Uuid;
 
+use crate::aggregate_source::Store;
 use crate::config::Timing;
 use crate::error::{NodeError, WriteError};
-use crate::request::{Decided, Outcome, Request};
-use crate::type_config::Machine;
+use crate::feed::{NodeFeed, Subscription};
+use crate::flight::{ShardAnswer, unstored};
+use crate::hybrid_clock::HybridClock;
+use crate::metrics::NodeMetrics;
+use crate::open;
+use crate::placement;
+use crate::request::{Outcome, Request};
+use crate::reservation::WriteId;
+use crate::shard::{Job, Shard, ShardStatus, Statement};
+use crate::shard_log::ShardLog;
+use crate::ticket::{Withdrawal, ticket};
+use crate::transport::Transport;
+use crate::type_config::{Machine, MachineId};
+use crate::write::Write;
 
 /// The shards that a database gets when nothing else is said.
 pub const SHARDS_DEFAULT: u16 = 16;
 
 /// The bytes of encoded events that one statement may hold before it is committed.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 30;
+
+/// The requests up to which a statement for one shard is put to it in one piece.
+pub const STATEMENT_REQUESTS_MAX: usize = 1024;
+
+/// How long a shard may take to finish what is in flight when the node is closed.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How a node is set up.
 #[derive(Clone, Debug)]
@@ -30,8 +54,6 @@ pub struct NodeConfig {
     /// The machines that host the first replicas, this one included; empty means this one alone. Used when the
     /// database is created and never again.
     pub voters: Vec<Machine>,
-    /// The number of shards; used when the database is created, later what is stored counts.
-    pub shards: u16,
     /// How patient replicas are with each other.
     pub timing: Timing,
     /// The bytes of newest entries that the feed keeps in memory, over all shards.
@@ -42,10 +64,10 @@ pub struct NodeConfig {
 
 impl Default for NodeConfig {
     fn default() -> Self {
+        let machine = Machine { id: MachineId(1), address: String::new() };
         Self {
-            machine: Machine::default(),
+            machine,
             voters: Vec::new(),
-            shards: SHARDS_DEFAULT,
             timing: Timing::default(),
             feed_bytes: 16 << 20,
             statement_bytes_max: STATEMENT_BYTES_MAX,
@@ -54,121 +76,272 @@ impl Default for NodeConfig {
 }
 
 /// What the world gives a node.
-#[derive(Clone, Debug)]
-pub struct Environment {
+#[derive(Debug)]
+pub struct Environment<D: Domain> {
+    /// Its storage; the number of shards was fixed when that was created.
+    pub store: Arc<dyn Store<D>>,
+    /// The way to other nodes; [`crate::router::Router`] for a node alone.
+    pub transport: Arc<dyn Transport>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub random: Arc<dyn Random>,
 }
 
-/// How a shard of this node is doing.
-#[derive(Clone, Debug)]
-pub struct ShardStatus {
-    /// Which shard.
-    pub shard: ShardId,
-    /// The machine that leads it, if one is known.
-    pub leader: Option<Machine>,
-    /// Whether this machine leads it and takes commands.
-    pub leading: bool,
-    /// The term.
-    pub term: u64,
-    /// The index of the last log entry.
-    pub last_index: LogIndex,
-    /// The index of the last log entry that is committed and applied here.
-    pub applied: LogIndex,
-    /// Why the shard does not work, if it does not.
-    pub error: Option<String>,
-}
-
 /// All shards of one machine. Cloning it is cheap; all clones are one node.
 #[derive(Debug)]
 pub struct Node<D: Domain> {
-    domain: PhantomData<D>,
+    pub(crate) inner: Arc<NodeInner<D>>,
+}
+
+#[derive(Debug)]
+pub(crate) struct NodeInner<D: Domain> {
+    pub(crate) config: NodeConfig,
+    pub(crate) shards: Vec<Arc<Shard<D>>>,
+    pub(crate) feed: Arc<NodeFeed>,
+    pub(crate) log: Arc<dyn ShardLog>,
+    pub(crate) clock: Arc<HybridClock>,
+    pub(crate) random: Arc<dyn Random>,
+    pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) transport: Arc<dyn Transport>,
+    pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
+    pub(crate) open_writes: AtomicUsize,
+    pub(crate) next_write: AtomicU64,
+    pub(crate) closed: AtomicBool,
+}
+
+impl<D: Domain> NodeInner<D> {
+    pub(crate) fn shard(&self, shard: ShardId) -> &Shard<D> {
+        self.shards.get(usize::from(shard.0)).expect("a shard of this node")
+    }
 }
 
 impl<D: Domain> Clone for Node<D> {
     fn clone(&self) -> Self {
-        Self { domain: PhantomData }
+        Self { inner: Arc::clone(&self.inner) }
     }
 }
 
 impl<D: Domain> Node<D> {
-    /// Opens the node: creates its shards the first time, else recovers them.
-    pub async fn open(_config: NodeConfig, _environment: Environment) -> Result<Self, NodeError> {
-        Err(NodeError::Config("not built yet".to_owned()))
+    /// Opens the node: creates its replicas the first time, else recovers them. Where it is the only voter, it
+    /// takes commands when this returns.
+    pub async fn open(config: NodeConfig, environment: Environment<D>) -> Result<Self, NodeError> {
+        open::open(config, environment).await
     }
 
     /// The number of shards.
     pub fn shards(&self) -> u16 {
-        0
+        self.inner.log.shards()
     }
 
     /// The shard that an aggregate lives in; the same for ever.
-    pub fn shard_of(&self, _id: &D::Id) -> ShardId {
-        ShardId(0)
+    pub fn shard_of(&self, id: &D::Id) -> ShardId {
+        placement::shard_of::<D>(id, self.shards())
     }
 
     /// Decides the requests of one statement, all or none, stores what they emit and waits until it is safe.
-    pub async fn execute(&self, _requests: Vec<Request<D>>, _metadata: Metadata, _deadline: Duration) -> Result<Outcome, WriteError<D>> {
-        Err(WriteError::Unavailable { shard: ShardId(0) })
+    /// Returns within the deadline. Whoever drops the future does not know how it ended; it ends all the same.
+    pub async fn execute(
+        &self,
+        requests: Vec<Request<D>>,
+        mut metadata: Metadata,
+        deadline: Duration,
+    ) -> Result<Outcome, WriteError<D>> {
+        let transaction = self.transaction_of(&mut metadata);
+        let until = tokio::time::Instant::now() + deadline;
+        let (requests, metadata) = match self.only_shard(&requests) {
+            Some(shard) if requests.len() <= STATEMENT_REQUESTS_MAX => {
+                match self.execute_in(shard, requests, metadata, transaction, deadline).await? {
+                    ShardAnswer::Done(result) => return result,
+                    ShardAnswer::TooLong(requests, metadata) => (requests, metadata),
+                }
+            }
+            _ => (requests, metadata),
+        };
+        let mut write = self.new_write(metadata, transaction);
+        let left = || until.saturating_duration_since(tokio::time::Instant::now());
+        let decided = write.decide(requests, left()).await?;
+        let outcome = write.commit(left()).await?;
+        Ok(Outcome { versions: decided.versions, emitted: decided.emitted, ..outcome })
+    }
+
+    /// The shard of all requests, if it is one.
+    fn only_shard(&self, requests: &[Request<D>]) -> Option<ShardId> {
+        let (first, others) = requests.split_first()?;
+        let shard = self.shard_of(&first.id);
+        others
+            .iter()
+            .all(|request| request.id == first.id || self.shard_of(&request.id) == shard)
+            .then_some(shard)
+    }
+
+    async fn execute_in(
+        &self,
+        shard: ShardId,
+        requests: Vec<Request<D>>,
+        metadata: Metadata,
+        transaction: Uuid,
+        deadline: Duration,
+    ) -> Result<ShardAnswer<D>, WriteError<D>> {
+        let (mut waiting, foil) = ticket();
+        self.inner.shard(shard).enqueue(Job::Statement(Statement {
+            requests,
+            metadata,
+            transaction,
+            foil,
+        }));
+        match tokio::time::timeout(deadline, &mut waiting).await {
+            Ok(Some(answer)) => Ok(answer),
+            Ok(None) => match waiting.withdraw() {
+                Withdrawal::InTime => Err(WriteError::Unavailable { shard }),
+                Withdrawal::TooLate => Err(WriteError::OutcomeUnknown),
+                Withdrawal::Answered(answer) => Ok(answer),
+            },
+            Err(_) => match waiting.withdraw() {
+                Withdrawal::InTime => Err(WriteError::Deadline),
+                Withdrawal::TooLate => Err(WriteError::OutcomeUnknown),
+                Withdrawal::Answered(answer) => Ok(answer),
+            },
+        }
     }
 
     /// Begins a statement of many requests that come in pieces.
-    pub fn begin(&self, _metadata: Metadata) -> Write<D> {
-        Write { domain: PhantomData }
+    pub fn begin(&self, mut metadata: Metadata) -> Write<D> {
+        let transaction = self.transaction_of(&mut metadata);
+        self.new_write(metadata, transaction)
+    }
+
+    fn new_write(&self, metadata: Metadata, transaction: Uuid) -> Write<D> {
+        let id = WriteId(self.inner.next_write.fetch_add(1, Ordering::Relaxed));
+        Write::new(self.clone(), id, metadata, transaction)
+    }
+
+    /// The transaction of a statement: the one it is given, or a new one.
+    fn transaction_of(&self, metadata: &mut Metadata) -> Uuid {
+        let new = || self.inner.random.uuid_v7(self.inner.clock.now_microseconds());
+        *metadata.transaction.get_or_insert_with(new)
     }
 
     /// The committed entries of all shards.
-    pub fn feed(&self) -> Option<Arc<dyn Feed>> {
-        None
+    pub fn feed(&self) -> Arc<dyn Feed> {
+        Arc::<NodeFeed>::clone(&self.inner.feed)
     }
 
     /// Follows committed entries from `positions` on, without blocking a thread.
-    pub fn subscribe(&self, _positions: Positions) -> Subscription {
-        Subscription {}
+    pub fn subscribe(&self, positions: &Positions) -> Subscription {
+        Arc::clone(&self.inner.feed).subscribe(positions)
     }
 
-    /// The positions that cover everything acknowledged by any node before the call.
-    pub async fn read_barrier(&self, _deadline: Duration) -> Result<Positions, WriteError<D>> {
-        Err(WriteError::Unavailable { shard: ShardId(0) })
+    /// The positions that cover everything that any node acknowledged before the call. Whoever has reached them
+    /// reads nothing older.
+    pub async fn read_barrier(&self, deadline: Duration) -> Result<Positions, WriteError<D>> {
+        let reads = self.inner.shards.iter().map(|shard| read_index(shard));
+        let read = tokio::time::timeout(deadline, try_join_all(reads)).await;
+        let indexes = read.map_err(|_| WriteError::Deadline)??;
+        let mut positions = Positions::start(self.shards());
+        for (shard, index) in (0..).map(ShardId).zip(indexes) {
+            positions.advance(shard, Position::end_of(index));
+        }
+        Ok(positions)
+    }
+
+    /// The positions that cover what this node has applied.
+    pub fn applied(&self) -> Positions {
+        let mut positions = Positions::start(self.shards());
+        for shard in (0..self.shards()).map(ShardId) {
+            positions.advance(shard, Position::end_of(self.inner.feed.committed(shard)));
+        }
+        positions
+    }
+
+    /// Hands the leadership of a shard over to another of its voters, which must have caught up. What is refused
+    /// meanwhile is not stored.
+    pub async fn transfer_leader(
+        &self,
+        shard: ShardId,
+        to: MachineId,
+    ) -> Result<(), WriteError<D>> {
+        let shard = self.inner.shard(shard);
+        let target = {
+            let metrics = shard.replica.server_metrics();
+            let metrics = metrics.borrow_watched();
+            let membership = metrics.membership_config.membership();
+            let voters: Vec<_> = membership.voter_ids().collect();
+            let target = membership
+                .nodes()
+                .find(|(replica, machine)| machine.id == to && voters.contains(replica));
+            target.map(|(replica, _)| *replica)
+        };
+        let target = target.ok_or(WriteError::Unavailable { shard: shard.id })?;
+        shard.replica.trigger().transfer_leader(target).await.map_err(|_| shard.closed())
     }
 
     /// How the shards are doing.
     pub fn status(&self) -> Vec<ShardStatus> {
-        Vec::new()
+        self.inner.shards.iter().map(|shard| shard.status()).collect()
+    }
+
+    /// Whether every shard works and has a leader, and the storage takes writes.
+    pub fn is_healthy(&self) -> bool {
+        self.inner.log.failure().is_none()
+            && self
+                .status()
+                .iter()
+                .all(|status| status.error.is_none() && (status.leading || status.leader.is_some()))
+    }
+
+    /// What the node has done so far.
+    pub fn metrics(&self) -> &NodeMetrics {
+        &self.inner.metrics
+    }
+
+    /// Roughly the bytes of all logs.
+    pub fn log_bytes(&self) -> u64 {
+        self.inner.log.bytes()
     }
 
     /// Stops taking commands, finishes what was taken, and closes the shards.
-    pub async fn shutdown(&self) {}
-}
-
-/// A statement in pieces. Dropping it uncommitted aborts it without a trace.
-#[derive(Debug)]
-pub struct Write<D: Domain> {
-    domain: PhantomData<D>,
-}
-
-impl<D: Domain> Write<D> {
-    /// Decides further requests on top of what was decided before. Their aggregates are held until the
-    /// statement ends. After an error the statement is aborted.
-    pub async fn decide(&mut self, _requests: Vec<Request<D>>, _deadline: Duration) -> Result<Decided, WriteError<D>> {
-        Err(WriteError::Unavailable { shard: ShardId(0) })
+    pub async fn shutdown(&self) {
+        if self.inner.closed.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        for shard in &self.inner.shards {
+            shard.stopping.store(true, Ordering::Release);
+            shard.wake.notify_one();
+        }
+        let tasks = std::mem::take(&mut *self.inner.tasks.lock());
+        let mut tasks = join_all(tasks);
+        // A shard without a majority would wait for ever; closing its replica ends what it waits for.
+        let finished = tokio::time::timeout(SHUTDOWN_TIMEOUT, &mut tasks).await.is_ok();
+        join_all(self.inner.shards.iter().map(|shard| self.close_replica(shard))).await;
+        if !finished {
+            tasks.await;
+        }
+        let log = Arc::clone(&self.inner.log);
+        if let Err(error) = tokio::task::spawn_blocking(move || log.shutdown()).await {
+            tracing::error!(%error, "the log did not close");
+        }
     }
 
-    /// Stores all that was decided and waits until it is safe.
-    pub async fn commit(self, _deadline: Duration) -> Result<Outcome, WriteError<D>> {
-        Err(WriteError::Unavailable { shard: ShardId(0) })
+    async fn close_replica(&self, shard: &Shard<D>) {
+        self.inner.transport.leave(shard.id, shard.replica_id);
+        if let Err(error) = shard.replica_log.save_committed_mark().await {
+            tracing::debug!(shard = shard.id.0, %error, "could not note what is committed");
+        }
+        if let Err(error) = shard.replica.shutdown().await {
+            tracing::error!(shard = shard.id.0, ?error, "the replica did not close");
+        }
     }
 }
 
-/// Committed entries from a position on: first what is stored, then what comes.
-#[derive(Debug)]
-pub struct Subscription {}
-
-impl Subscription {
-    /// Waits for the next entries; those of one shard come in order.
-    pub async fn next(&mut self) -> Result<Vec<CommittedEntry>, StoreError> {
-        std::future::pending().await
+/// The index of the newest entry that was committed in a shard before the call.
+async fn read_index<D: Domain>(shard: &Shard<D>) -> Result<LogIndex, WriteError<D>> {
+    match shard.replica.get_read_log_id(ReadPolicy::ReadIndex).await {
+        Ok((read, _)) => Ok(LogIndex(read.index())),
+        Err(error) if error.fatal().is_some() => Err(shard.closed()),
+        Err(error) => {
+            let leader = error.forward_to_leader().and_then(|forward| forward.leader_node.clone());
+            Err(unstored(shard.id, leader))
+        }
     }
 }

@@ -6,14 +6,24 @@ use rotabase_engine::position::{Positions, Version};
 use uuid::Uuid;
 
 /// A command for an aggregate.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Request<D: Domain> {
     /// The aggregate.
     pub id: D::Id,
-    /// The version the aggregate must have for the command to be decided at all.
+    /// The version that the aggregate must have before the statement, for the command to be decided at all.
     pub expected_version: Option<Version>,
     /// What it is asked to do.
     pub command: D::Command,
+}
+
+impl<D: Domain> Clone for Request<D> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id.clone(),
+            expected_version: self.expected_version,
+            command: self.command.clone(),
+        }
+    }
 }
 
 impl<D: Domain> Request<D> {

@@ -1,74 +1,63 @@
-//! The rows that a shard keeps: Raft log entries and the few facts beside them, in a format of our own.
+//! What Raft keeps in the shard's log beside events, in a format of our own: memberships, votes, and who a
+//! replica is.
 //!
-//! openraft's own types are never serialised, because their layout changes between its versions. Every row
-//! starts with a version byte; numbers are little-endian and of fixed width. The store below adds a checksum.
-//!
-//! ```text
-//! log row     1 . kind u8 . term u64 . replica u64 . index u64 . body
-//!             kind 0 blank: no body; 1 events: an encoded entry; 2 membership: configs and nodes
-//! log id      term u64 . replica u64 . index u64
-//! ```
+//! openraft's own types are never serialised, because their layout changes between its versions. Every record
+//! starts with a version byte; numbers are little-endian and of fixed width. The log below adds checksums.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use openraft::EntryPayload;
 use rotabase_engine::db::StoreError;
+use rotabase_engine::log::{Leader, LogRow, RowKind};
+use rotabase_engine::position::LogIndex;
 
-use crate::type_config::{LeaderId, LogId, Machine, MachineId, Membership, Proposal, RaftEntry, ReplicaId, StoredMembership, Vote};
-
-/// The bytes before the body of a log row.
-pub const LOG_ROW_HEADER_BYTES: usize = 26;
+use crate::type_config::{
+    LeaderId, LogId, Machine, MachineId, Membership, Proposal, RaftEntry, ReplicaId, Vote,
+};
 
 const VERSION: u8 = 1;
-const KIND_BLANK: u8 = 0;
-const KIND_EVENTS: u8 = 1;
-const KIND_MEMBERSHIP: u8 = 2;
 
-/// Encodes a log entry.
-pub fn encode_entry(entry: &RaftEntry) -> Bytes {
-    let body = match &entry.payload {
-        EntryPayload::Normal(proposal) => proposal.bytes.len(),
-        EntryPayload::Blank | EntryPayload::Membership(_) => 0,
-    };
-    let mut out = Vec::with_capacity(LOG_ROW_HEADER_BYTES + body);
-    out.push(VERSION);
-    out.push(match &entry.payload {
-        EntryPayload::Blank => KIND_BLANK,
-        EntryPayload::Normal(_) => KIND_EVENTS,
-        EntryPayload::Membership(_) => KIND_MEMBERSHIP,
-    });
-    put_log_id(&entry.log_id, &mut out);
-    match &entry.payload {
-        EntryPayload::Blank => {}
-        EntryPayload::Normal(proposal) => out.extend_from_slice(&proposal.bytes),
-        EntryPayload::Membership(membership) => put_membership(membership, &mut out),
-    }
-    Bytes::from(out)
+/// The leader as the log stores it.
+pub fn leader_of(leader_id: LeaderId) -> Leader {
+    Leader { term: leader_id.term, node: leader_id.node_id.0 }
 }
 
-/// Decodes the log row at `index`. The entry's bytes stay shared with the row.
-pub fn decode_entry(index: u64, row: &Bytes) -> Result<RaftEntry, StoreError> {
-    let mut fields = Fields::new("log row", row)?;
-    let kind = fields.u8()?;
-    let log_id = fields.log_id()?;
-    if log_id.index != index {
-        return Err(StoreError::Corrupted(format!("log row {index} says that it is row {}", log_id.index)));
-    }
-    let payload = match kind {
-        KIND_BLANK => EntryPayload::Blank,
-        KIND_EVENTS => EntryPayload::Normal(Proposal { bytes: row.slice(LOG_ROW_HEADER_BYTES..) }),
-        KIND_MEMBERSHIP => EntryPayload::Membership(fields.membership()?),
-        _ => return Err(StoreError::Corrupted(format!("log row {index} is of unknown kind {kind}"))),
-    };
-    Ok(RaftEntry { log_id, payload })
+/// The leader as Raft knows it.
+pub fn leader_id_of(leader: Leader) -> LeaderId {
+    LeaderId { term: leader.term, node_id: ReplicaId(leader.node) }
 }
 
-/// The encoded entry in a log row, if it holds events; the rest of the row is not looked at.
-pub fn events_of_row(row: &Bytes) -> Result<Option<Bytes>, StoreError> {
-    let kind = Fields::new("log row", row)?.u8()?;
-    let holds_events = kind == KIND_EVENTS && row.len() >= LOG_ROW_HEADER_BYTES;
-    Ok(holds_events.then(|| row.slice(LOG_ROW_HEADER_BYTES..)))
+/// The log id of the row at `index`.
+pub fn log_id_of(index: LogIndex, leader: Leader) -> LogId {
+    LogId { leader_id: leader_id_of(leader), index: index.0 }
+}
+
+/// The row that stores an entry. The entry's bytes are shared, not copied.
+pub fn row_of(entry: RaftEntry) -> LogRow {
+    let (kind, payload) = match entry.payload {
+        EntryPayload::Blank => (RowKind::Blank, Bytes::new()),
+        EntryPayload::Normal(proposal) => (RowKind::Events, proposal.bytes),
+        EntryPayload::Membership(membership) => {
+            (RowKind::Membership, encode_membership(&membership))
+        }
+    };
+    LogRow {
+        index: LogIndex(entry.log_id.index),
+        leader: leader_of(entry.log_id.leader_id),
+        kind,
+        payload,
+    }
+}
+
+/// The entry that a row stores.
+pub fn entry_of(row: LogRow) -> Result<RaftEntry, StoreError> {
+    let payload = match row.kind {
+        RowKind::Blank => EntryPayload::Blank,
+        RowKind::Events => EntryPayload::Normal(Proposal { bytes: row.payload }),
+        RowKind::Membership => EntryPayload::Membership(decode_membership(&row.payload)?),
+    };
+    Ok(RaftEntry { log_id: log_id_of(row.index, row.leader), payload })
 }
 
 /// Encodes a vote.
@@ -81,74 +70,75 @@ pub fn encode_vote(vote: &Vote) -> Bytes {
 }
 
 /// Decodes a vote.
-pub fn decode_vote(row: &[u8]) -> Result<Vote, StoreError> {
-    let mut fields = Fields::new("vote", row)?;
-    let leader_id = fields.leader_id()?;
-    Ok(Vote { leader_id, committed: fields.u8()? != 0 })
+pub fn decode_vote(record: &[u8]) -> Result<Vote, StoreError> {
+    let mut fields = Fields::new("vote", record)?;
+    let leader_id = LeaderId { term: fields.u64()?, node_id: ReplicaId(fields.u64()?) };
+    let committed = fields.u8()? != 0;
+    fields.end()?;
+    Ok(Vote { leader_id, committed })
 }
 
-/// Encodes a log id.
-pub fn encode_log_id(log_id: &LogId) -> Bytes {
+/// Encodes who a replica is: its id and its machine's.
+pub fn encode_replica(replica: ReplicaId, machine: MachineId) -> Bytes {
     let mut out = vec![VERSION];
-    put_log_id(log_id, &mut out);
+    put_u64(replica.0, &mut out);
+    out.extend_from_slice(&machine.0.to_le_bytes());
     Bytes::from(out)
 }
 
-/// Decodes a log id.
-pub fn decode_log_id(row: &[u8]) -> Result<LogId, StoreError> {
-    Fields::new("log id", row)?.log_id()
+/// Decodes who a replica is.
+pub fn decode_replica(record: &[u8]) -> Result<(ReplicaId, MachineId), StoreError> {
+    let mut fields = Fields::new("replica", record)?;
+    let decoded = (ReplicaId(fields.u64()?), MachineId(fields.u32()?));
+    fields.end()?;
+    Ok(decoded)
 }
 
-/// Encodes the first log id of each leader.
-pub fn encode_leaders(leaders: &[LogId]) -> Bytes {
+/// Encodes the replicas of a shard.
+pub fn encode_membership(membership: &Membership) -> Bytes {
     let mut out = vec![VERSION];
-    leaders.iter().for_each(|first| put_log_id(first, &mut out));
-    Bytes::from(out)
-}
-
-/// Decodes the first log id of each leader.
-pub fn decode_leaders(row: &[u8]) -> Result<Vec<LogId>, StoreError> {
-    let mut fields = Fields::new("leader changes", row)?;
-    let mut leaders = Vec::new();
-    while !fields.rest.is_empty() {
-        leaders.push(fields.log_id()?);
+    let configs = membership.get_joint_config();
+    put_count(configs.len(), &mut out);
+    for config in configs {
+        put_count(config.len(), &mut out);
+        config.iter().for_each(|replica| put_u64(replica.0, &mut out));
     }
-    Ok(leaders)
-}
-
-/// Encodes the indexes of void entries.
-pub fn encode_voids(voids: &BTreeSet<u64>) -> Bytes {
-    let mut out = vec![VERSION];
-    voids.iter().for_each(|index| put_u64(*index, &mut out));
+    put_count(membership.nodes().count(), &mut out);
+    for (replica, machine) in membership.nodes() {
+        put_u64(replica.0, &mut out);
+        out.extend_from_slice(&machine.id.0.to_le_bytes());
+        put_count(machine.address.len(), &mut out);
+        out.extend_from_slice(machine.address.as_bytes());
+    }
     Bytes::from(out)
 }
 
-/// Decodes the indexes of void entries.
-pub fn decode_voids(row: &[u8]) -> Result<BTreeSet<u64>, StoreError> {
-    let mut fields = Fields::new("void entries", row)?;
-    let mut voids = BTreeSet::new();
-    while !fields.rest.is_empty() {
-        voids.insert(fields.u64()?);
+/// Decodes the replicas of a shard.
+pub fn decode_membership(record: &[u8]) -> Result<Membership, StoreError> {
+    let mut fields = Fields::new("membership", record)?;
+    let mut configs = Vec::new();
+    for _ in 0..fields.u32()? {
+        let mut config = BTreeSet::new();
+        for _ in 0..fields.u32()? {
+            config.insert(ReplicaId(fields.u64()?));
+        }
+        configs.push(config);
     }
-    Ok(voids)
-}
-
-/// Encodes a membership that was applied.
-pub fn encode_stored_membership(stored: &StoredMembership) -> Bytes {
-    let mut out = vec![VERSION];
-    out.push(u8::from(stored.log_id().is_some()));
-    if let Some(log_id) = stored.log_id() {
-        put_log_id(log_id, &mut out);
+    let mut machines = BTreeMap::new();
+    for _ in 0..fields.u32()? {
+        let replica = ReplicaId(fields.u64()?);
+        let id = MachineId(fields.u32()?);
+        let length = usize::try_from(fields.u32()?).expect("32 bits fit a usize");
+        let address = std::str::from_utf8(fields.take(length)?)
+            .map_err(|_| fields.corrupted("an address is no text"))?;
+        machines.insert(replica, Machine { id, address: address.to_owned() });
     }
-    put_membership(stored.membership(), &mut out);
-    Bytes::from(out)
-}
-
-/// Decodes a membership that was applied.
-pub fn decode_stored_membership(row: &[u8]) -> Result<StoredMembership, StoreError> {
-    let mut fields = Fields::new("membership", row)?;
-    let log_id = if fields.u8()? == 0 { None } else { Some(fields.log_id()?) };
-    Ok(StoredMembership::new(log_id, fields.membership()?))
+    fields.end()?;
+    if configs.is_empty() {
+        return Ok(Membership::default());
+    }
+    Membership::new(configs, machines)
+        .map_err(|error| StoreError::Corrupted(format!("membership: {error}")))
 }
 
 fn put_u64(value: u64, out: &mut Vec<u8>) {
@@ -160,47 +150,30 @@ fn put_count(value: usize, out: &mut Vec<u8>) {
     out.extend_from_slice(&value.to_le_bytes());
 }
 
-fn put_log_id(log_id: &LogId, out: &mut Vec<u8>) {
-    put_u64(log_id.leader_id.term, out);
-    put_u64(log_id.leader_id.node_id.0, out);
-    put_u64(log_id.index, out);
-}
-
-fn put_membership(membership: &Membership, out: &mut Vec<u8>) {
-    let configs = membership.get_joint_config();
-    put_count(configs.len(), out);
-    for config in configs {
-        put_count(config.len(), out);
-        config.iter().for_each(|replica| put_u64(replica.0, out));
-    }
-    put_count(membership.nodes().count(), out);
-    for (replica, machine) in membership.nodes() {
-        put_u64(replica.0, out);
-        out.extend_from_slice(&machine.id.0.to_le_bytes());
-        put_count(machine.address.len(), out);
-        out.extend_from_slice(machine.address.as_bytes());
-    }
-}
-
-/// Reads fields off the front of a row; a row that is too short is corrupted, never a panic.
+/// Reads fields off the front of a record; one that is too short or too long is corrupted, never a panic.
 struct Fields<'a> {
     what: &'static str,
     rest: &'a [u8],
 }
 
 impl<'a> Fields<'a> {
-    fn new(what: &'static str, row: &'a [u8]) -> Result<Self, StoreError> {
-        let mut fields = Self { what, rest: row };
+    fn new(what: &'static str, record: &'a [u8]) -> Result<Self, StoreError> {
+        let mut fields = Self { what, rest: record };
         match fields.u8()? {
             VERSION => Ok(fields),
-            version => Err(StoreError::Incompatible(format!("{what} of unknown version {version}"))),
+            version => {
+                Err(StoreError::Incompatible(format!("{what} of unknown version {version}")))
+            }
         }
     }
 
+    fn corrupted(&self, why: &str) -> StoreError {
+        StoreError::Corrupted(format!("{}: {why}", self.what))
+    }
+
     fn take(&mut self, count: usize) -> Result<&'a [u8], StoreError> {
-        let Some((taken, rest)) = self.rest.split_at_checked(count) else {
-            return Err(StoreError::Corrupted(format!("{} ends too early", self.what)));
-        };
+        let (taken, rest) =
+            self.rest.split_at_checked(count).ok_or_else(|| self.corrupted("ends too early"))?;
         self.rest = rest;
         Ok(taken)
     }
@@ -217,36 +190,8 @@ impl<'a> Fields<'a> {
         Ok(u64::from_le_bytes(self.take(8)?.try_into().expect("eight bytes")))
     }
 
-    fn leader_id(&mut self) -> Result<LeaderId, StoreError> {
-        Ok(LeaderId { term: self.u64()?, node_id: ReplicaId(self.u64()?) })
-    }
-
-    fn log_id(&mut self) -> Result<LogId, StoreError> {
-        Ok(LogId { leader_id: self.leader_id()?, index: self.u64()? })
-    }
-
-    fn membership(&mut self) -> Result<Membership, StoreError> {
-        let mut configs = Vec::new();
-        for _ in 0..self.u32()? {
-            let mut config = BTreeSet::new();
-            for _ in 0..self.u32()? {
-                config.insert(ReplicaId(self.u64()?));
-            }
-            configs.push(config);
-        }
-        let mut machines = BTreeMap::new();
-        for _ in 0..self.u32()? {
-            let replica = ReplicaId(self.u64()?);
-            let id = MachineId(self.u32()?);
-            let length = usize::try_from(self.u32()?).expect("32 bits fit a usize");
-            let address = std::str::from_utf8(self.take(length)?)
-                .map_err(|_| StoreError::Corrupted(format!("{} has an address that is no text", self.what)))?;
-            machines.insert(replica, Machine { id, address: address.to_owned() });
-        }
-        if configs.is_empty() {
-            return Ok(Membership::default());
-        }
-        Membership::new(configs, machines).map_err(|error| StoreError::Corrupted(format!("{}: {error}", self.what)))
+    fn end(&self) -> Result<(), StoreError> {
+        if self.rest.is_empty() { Ok(()) } else { Err(self.corrupted("is too long")) }
     }
 }
 
@@ -254,47 +199,42 @@ impl<'a> Fields<'a> {
 mod tests {
     use super::*;
 
-    fn log_id(term: u64, replica: u64, index: u64) -> LogId {
-        LogId { leader_id: LeaderId { term, node_id: ReplicaId(replica) }, index }
-    }
-
     fn membership() -> Membership {
         let machine = |id: u32| Machine { id: MachineId(id), address: format!("host{id}:7000") };
         let voters = |ids: &[u64]| ids.iter().copied().map(ReplicaId).collect::<BTreeSet<_>>();
-        let machines = (1..=4).map(|id| (ReplicaId(u64::from(id)), machine(id))).collect::<BTreeMap<_, _>>();
+        let machines =
+            (1..=4).map(|id| (ReplicaId(u64::from(id)), machine(id))).collect::<BTreeMap<_, _>>();
         Membership::new(vec![voters(&[1, 2, 3]), voters(&[2, 3, 4])], machines).unwrap()
     }
 
     #[test]
-    fn every_row_reads_back() {
+    fn every_record_reads_back() {
         let payloads = [
             EntryPayload::Blank,
             EntryPayload::Normal(Proposal { bytes: Bytes::from_static(b"events") }),
             EntryPayload::Membership(membership()),
         ];
         for payload in payloads {
-            let entry = RaftEntry { log_id: log_id(3, 7, 42), payload };
-            assert_eq!(decode_entry(42, &encode_entry(&entry)).unwrap(), entry);
+            let leader_id = LeaderId { term: 3, node_id: ReplicaId(7) };
+            let entry = RaftEntry { log_id: LogId { leader_id, index: 42 }, payload };
+            assert_eq!(entry_of(row_of(entry.clone())).unwrap(), entry);
         }
         for committed in [false, true] {
             let vote = Vote { leader_id: LeaderId { term: 9, node_id: ReplicaId(4) }, committed };
             assert_eq!(decode_vote(&encode_vote(&vote)).unwrap(), vote);
         }
-        let stored = StoredMembership::new(Some(log_id(1, 2, 3)), membership());
-        assert_eq!(decode_stored_membership(&encode_stored_membership(&stored)).unwrap(), stored);
-        let leaders = vec![log_id(1, 1, 0), log_id(2, 3, 17)];
-        assert_eq!(decode_leaders(&encode_leaders(&leaders)).unwrap(), leaders);
-        let voids = BTreeSet::from([4, 9]);
-        assert_eq!(decode_voids(&encode_voids(&voids)).unwrap(), voids);
+        let replica = (ReplicaId(77), MachineId(3));
+        assert_eq!(decode_replica(&encode_replica(replica.0, replica.1)).unwrap(), replica);
     }
 
     #[test]
-    fn a_row_cut_anywhere_is_an_error_and_no_panic() {
-        let entry = RaftEntry { log_id: log_id(3, 7, 42), payload: EntryPayload::Membership(membership()) };
-        let row = encode_entry(&entry);
-        for length in 0..row.len() {
-            assert!(decode_entry(42, &row.slice(..length)).is_err(), "cut at {length}");
+    fn a_record_of_the_wrong_length_is_an_error_and_no_panic() {
+        let record = encode_membership(&membership());
+        for length in 0..record.len() {
+            assert!(decode_membership(&record[..length]).is_err(), "cut at {length}");
         }
-        assert!(decode_entry(41, &row).is_err(), "a row in the wrong place");
+        let mut long = record.to_vec();
+        long.push(0);
+        assert!(decode_membership(&long).is_err());
     }
 }

@@ -1,0 +1,347 @@
+//! Proposals on their way, and the answers that wait for them.
+//!
+//! A proposal ends in one of three ways, and the difference is what a client may be told: it is committed; it was
+//! refused before it reached the log, or is void there; or the leader was lost with it and nobody knows. One that
+//! was refused makes all later ones of the same leadership void, because they were decided on it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+
+use openraft::errors::ClientWriteError;
+use parking_lot::Mutex;
+use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use tokio::sync::{Notify, oneshot};
+use uuid::Uuid;
+
+use crate::error::WriteError;
+use crate::hybrid_clock::HybridClock;
+use crate::metrics::{NodeMetrics, add};
+use crate::request::{Decided, Outcome, Request};
+use crate::ticket::Counterfoil;
+use crate::type_config::{LogId, Machine, ProposalResult, ProposalWatcher};
+
+/// What a shard answers to a statement that was put to it alone.
+#[derive(Debug)]
+pub(crate) enum ShardAnswer<D: Domain> {
+    /// How it ended.
+    Done(Result<Outcome, WriteError<D>>),
+    /// Its events do not fit one log entry: it has to come in pieces.
+    TooLong(Vec<Request<D>>, Metadata),
+}
+
+/// An answer that waits until what it rests on is committed.
+#[derive(Debug)]
+pub(crate) enum Answer<D: Domain> {
+    /// To a statement in this shard alone.
+    Statement { foil: Counterfoil<ShardAnswer<D>>, verdict: Result<Accepted, WriteError<D>> },
+    /// To a statement of which this is a part.
+    Part(Arc<PartProgress>),
+}
+
+/// A statement that was decided.
+#[derive(Debug)]
+pub(crate) struct Accepted {
+    pub(crate) decided: Decided,
+    pub(crate) transaction: Uuid,
+    /// The ordinal of its last event in the entry; none if it emitted none.
+    pub(crate) last_ordinal: Option<usize>,
+}
+
+/// How a proposal ended.
+#[derive(Clone, Debug)]
+pub(crate) enum Ending {
+    /// A majority has it, as the log entry at this index with so many events.
+    Committed { index: LogIndex, events: usize, timestamp: Timestamp },
+    /// What was read is settled up to this index; there was nothing to propose.
+    Read { index: LogIndex, timestamp: Timestamp },
+    /// It is not in the log, or void there.
+    Refused(Option<Machine>),
+    /// Nobody knows.
+    Unknown,
+}
+
+impl<D: Domain> Answer<D> {
+    /// Answers that nothing was stored.
+    pub(crate) fn refuse(self, shard: ShardId) {
+        self.give(shard, &Ending::Refused(None));
+    }
+
+    fn give(self, shard: ShardId, ending: &Ending) {
+        match self {
+            Self::Part(progress) => progress.entry_ended(shard, ending),
+            Self::Statement { foil, verdict } => {
+                foil.answer(ShardAnswer::Done(Self::conclude(verdict, shard, ending)))
+            }
+        }
+    }
+
+    fn conclude(
+        verdict: Result<Accepted, WriteError<D>>,
+        shard: ShardId,
+        ending: &Ending,
+    ) -> Result<Outcome, WriteError<D>> {
+        let (position, timestamp) = match ending {
+            Ending::Committed { index, events, timestamp } => {
+                (Position::new(*index, events.saturating_sub(1)), *timestamp)
+            }
+            Ending::Read { index, timestamp } => (Position::end_of(*index), *timestamp),
+            Ending::Refused(leader) => return Err(unstored(shard, leader.clone())),
+            // What emitted nothing has stored nothing, whatever became of what it was decided on.
+            Ending::Unknown => {
+                let emitted = verdict.is_ok_and(|accepted| accepted.last_ordinal.is_some());
+                return Err(if emitted {
+                    WriteError::OutcomeUnknown
+                } else {
+                    WriteError::Unavailable { shard }
+                });
+            }
+        };
+        let accepted = verdict?;
+        let mut positions = Positions::default();
+        let own = accepted.last_ordinal.map(|ordinal| Position::new(position.index(), ordinal));
+        positions.advance(shard, own.unwrap_or(position));
+        let Decided { versions, emitted } = accepted.decided;
+        Ok(Outcome { versions, emitted, positions, timestamp, transaction: accepted.transaction })
+    }
+}
+
+/// The error for something that is not stored, because this machine does not lead the shard.
+pub(crate) fn unstored<D: Domain>(shard: ShardId, leader: Option<Machine>) -> WriteError<D> {
+    match leader {
+        Some(leader) => WriteError::NotLeader { shard, leader },
+        None => WriteError::Unavailable { shard },
+    }
+}
+
+/// How far the entries of a part of a statement have come.
+#[derive(Debug)]
+pub(crate) struct PartProgress(Mutex<PartState>);
+
+#[derive(Debug)]
+struct PartState {
+    /// Entries, or reads, that have not ended.
+    open: usize,
+    outcome: PartOutcome,
+    reply: Option<oneshot::Sender<PartOutcome>>,
+}
+
+/// How a part of a statement ended.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PartOutcome {
+    /// The watermark that covers it.
+    pub(crate) position: Position,
+    /// At least one entry is committed.
+    pub(crate) committed: bool,
+    /// At least one entry is not in the log, and who may know better.
+    pub(crate) refused: Option<Option<Machine>>,
+    /// Of at least one entry nobody knows.
+    pub(crate) unknown: bool,
+}
+
+impl PartProgress {
+    /// Waits for `entries` entries.
+    pub(crate) fn new(entries: usize, reply: oneshot::Sender<PartOutcome>) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(PartState {
+            open: entries,
+            outcome: PartOutcome::default(),
+            reply: Some(reply),
+        })))
+    }
+
+    fn entry_ended(&self, _shard: ShardId, ending: &Ending) {
+        let mut state = self.0.lock();
+        match ending {
+            Ending::Committed { index, events, .. } => {
+                let position = Position::new(*index, events.saturating_sub(1));
+                state.outcome.position = state.outcome.position.max(position);
+                state.outcome.committed = true;
+            }
+            Ending::Read { index, .. } => {
+                state.outcome.position = state.outcome.position.max(Position::end_of(*index));
+            }
+            Ending::Refused(leader) => state.outcome.refused = Some(leader.clone()),
+            Ending::Unknown => state.outcome.unknown = true,
+        }
+        state.open -= 1;
+        if state.open == 0
+            && let Some(reply) = state.reply.take()
+        {
+            // The client may be gone; the statement ended all the same.
+            let _ = reply.send(state.outcome.clone());
+        }
+    }
+}
+
+/// The proposals of one leadership.
+#[derive(Debug)]
+pub(crate) struct Pipeline {
+    shard: ShardId,
+    in_flight: AtomicUsize,
+    /// Entries of this sequence and later are not in the log, or void there.
+    refused_from: AtomicU64,
+    /// Of some entry nobody knows how it ended.
+    lost: AtomicBool,
+    wake: Arc<Notify>,
+    clock: Arc<HybridClock>,
+    metrics: Arc<NodeMetrics>,
+}
+
+impl Pipeline {
+    /// An empty pipeline that tells `wake` when a proposal has ended.
+    pub(crate) fn new(
+        shard: ShardId,
+        wake: Arc<Notify>,
+        clock: Arc<HybridClock>,
+        metrics: Arc<NodeMetrics>,
+    ) -> Arc<Self> {
+        let (in_flight, refused_from, lost) =
+            (AtomicUsize::new(0), AtomicU64::new(u64::MAX), AtomicBool::new(false));
+        Arc::new(Self { shard, in_flight, refused_from, lost, wake, clock, metrics })
+    }
+
+    /// How many proposals have not ended.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// Whether a proposal was refused or lost: nothing more may be decided on what was assumed.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.refused_from.load(Ordering::Acquire) != u64::MAX || self.lost.load(Ordering::Acquire)
+    }
+
+    /// Begins a proposal.
+    pub(crate) fn depart<D: Domain>(
+        self: &Arc<Self>,
+        cargo: Cargo<D>,
+    ) -> (Flight<D>, Arc<Passengers<D>>) {
+        self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let passengers = Arc::new(Passengers(Mutex::new(Some(cargo.answers))));
+        let flight = Flight {
+            pipeline: Arc::clone(self),
+            passengers: Arc::clone(&passengers),
+            sequence: cargo.sequence,
+            events: cargo.events,
+            timestamp: cargo.timestamp,
+            departed: self.clock.now_microseconds(),
+            ended: false,
+        };
+        (flight, passengers)
+    }
+}
+
+/// What a proposal carries.
+#[derive(Debug)]
+pub(crate) struct Cargo<D: Domain> {
+    /// The sequence of the entry; none for a read, which breaks nothing when it fails.
+    pub(crate) sequence: Option<u64>,
+    pub(crate) events: usize,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) answers: Vec<Answer<D>>,
+}
+
+/// The answers that wait for a proposal; none once it has ended.
+#[derive(Debug)]
+pub(crate) struct Passengers<D: Domain>(Mutex<Option<Vec<Answer<D>>>>);
+
+impl<D: Domain> Passengers<D> {
+    /// Lets further answers wait for the same proposal; gives them back if it has ended.
+    pub(crate) fn join(&self, answers: Vec<Answer<D>>) -> Option<Vec<Answer<D>>> {
+        match &mut *self.0.lock() {
+            Some(waiting) => {
+                waiting.extend(answers);
+                None
+            }
+            None => Some(answers),
+        }
+    }
+}
+
+/// A proposal on its way. Dropped before it has ended, it has ended unknown.
+#[derive(Debug)]
+pub(crate) struct Flight<D: Domain> {
+    pipeline: Arc<Pipeline>,
+    passengers: Arc<Passengers<D>>,
+    sequence: Option<u64>,
+    events: usize,
+    timestamp: Timestamp,
+    departed: i64,
+    ended: bool,
+}
+
+impl<D: Domain> Flight<D> {
+    /// Ends a read.
+    pub(crate) fn end_read(mut self, ending: Result<LogIndex, Option<Machine>>) {
+        let timestamp = self.timestamp;
+        self.end(&ending.map_or_else(Ending::Refused, |index| Ending::Read { index, timestamp }));
+    }
+
+    fn end(&mut self, ending: &Ending) {
+        if std::mem::replace(&mut self.ended, true) {
+            return;
+        }
+        let metrics = &self.pipeline.metrics;
+        match (ending, self.sequence) {
+            (Ending::Committed { events, .. }, _) => {
+                add(&metrics.commits, 1);
+                add(&metrics.events, *events);
+                let taken = self.pipeline.clock.now_microseconds() - self.departed;
+                metrics
+                    .commit_microseconds
+                    .fetch_add(u64::try_from(taken).unwrap_or(0), Ordering::Relaxed);
+            }
+            (Ending::Refused(_), Some(sequence)) => {
+                add(&metrics.lost_entries, 1);
+                // Before anyone hears of it: an entry that commits later must know that it is void.
+                self.pipeline.refused_from.fetch_min(sequence, Ordering::AcqRel);
+            }
+            (Ending::Unknown, Some(_)) => {
+                add(&metrics.lost_entries, 1);
+                self.pipeline.lost.store(true, Ordering::Release);
+            }
+            (Ending::Read { .. } | Ending::Refused(_) | Ending::Unknown, _) => {}
+        }
+        let waiting = self.passengers.0.lock().take().unwrap_or_default();
+        for answer in waiting {
+            answer.give(self.pipeline.shard, ending);
+        }
+        self.pipeline.in_flight.fetch_sub(1, Ordering::AcqRel);
+        self.pipeline.wake.notify_one();
+    }
+}
+
+impl<D: Domain> ProposalWatcher<ProposalResult> for Flight<D> {
+    fn committed(&mut self, log_id: LogId) {
+        let refused_from = self.pipeline.refused_from.load(Ordering::Acquire);
+        let ending = if self.sequence.is_some_and(|sequence| refused_from < sequence) {
+            Ending::Refused(None)
+        } else if self.pipeline.lost.load(Ordering::Acquire) {
+            Ending::Unknown
+        } else {
+            Ending::Committed {
+                index: LogIndex(log_id.index),
+                events: self.events,
+                timestamp: self.timestamp,
+            }
+        };
+        self.end(&ending);
+    }
+
+    fn completed(mut self: Box<Self>, result: ProposalResult) {
+        let ending = match result {
+            // On commit it was answered.
+            Ok(_) => return,
+            Err(ClientWriteError::ForwardToLeader(forward)) => Ending::Refused(forward.leader_node),
+            Err(_) => Ending::Unknown,
+        };
+        self.end(&ending);
+    }
+}
+
+impl<D: Domain> Drop for Flight<D> {
+    fn drop(&mut self) {
+        self.end(&Ending::Unknown);
+    }
+}

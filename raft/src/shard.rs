@@ -1,0 +1,239 @@
+//! A shard of this node, as the node and its statements see it: a queue to its leader task, the aggregates that
+//! statements hold in it, and its replica.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use openraft::async_runtime::watch::WatchReceiver;
+use parking_lot::Mutex;
+use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::position::{LogIndex, ShardId, Version};
+use tokio::sync::{Notify, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::error::WriteError;
+use crate::flight::{PartOutcome, ShardAnswer};
+use crate::hybrid_clock::HybridClock;
+use crate::metrics::{NodeMetrics, add};
+use crate::replica_log::ReplicaLog;
+use crate::replica_machine::MachineState;
+use crate::request::Request;
+use crate::reservation::{Reservations, WriteId};
+use crate::shard_log::ShardLog;
+use crate::ticket::Counterfoil;
+use crate::transport::Replica;
+use crate::type_config::{Machine, ReplicaId};
+
+/// The statements, and parts of statements, that may wait for a shard's leader task.
+pub(crate) const QUEUE_JOBS_MAX: usize = 8192;
+
+/// The commands in these.
+pub(crate) const QUEUE_COMMANDS_MAX: usize = 65_536;
+
+/// How a shard of this node is doing.
+#[derive(Clone, Debug)]
+pub struct ShardStatus {
+    /// Which shard.
+    pub shard: ShardId,
+    /// The machine that leads it, if one is known.
+    pub leader: Option<Machine>,
+    /// Whether this machine leads it and takes commands.
+    pub leading: bool,
+    /// The term.
+    pub term: u64,
+    /// The index of the last log entry.
+    pub last_index: LogIndex,
+    /// The index of the last log entry that is committed and applied here.
+    pub applied: LogIndex,
+    /// Commands that wait for the leader.
+    pub waiting: usize,
+    /// Why the shard does not work, if it does not.
+    pub error: Option<String>,
+}
+
+/// A shard of this node.
+#[derive(Debug)]
+pub(crate) struct Shard<D: Domain> {
+    pub(crate) id: ShardId,
+    pub(crate) replica_id: ReplicaId,
+    pub(crate) replica: Replica,
+    pub(crate) replica_log: ReplicaLog,
+    pub(crate) log: Arc<dyn ShardLog>,
+    pub(crate) machine: Arc<Mutex<MachineState>>,
+    pub(crate) clock: Arc<HybridClock>,
+    pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) reservations: Reservations<D>,
+    pub(crate) gate: Mutex<Gate>,
+    /// Wakes the leader task for what is not in its queue.
+    pub(crate) wake: Arc<Notify>,
+    pub(crate) jobs: mpsc::Sender<Job<D>>,
+    pub(crate) waiting_commands: AtomicUsize,
+    pub(crate) leading: AtomicBool,
+    pub(crate) stopping: AtomicBool,
+}
+
+/// What statements over several shards tell a shard. It is apart from the queue because it must never be turned
+/// away, and because timestamps are given under its lock: the entries of a shard carry them in order.
+#[derive(Debug, Default)]
+pub(crate) struct Gate {
+    /// Statements that were decided everywhere, with the time that all their events get.
+    pub(crate) ready: VecDeque<Ready>,
+    /// Statements whose parts are to be dropped.
+    pub(crate) aborted: Vec<WriteId>,
+    /// The leader task has ended; nothing is taken any more.
+    pub(crate) closed: bool,
+}
+
+/// A statement to be proposed.
+#[derive(Debug)]
+pub(crate) struct Ready {
+    pub(crate) write: WriteId,
+    pub(crate) timestamp: Timestamp,
+    pub(crate) reply: oneshot::Sender<PartOutcome>,
+}
+
+/// What a shard's leader task is asked.
+#[derive(Debug)]
+pub(crate) enum Job<D: Domain> {
+    /// Decide a statement that is for this shard alone, and store it.
+    Statement(Statement<D>),
+    /// Decide a part of a statement, and keep it until the gate says what becomes of it.
+    Part(PartJob<D>),
+}
+
+/// A statement for one shard.
+#[derive(Debug)]
+pub(crate) struct Statement<D: Domain> {
+    pub(crate) requests: Vec<Request<D>>,
+    pub(crate) metadata: Metadata,
+    pub(crate) transaction: Uuid,
+    pub(crate) foil: Counterfoil<ShardAnswer<D>>,
+}
+
+/// A part of a statement; its aggregates are held already.
+#[derive(Debug)]
+pub(crate) struct PartJob<D: Domain> {
+    pub(crate) write: WriteId,
+    /// Whether the statement was decided in this shard before, so that there must be something to go on from.
+    pub(crate) continues: bool,
+    pub(crate) requests: Vec<Request<D>>,
+    pub(crate) metadata: Arc<Metadata>,
+    pub(crate) reply: oneshot::Sender<Result<PartDecided, PartFailure<D>>>,
+}
+
+/// What a part's requests did.
+#[derive(Debug)]
+pub(crate) struct PartDecided {
+    pub(crate) versions: Vec<Version>,
+    pub(crate) emitted: Vec<u32>,
+    /// The bytes of all that the shard holds of the statement.
+    pub(crate) bytes: usize,
+}
+
+/// Why a part was not decided. Request numbers are the part's own.
+#[derive(Debug)]
+pub(crate) enum PartFailure<D: Domain> {
+    Refused(usize, D::Refusal),
+    Mismatch(Vec<usize>),
+    Other(WriteError<D>),
+}
+
+impl<D: Domain> Job<D> {
+    /// How many commands it is.
+    pub(crate) fn commands(&self) -> usize {
+        match self {
+            Self::Statement(statement) => statement.requests.len(),
+            Self::Part(part) => part.requests.len(),
+        }
+    }
+
+    /// The aggregates that it asks for.
+    pub(crate) fn requests(&self) -> &[Request<D>] {
+        match self {
+            Self::Statement(statement) => &statement.requests,
+            Self::Part(part) => &part.requests,
+        }
+    }
+
+    /// Whether nobody waits for it any more, and nothing has been done for it.
+    pub(crate) fn is_given_up(&self) -> bool {
+        match self {
+            Self::Statement(statement) => statement.foil.is_withdrawn(),
+            Self::Part(part) => part.reply.is_closed(),
+        }
+    }
+
+    /// Answers that nothing was stored.
+    pub(crate) fn turn_away(self, error: WriteError<D>) {
+        match self {
+            Self::Statement(statement) => statement.foil.answer(ShardAnswer::Done(Err(error))),
+            Self::Part(part) => {
+                // Whoever asked may have gone.
+                let _ = part.reply.send(Err(PartFailure::Other(error)));
+            }
+        }
+    }
+}
+
+impl<D: Domain> Shard<D> {
+    /// Puts a job into the leader task's queue, or turns it away.
+    pub(crate) fn enqueue(&self, job: Job<D>) {
+        let commands = job.commands();
+        let waiting = self.waiting_commands.fetch_add(commands, Ordering::AcqRel);
+        // A job that is alone in the queue is always taken, however long it is.
+        let full = waiting > 0 && waiting + commands > QUEUE_COMMANDS_MAX;
+        let refused = if full { Some((job, WriteError::Overloaded)) } else { self.try_send(job) };
+        if let Some((job, error)) = refused {
+            self.waiting_commands.fetch_sub(commands, Ordering::AcqRel);
+            if matches!(error, WriteError::Overloaded) {
+                add(&self.metrics.overloads, 1);
+            }
+            job.turn_away(error);
+        }
+    }
+
+    fn try_send(&self, job: Job<D>) -> Option<(Job<D>, WriteError<D>)> {
+        match self.jobs.try_send(job) {
+            Ok(()) => None,
+            Err(mpsc::error::TrySendError::Full(job)) => Some((job, WriteError::Overloaded)),
+            Err(mpsc::error::TrySendError::Closed(job)) => Some((job, self.closed())),
+        }
+    }
+
+    /// The error for a shard that does not work: because of its storage, if that is known.
+    pub(crate) fn closed(&self) -> WriteError<D> {
+        self.log.failure().map_or(WriteError::Unavailable { shard: self.id }, WriteError::Store)
+    }
+
+    /// The machine that leads the shard, as far as is known here; none if it is this one.
+    pub(crate) fn leader_elsewhere(&self) -> Option<Machine> {
+        let metrics = self.replica.server_metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics.current_leader.filter(|leader| *leader != self.replica_id)?;
+        metrics.membership_config.membership().get_node(&leader).cloned()
+    }
+
+    pub(crate) fn status(&self) -> ShardStatus {
+        let metrics = self.replica.metrics();
+        let metrics = metrics.borrow_watched();
+        let leader = metrics
+            .current_leader
+            .and_then(|leader| metrics.membership_config.membership().get_node(&leader).cloned());
+        let failure = self.log.failure().map(|failure| failure.to_string());
+        let error =
+            failure.or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
+        ShardStatus {
+            shard: self.id,
+            leader,
+            leading: self.leading.load(Ordering::Acquire),
+            term: metrics.current_term,
+            last_index: LogIndex(metrics.last_log_index.unwrap_or(0)),
+            applied: LogIndex(metrics.last_applied.map_or(0, |applied| applied.index)),
+            waiting: self.waiting_commands.load(Ordering::Relaxed),
+            error,
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! A node's storage on a directory: the engine's log, its group-commit writer and its aggregates.
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rotabase_engine::aggregates::{AGGREGATE_CACHE_BYTES_DEFAULT, Aggregates};
+use rotabase_engine::db::StoreError;
+use rotabase_engine::domain::Domain;
+use rotabase_engine::index::{Applied, Indexer};
+use rotabase_engine::log::{Committed, Leader, LogOptions, LogRow, LogStore};
+use rotabase_engine::position::{LogIndex, ShardId, Version};
+use rotabase_engine::writer::{LogWriter, OnFatal, SubmitError, WriteTask};
+
+use crate::aggregate_source::{AggregateSource, Store};
+use crate::shard_log::ShardLog;
+
+/// The storage of one machine.
+#[derive(Debug)]
+pub struct DirectoryStore {
+    log: Arc<DirectoryLog>,
+    aggregate_bytes: usize,
+}
+
+#[derive(Debug)]
+struct DirectoryLog {
+    store: Arc<LogStore>,
+    writer: Arc<LogWriter>,
+}
+
+impl DirectoryStore {
+    /// Opens the directory. `on_fatal` is told when a write or a sync has failed: nothing is acknowledged after
+    /// that, and the process has to end, because what the disk holds is not known any more.
+    pub fn open(
+        path: &Path,
+        options: &LogOptions,
+        on_fatal: OnFatal,
+    ) -> Result<Arc<Self>, StoreError> {
+        let store = LogStore::open(path, options)?;
+        let writer = LogWriter::start(Arc::clone(&store), on_fatal)?;
+        Ok(Arc::new(Self {
+            log: Arc::new(DirectoryLog { store, writer }),
+            aggregate_bytes: AGGREGATE_CACHE_BYTES_DEFAULT,
+        }))
+    }
+
+    /// A store whose aggregates take at most `bytes` of memory, over all shards.
+    #[must_use]
+    pub fn with_aggregate_bytes(&self, bytes: usize) -> Arc<Self> {
+        Arc::new(Self { log: Arc::clone(&self.log), aggregate_bytes: bytes })
+    }
+
+    /// The logs, as the shards see them.
+    pub fn shard_log(&self) -> Arc<dyn ShardLog> {
+        Arc::<DirectoryLog>::clone(&self.log)
+    }
+
+    /// The log itself: for verification, rebuilding, and reading aggregates of the past.
+    pub fn log_store(&self) -> &Arc<LogStore> {
+        &self.log.store
+    }
+}
+
+impl<D: Domain> Store<D> for DirectoryStore {
+    fn log(&self) -> Arc<dyn ShardLog> {
+        self.shard_log()
+    }
+
+    fn aggregates(&self, shard: ShardId) -> Box<dyn AggregateSource<D>> {
+        let bytes_max = self.aggregate_bytes / usize::from(self.log.shards()).max(1);
+        Box::new(Aggregates::new(shard, Arc::clone(&self.log.writer), bytes_max))
+    }
+}
+
+impl<D: Domain> AggregateSource<D> for Aggregates<D> {
+    fn load(&mut self, id: &D::Id) -> Result<(&D::State, Version), StoreError> {
+        Self::load(self, id).map(|loaded| (loaded.state, loaded.version))
+    }
+
+    fn peek(&mut self, id: &D::Id) -> Option<(&D::State, Version)> {
+        Self::peek(self, id).map(|loaded| (loaded.state, loaded.version))
+    }
+
+    fn put(&mut self, id: &D::Id, state: D::State, version: Version) {
+        Self::put(self, id, state, version);
+    }
+
+    fn clear(&mut self) {
+        Self::clear(self);
+    }
+}
+
+impl ShardLog for DirectoryLog {
+    fn shards(&self) -> u16 {
+        self.store.identity().shards
+    }
+
+    fn last(&self, shard: ShardId) -> Option<(LogIndex, Leader)> {
+        self.store.last(shard)
+    }
+
+    fn leader_at(&self, shard: ShardId, index: LogIndex) -> Option<Leader> {
+        self.store.leader_at(shard, index)
+    }
+
+    fn last_of_each_leader(
+        &self,
+        shard: ShardId,
+        from: LogIndex,
+        to: LogIndex,
+    ) -> Vec<(LogIndex, Leader)> {
+        self.store.last_of_each_leader(shard, from, to)
+    }
+
+    fn in_memory_from(&self, shard: ShardId) -> LogIndex {
+        self.store.in_memory_from(shard)
+    }
+
+    fn read(
+        &self,
+        shard: ShardId,
+        range: Range<LogIndex>,
+        bytes_max: usize,
+    ) -> Result<Vec<LogRow>, StoreError> {
+        self.store.read(shard, range, bytes_max)
+    }
+
+    fn meta(&self, shard: ShardId, name: &str) -> Result<Option<Bytes>, StoreError> {
+        self.store.meta(shard, name)
+    }
+
+    fn committed(&self, shard: ShardId) -> Result<Option<Committed>, StoreError> {
+        self.store.committed(shard)
+    }
+
+    fn applied(&self, shard: ShardId) -> Option<Applied> {
+        self.store.index().applied(shard)
+    }
+
+    fn indexer(&self, shard: ShardId) -> Indexer {
+        self.store.index().indexer(shard)
+    }
+
+    fn void_entries(&self, shard: ShardId) -> Result<Vec<LogIndex>, StoreError> {
+        self.store.index().void_entries(shard)
+    }
+
+    fn try_submit(&self, task: WriteTask) -> Result<(), SubmitError> {
+        self.writer.try_submit(task)
+    }
+
+    fn when_room(&self, notify: Box<dyn FnOnce() + Send>) {
+        self.writer.when_room(notify);
+    }
+
+    fn failure(&self) -> Option<StoreError> {
+        self.writer.failure()
+    }
+
+    fn bytes(&self) -> u64 {
+        self.store.bytes()
+    }
+
+    fn shutdown(&self) {
+        self.writer.shutdown();
+        if self.writer.failure().is_none()
+            && let Err(error) = self.store.flush()
+        {
+            // Nothing is lost by it: what is derived is computed again at the next start.
+            tracing::warn!(%error, "could not flush the storage engine");
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! How replicas of a shard reach each other: openraft's network over a trait of ours.
+//!
+//! A [`Transport`] carries messages between replicas, named by (shard, from, to): a receiver that does not host
+//! the replica answers "unreachable", because its id may not be taken over by another. [`crate::router::Router`]
+//! is the one within a process.
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::Arc;
+
+use futures::Stream;
+use openraft::base::{BoxFuture, BoxStream};
+use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
+use openraft::network::RPCOption;
+use openraft::raft::{
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
+    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+};
+use openraft::{AnyError, OptionalSend, Raft, RaftNetworkFactory, RaftNetworkV2, alias};
+use rotabase_engine::position::ShardId;
+
+use crate::replica_machine::ReplicaMachine;
+use crate::type_config::{Machine, ReplicaId, TypeConfig, Vote};
+
+/// A replica's end of Raft.
+pub type Replica = Raft<TypeConfig, ReplicaMachine>;
+
+/// Whose message it is, and to whom.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The shard of both replicas.
+    pub shard: ShardId,
+    /// The sender.
+    pub from: ReplicaId,
+    /// The receiver.
+    pub to: ReplicaId,
+    /// The machine that hosts the receiver.
+    pub machine: Machine,
+}
+
+/// A failed call between replicas.
+pub type CallError = RPCError<TypeConfig>;
+
+/// The answers to a stream of append requests, in their order; there may be fewer than requests.
+pub type AppendAnswers<'s> = BoxStream<'s, Result<StreamAppendResult<TypeConfig>, CallError>>;
+
+/// Carries messages between replicas. Everything returns within [`RPCOption::soft_ttl`], so that a peer that
+/// hangs holds nobody up.
+pub trait Transport: Debug + Send + Sync + 'static {
+    /// Makes a replica of this machine reachable.
+    fn host(&self, shard: ShardId, replica: ReplicaId, raft: Replica);
+
+    /// Ends that.
+    fn leave(&self, shard: ShardId, replica: ReplicaId);
+
+    /// Sends one append, or a heartbeat.
+    fn append(
+        &self,
+        route: Route,
+        request: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> BoxFuture<'static, Result<AppendEntriesResponse<TypeConfig>, CallError>>;
+
+    /// Sends appends as they come, without waiting for answers.
+    fn stream_append(
+        &self,
+        route: Route,
+        requests: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
+        option: RPCOption,
+    ) -> BoxFuture<'static, Result<AppendAnswers<'static>, CallError>>;
+
+    /// Asks for a vote.
+    fn vote(
+        &self,
+        route: Route,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> BoxFuture<'static, Result<VoteResponse<TypeConfig>, CallError>>;
+
+    /// Asks whether a vote would be given; nothing changes at the receiver.
+    fn pre_vote(
+        &self,
+        route: Route,
+        request: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> BoxFuture<'static, Result<VoteResponse<TypeConfig>, CallError>>;
+
+    /// Tells a follower to take over.
+    fn transfer_leader(
+        &self,
+        route: Route,
+        request: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> BoxFuture<'static, Result<TransferLeaderResponse<TypeConfig>, CallError>>;
+}
+
+/// The receiver cannot be reached; the sender backs off.
+pub(crate) fn unreachable(why: &str) -> CallError {
+    RPCError::Unreachable(Unreachable::new(&AnyError::error(why)))
+}
+
+/// Makes openraft's clients for one replica.
+#[derive(Clone, Debug)]
+pub(crate) struct ReplicaNetwork {
+    pub(crate) shard: ShardId,
+    pub(crate) from: ReplicaId,
+    pub(crate) transport: Arc<dyn Transport>,
+}
+
+impl RaftNetworkFactory<TypeConfig> for ReplicaNetwork {
+    type Network = Peer;
+
+    async fn new_client(&mut self, target: ReplicaId, node: &Machine) -> Peer {
+        let route = Route { shard: self.shard, from: self.from, to: target, machine: node.clone() };
+        Peer { route, transport: Arc::clone(&self.transport) }
+    }
+}
+
+/// One replica as another sees it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    route: Route,
+    transport: Arc<dyn Transport>,
+}
+
+impl RaftNetworkV2<TypeConfig> for Peer {
+    type SnapshotData = ();
+
+    async fn append_entries(
+        &mut self,
+        rpc: AppendEntriesRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<AppendEntriesResponse<TypeConfig>, CallError> {
+        self.transport.append(self.route.clone(), rpc, option).await
+    }
+
+    fn stream_append<'s, S>(
+        &'s mut self,
+        input: S,
+        option: RPCOption,
+    ) -> BoxFuture<'s, Result<AppendAnswers<'s>, CallError>>
+    where
+        S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
+    {
+        let answers = self.transport.stream_append(self.route.clone(), Box::pin(input), option);
+        Box::pin(async move {
+            let answers: AppendAnswers<'s> = answers.await?;
+            Ok(answers)
+        })
+    }
+
+    async fn vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, CallError> {
+        self.transport.vote(self.route.clone(), rpc, option).await
+    }
+
+    async fn pre_vote(
+        &mut self,
+        rpc: VoteRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<VoteResponse<TypeConfig>, CallError> {
+        self.transport.pre_vote(self.route.clone(), rpc, option).await
+    }
+
+    async fn full_snapshot(
+        &mut self,
+        _vote: Vote,
+        _snapshot: alias::SnapshotOf<TypeConfig, ()>,
+        _cancel: impl Future<Output = ReplicationClosed> + OptionalSend + 'static,
+        _option: RPCOption,
+    ) -> Result<SnapshotResponse<TypeConfig>, StreamingError<TypeConfig>> {
+        Err(StreamingError::Unreachable(Unreachable::new(&AnyError::error(
+            "a shard has no snapshots: its log is never purged",
+        ))))
+    }
+
+    async fn transfer_leader(
+        &mut self,
+        req: TransferLeaderRequest<TypeConfig>,
+        option: RPCOption,
+    ) -> Result<TransferLeaderResponse<TypeConfig>, CallError> {
+        self.transport.transfer_leader(self.route.clone(), req, option).await
+    }
+}

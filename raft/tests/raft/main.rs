@@ -1,0 +1,10 @@
+//! Shards of a node, and nodes of a cluster, from the outside: on storage in memory that can lose what was not
+//! synced, and on a directory.
+
+mod accounts;
+mod cluster;
+mod deciding;
+mod failing;
+mod history;
+mod restarting;
+mod world;
