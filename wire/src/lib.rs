@@ -21,3 +21,4 @@ pub mod metrics;
 pub mod protocol;
 pub mod scram;
 pub mod session;
+pub mod ssim;
