@@ -9,6 +9,17 @@ use super::value::{
 use super::{AggregateId, FlightId};
 
 /// What identifies a leg to people.
+///
+/// ```
+/// # use rotabase_engine::schedule::{DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Suffix};
+/// let number = FlightNumber::new(400).unwrap();
+/// let designator = FlightDesignator {
+///     flight: FlightId { carrier: "LH".parse().unwrap(), number, suffix: Suffix::NONE },
+///     departure_airport: "FRA".parse().unwrap(),
+///     day_of_origin: DayOfOrigin::from_calendar(2026, 3, 29).unwrap(),
+/// };
+/// assert_eq!(designator.to_string(), "LH400 FRA");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlightDesignator {
     /// The flight: carrier, number, suffix.
@@ -27,6 +38,30 @@ impl fmt::Display for FlightDesignator {
 }
 
 /// One directed movement of an airplane from a departure airport to an arrival airport.
+///
+/// ```
+/// # use rotabase_engine::schedule::{
+/// #     BlockTime, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Leg, LegId, Suffix, UtcTime,
+/// # };
+/// let number = FlightNumber::new(400).unwrap();
+/// let flight = FlightId { carrier: "LH".parse().unwrap(), number, suffix: Suffix::NONE };
+/// let day_of_origin = DayOfOrigin::from_calendar(2026, 3, 29).unwrap();
+/// let departure = UtcTime::at_minute(day_of_origin, 8 * 60 + 25).unwrap();
+/// let arrival = UtcTime::at_minute(day_of_origin, 17 * 60 + 5).unwrap();
+/// let leg = Leg {
+///     id: LegId(uuid::Uuid::from_u128(7)),
+///     designator: FlightDesignator { flight, departure_airport: "FRA".parse().unwrap(), day_of_origin },
+///     arrival_airport: "JFK".parse().unwrap(),
+///     block: BlockTime::new(departure, arrival).unwrap(),
+///     departure_utc_offset_minutes: 120,
+///     arrival_utc_offset_minutes: -240,
+///     leg_sequence: 1,
+///     itinerary_variation: 1,
+///     service_type: "J".parse().unwrap(),
+///     aircraft_type: Some("74H".parse().unwrap()),
+/// };
+/// assert_eq!(leg.flight().to_string(), "LH400", "the aggregate that holds it while it is open");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Leg {
     /// Its identity.

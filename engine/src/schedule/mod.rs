@@ -40,6 +40,13 @@ pub use value::{
 use std::fmt;
 
 /// The identity of a flight aggregate: all legs of one carrier, number and suffix that are in no rotation.
+///
+/// ```
+/// # use rotabase_engine::schedule::{AggregateId, FlightId, FlightNumber};
+/// let number = FlightNumber::new(400).unwrap();
+/// let flight = FlightId { carrier: "LH".parse().unwrap(), number, suffix: "D".parse().unwrap() };
+/// assert_eq!(AggregateId::Flight(flight).to_string(), "LH400D");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlightId {
     /// The carrier.
@@ -51,6 +58,12 @@ pub struct FlightId {
 }
 
 /// The identity of an aggregate of the schedule, its type included.
+///
+/// ```
+/// # use rotabase_engine::schedule::AggregateId;
+/// let frankfurt = AggregateId::Airport("FRA".parse().unwrap());
+/// assert_eq!((frankfurt.type_name(), frankfurt.to_string().as_str()), ("Airport", "FRA"));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AggregateId {
     /// An airport, by its IATA code.

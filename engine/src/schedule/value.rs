@@ -333,10 +333,22 @@ macro_rules! uuid_id {
 }
 
 uuid_id!(
-    /// The identity of a leg.
+    /// The identity of a leg. It stays when the leg is rescheduled or moves to another rotation.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::LegId;
+    /// let id = LegId(uuid::Uuid::from_u128(7));
+    /// assert_eq!(id.to_string(), "00000000-0000-0000-0000-000000000007");
+    /// ```
     LegId
 );
 uuid_id!(
-    /// The identity of a rotation.
+    /// The identity of a rotation; its name may change.
+    ///
+    /// ```
+    /// # use rotabase_engine::schedule::{AggregateId, RotationId};
+    /// let rotation = AggregateId::Rotation(RotationId(uuid::Uuid::from_u128(7)));
+    /// assert_eq!(rotation.type_name(), "Rotation");
+    /// ```
     RotationId
 );
