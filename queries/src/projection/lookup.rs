@@ -83,16 +83,7 @@ impl Snapshot {
 
     /// What the legs of a rotation show each other, in departure order.
     pub fn rotation_legs(&self, rotation: RotationId) -> Result<Vec<RotationLeg>> {
-        let mut legs = Vec::new();
-        self.visit(
-            &Range::prefix(Key::legs_of(rotation)),
-            Direction::Forward,
-            &mut |key, value| {
-                legs.push(RotationLeg::decode(key, value)?);
-                Ok(ControlFlow::Continue(()))
-            },
-        )?;
-        Ok(legs)
+        rotation_legs(self, rotation)
     }
 
     /// The legs of a designator, by id: mostly one, and several while that is a violation.
@@ -119,4 +110,17 @@ impl Snapshot {
     fn indexed_leg(&self, id: LegId) -> Result<LegRow> {
         self.leg(id)?.ok_or_else(|| corrupted("an index names no leg"))
     }
+}
+
+/// What the legs of a rotation show each other, in departure order.
+pub(crate) fn rotation_legs(
+    rows: &impl ReadRows,
+    rotation: RotationId,
+) -> Result<Vec<RotationLeg>> {
+    let mut legs = Vec::new();
+    rows.visit(&Range::prefix(Key::legs_of(rotation)), Direction::Forward, &mut |key, value| {
+        legs.push(RotationLeg::decode(key, value)?);
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(legs)
 }

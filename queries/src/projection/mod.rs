@@ -33,13 +33,19 @@ mod row;
 mod rows;
 mod snapshot;
 mod store;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
 mod verify;
 mod violation;
 mod waiters;
 
 pub use count::Count;
 pub use follower::Folded;
-pub use projections::{ProjectionOptions, ProjectionStatus, Projections, delete_projections};
+pub use projections::{
+    OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,
+};
 pub use recompute::{Violations, recompute};
 pub use row::{AirplaneRow, AirportRow, LegOwner, LegRow, RotationLeg, RotationRow};
 pub use snapshot::Snapshot;

@@ -39,7 +39,7 @@ impl Pending {
         match self.changes.get(&key) {
             // Counters and versions are written over and over: in place.
             Some(Some(span)) if span.len() == value.len() => {
-                self.values[span.clone()].copy_from_slice(value)
+                self.values[span.clone()].copy_from_slice(value);
             }
             Some(_) | None => {
                 let start = self.values.len();

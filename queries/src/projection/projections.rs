@@ -29,13 +29,16 @@ use crate::relation::Relation;
 /// How long the thread sleeps at most before it looks whether it shall stop.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
 
+/// What is told of a failure.
+pub type OnFailure = Box<dyn Fn(&StoreError) + Send + Sync>;
+
 /// How projections are opened.
 #[derive(Default)]
 pub struct ProjectionOptions {
     /// The memory of the store.
     pub db: DbOptions,
     /// Called once if the projections fail and stay where they are.
-    pub on_failure: Option<Box<dyn Fn(&StoreError) + Send + Sync>>,
+    pub on_failure: Option<OnFailure>,
 }
 
 impl fmt::Debug for ProjectionOptions {
@@ -247,7 +250,8 @@ impl Shared {
     fn follow_until_stopped(&self, follower: &mut Follower) -> Result<()> {
         while !self.stop.load(Ordering::Acquire) {
             let seen = self.feed.generation();
-            if let Some(replacement) = self.replacement.lock().take() {
+            let replacement = self.replacement.lock().take();
+            if let Some(replacement) = replacement {
                 self.replace(follower, replacement)?;
             }
             let any = follower.step()?;
@@ -289,7 +293,17 @@ impl Shared {
         }
         follower.store().complete()?;
         self.current.write().complete = true;
-        remove_others(&self.root, follower.store().path())
+        // Not a newer generation: that is being built.
+        let own = follower.store().path();
+        let directories = directories(&self.root)?;
+        let newest =
+            directories.iter().find(|(.., path)| path == own).map_or(0, |(_, own, _)| *own);
+        for (version, generation, path) in directories {
+            if version != PROJECTION_VERSION || generation < newest {
+                remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     fn replace(&self, follower: &mut Follower, mut replacement: Follower) -> Result<()> {
@@ -313,6 +327,7 @@ impl Shared {
             complete: true,
         };
         self.publish(follower)?;
+        drop(before);
         self.rebuilding.store(false, Ordering::Release);
         Ok(())
     }
@@ -349,6 +364,7 @@ impl Shared {
 
     fn fail(&self, error: &StoreError) {
         *self.failure.write() = Some(error.clone());
+        self.rebuilding.store(false, Ordering::Release);
         self.waiters.end(error);
         self.report(error);
     }

@@ -8,6 +8,7 @@ use rotabase_engine::schedule::FlightDesignator;
 use super::count::Count;
 use super::fold::designators::Sharing;
 use super::key::{Key, table};
+use super::lookup::rotation_legs;
 use super::recompute::{all, maintained, recomputed};
 use super::row::{AirplaneRow, LegRow, RotationLeg, RotationRow};
 use super::rows::{Direction, MemoryRows, Range, ReadRows, Result};
@@ -44,22 +45,27 @@ impl Report {
 /// Reads every row, which verifies its checksum, and compares all that follows from others (indexes, counts,
 /// violations) with what follows. Holds the schedule in memory. A row whose checksum is wrong is an error.
 pub fn verify(snapshot: &Snapshot) -> Result<Report> {
+    check(snapshot)
+}
+
+/// [`verify`] for any rows.
+pub(crate) fn check(source: &impl ReadRows) -> Result<Report> {
     let mut report = Report::default();
     let everything = Range { from: Key::default(), to: None };
-    snapshot.visit(&everything, Direction::Forward, &mut |_, _| {
+    source.visit(&everything, Direction::Forward, &mut |_, _| {
         report.rows += 1;
         Ok(ControlFlow::Continue(()))
     })?;
-    if maintained(snapshot)? != recomputed(snapshot)? {
+    if maintained(source)? != recomputed(source)? {
         report.add(|| "the maintained violations are not the recomputed ones".to_owned());
     }
-    check_indexes(snapshot, &mut report)?;
-    check_counts(snapshot, &mut report)?;
+    check_indexes(source, &mut report)?;
+    check_counts(source, &mut report)?;
     Ok(report)
 }
 
-fn check_indexes(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
-    let expected = indexes(snapshot)?;
+fn check_indexes(source: &impl ReadRows, report: &mut Report) -> Result<()> {
+    let expected = indexes(source)?;
     for table in [
         table::ROTATION_AIRPLANES,
         table::ROTATION_NAMES,
@@ -71,7 +77,7 @@ fn check_indexes(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
         let range = Range::prefix(Key::table(table));
         let mut missing: BTreeSet<Key> =
             expected.range::<[u8], _>(range.bounds()).map(|(key, _)| key.clone()).collect();
-        snapshot.visit(&range, Direction::Forward, &mut |key, value| {
+        source.visit(&range, Direction::Forward, &mut |key, value| {
             missing.remove(key);
             if expected.get(key).is_none_or(|expected| expected != value) {
                 report.add(|| format!("table {table:02x} has a wrong entry {key:02x?}"));
@@ -86,21 +92,21 @@ fn check_indexes(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
 }
 
 /// The entries of all indexes, as they follow from the rows.
-fn indexes(snapshot: &Snapshot) -> Result<MemoryRows> {
+fn indexes(source: &impl ReadRows) -> Result<MemoryRows> {
     let mut expected = MemoryRows::new();
-    for airplane in all(snapshot, table::AIRPLANES, AirplaneRow::decode)? {
+    for airplane in all(source, table::AIRPLANES, AirplaneRow::decode)? {
         if let Some(rotation) = airplane.rotation {
             let key = Key::rotation_airplane(rotation, airplane.registration);
             expected.insert(key, Key::default().minimum(airplane.minimum_ground_time).to_vec());
         }
     }
-    for rotation in all(snapshot, table::ROTATIONS, RotationRow::decode)? {
+    for rotation in all(source, table::ROTATIONS, RotationRow::decode)? {
         if let Some(name) = &rotation.name {
             expected.insert(Key::rotation_name(name, rotation.id), Vec::new());
         }
     }
     let mut designators: BTreeMap<FlightDesignator, Sharing> = BTreeMap::new();
-    for LegRow { leg, owner, .. } in all(snapshot, table::LEGS, LegRow::decode)? {
+    for LegRow { leg, owner, .. } in all(source, table::LEGS, LegRow::decode)? {
         let (airport, departure) = (leg.designator.departure_airport, leg.block.departure());
         expected.insert(Key::departure(airport, departure, leg.id), Vec::new());
         if let Some(rotation) = owner.rotation() {
@@ -123,7 +129,7 @@ fn indexes(snapshot: &Snapshot) -> Result<MemoryRows> {
     Ok(expected)
 }
 
-fn check_counts(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
+fn check_counts(source: &impl ReadRows, report: &mut Report) -> Result<()> {
     let counted = [
         (Count::Airports, table::AIRPORTS),
         (Count::Airplanes, table::AIRPLANES),
@@ -135,17 +141,17 @@ fn check_counts(snapshot: &Snapshot, report: &mut Report) -> Result<()> {
     ];
     for (count, table) in counted {
         let mut rows = 0;
-        snapshot.visit(&Range::prefix(Key::table(table)), Direction::Forward, &mut |_, _| {
+        source.visit(&Range::prefix(Key::table(table)), Direction::Forward, &mut |_, _| {
             rows += 1;
             Ok(ControlFlow::Continue(()))
         })?;
-        let stored = snapshot.count(count)?;
+        let stored = count.read(source)?;
         if stored != rows {
             report.add(|| format!("{count:?} are counted as {stored}, there are {rows}"));
         }
     }
-    for rotation in all(snapshot, table::ROTATIONS, RotationRow::decode)? {
-        let legs = snapshot.rotation_legs(rotation.id)?;
+    for rotation in all(source, table::ROTATIONS, RotationRow::decode)? {
+        let legs = rotation_legs(source, rotation.id)?;
         let counted = u64::try_from(legs.len()).unwrap_or(u64::MAX);
         let (first, last) =
             (legs.first().map(|leg| leg.departure), legs.last().map(|leg| leg.arrival));

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
-use rotabase_engine::position::{Position, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 
 /// The most that wait at a time.
 const WAITERS_MAX: usize = 1 << 16;
@@ -59,8 +59,10 @@ impl Drop for WaitGuard {
 
 impl Waiters {
     pub(crate) fn new(shards: u16) -> Self {
+        // A feed cannot be asked for what is before index 1, so there is nothing to wait for.
+        let start = Position::end_of(LogIndex(0)).to_i64().cast_unsigned();
         Self {
-            reached: (0..shards).map(|_| AtomicU64::new(0)).collect(),
+            reached: (0..shards).map(|_| AtomicU64::new(start)).collect(),
             waiting: Mutex::default(),
         }
     }
@@ -148,8 +150,6 @@ impl Waiters {
 mod tests {
     use std::sync::atomic::AtomicU32;
 
-    use rotabase_engine::position::LogIndex;
-
     use super::*;
 
     fn at(index: u64) -> Positions {
@@ -177,7 +177,7 @@ mod tests {
         waiters.advance(&at(5));
         waiters.advance(&at(6));
         assert_eq!(calls.load(Ordering::SeqCst), 2);
-        assert_eq!(waiters.positions(), at(6));
+        assert_eq!(waiters.positions().get(ShardId(1)), at(6).get(ShardId(1)));
     }
 
     #[test]

@@ -14,11 +14,10 @@ impl<R: Rows> Fold<R> {
         registration: Registration,
         aircraft_type: Option<AircraftType>,
         minimum_ground_time: MinimumGroundTime,
-    ) -> Result<()> {
+    ) {
         let row = AirplaneRow { registration, aircraft_type, minimum_ground_time, rotation: None };
         self.rows.put(Key::airplane(registration), &row.encode());
         self.count(Count::Airplanes, 1);
-        Ok(())
     }
 
     pub(super) fn change_airplane(

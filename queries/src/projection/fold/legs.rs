@@ -60,16 +60,12 @@ impl<R: Rows> Fold<R> {
             }
             return Ok(());
         }
-        match self.newest_rival(&shown)? {
-            Some(rival) => {
-                self.rows.delete(Key::rival(id, rival.owner));
-                self.replace(&shown, &LegRow { rivals: shown.rivals - 1, ..rival })
-            }
-            None => {
-                self.rows.delete(Key::leg(id));
-                self.hide(&shown)
-            }
-        }
+        let Some(rival) = self.newest_rival(&shown)? else {
+            self.rows.delete(Key::leg(id));
+            return self.hide(&shown);
+        };
+        self.rows.delete(Key::rival(id, rival.owner));
+        self.replace(&shown, &LegRow { rivals: shown.rivals - 1, ..rival })
     }
 
     fn leg(&self, id: LegId) -> Result<Option<LegRow>> {

@@ -83,7 +83,8 @@ impl<R: Rows> Fold<R> {
             }
             Event::AirportRemoved => self.set_airport(airport(aggregate)?, None),
             Event::AirplaneRegistered { aircraft_type, minimum_ground_time } => {
-                self.register_airplane(airplane(aggregate)?, *aircraft_type, *minimum_ground_time)
+                self.register_airplane(airplane(aggregate)?, *aircraft_type, *minimum_ground_time);
+                Ok(())
             }
             Event::AirplaneChanged { aircraft_type, minimum_ground_time } => {
                 self.change_airplane(airplane(aggregate)?, |row| {
@@ -99,7 +100,8 @@ impl<R: Rows> Fold<R> {
                 self.change_airplane(airplane(aggregate)?, |row| row.rotation = None)
             }
             Event::RotationCreated { name } => {
-                self.create_rotation(rotation(aggregate)?, name.clone())
+                self.create_rotation(rotation(aggregate)?, name.clone());
+                Ok(())
             }
             Event::RotationRenamed { name } => {
                 self.rename_rotation(rotation(aggregate)?, name.clone())
@@ -129,7 +131,11 @@ impl<R: Rows> Fold<R> {
                 let rows = rows
                     .checked_add_signed(change)
                     .ok_or_else(|| corrupted("a count is below zero"))?;
-                self.rows.put(count.key(), &rows.to_be_bytes());
+                match rows {
+                    // No row is zero, so that rows do not tell what came and went.
+                    0 => self.rows.delete(count.key()),
+                    rows => self.rows.put(count.key(), &rows.to_be_bytes()),
+                }
             }
         }
         Ok(())
@@ -144,7 +150,7 @@ impl<R: Rows> Fold<R> {
         let key = Key::airport(code);
         match minimum {
             Some(minimum_ground_time) => {
-                self.rows.put(key, &AirportRow { code, minimum_ground_time }.encode())
+                self.rows.put(key, &AirportRow { code, minimum_ground_time }.encode());
             }
             None => self.rows.delete(key),
         }
@@ -166,14 +172,13 @@ impl<R: Rows> Fold<R> {
         Ok(minimum)
     }
 
-    fn create_rotation(&mut self, id: RotationId, name: Option<String>) -> Result<()> {
+    fn create_rotation(&mut self, id: RotationId, name: Option<String>) {
         if let Some(name) = &name {
             self.rows.put(Key::rotation_name(name, id), &[]);
         }
         let row = RotationRow { id, name, legs: 0, first_departure: None, last_arrival: None };
         self.rows.put(Key::rotation(id), &row.encode());
         self.count(Count::Rotations, 1);
-        Ok(())
     }
 
     fn rename_rotation(&mut self, id: RotationId, name: Option<String>) -> Result<()> {

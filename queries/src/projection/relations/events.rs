@@ -12,14 +12,14 @@ use rotabase_engine::schedule::{Schedule, event_name, payload_json};
 use serde_json::{Map, Value};
 
 use crate::error::{Result, SqlError};
-use crate::exec::ExecContext;
-use crate::relation::{Access, Bound, Relation, RelationSchema, RowScan};
+use crate::relation::{Access, Bound, RelationSchema, RowScan};
 use crate::types::Datum;
 
 use super::super::count::Count;
-use super::super::rows::Direction;
+use super::super::rows::{self, Direction};
+use super::super::snapshot::Snapshot;
 use super::schema;
-use super::table::{Estimates, no_column};
+use super::table::{Estimates, Projected, no_column};
 
 /// The log entries that a backward scan looks at in one go, unless they are large.
 const WINDOW_ENTRIES_MAX: u64 = 1024;
@@ -32,23 +32,22 @@ pub(super) struct EventsRelation {
 }
 
 impl EventsRelation {
-    pub(super) fn new(estimates: &Arc<Estimates>) -> Arc<dyn Relation> {
-        Arc::new(Self { schema: schema::events(), estimates: Arc::clone(estimates) })
+    pub(super) fn of(estimates: &Arc<Estimates>) -> Self {
+        Self { schema: schema::events(), estimates: Arc::clone(estimates) }
     }
 }
 
-impl Relation for EventsRelation {
+impl Projected for EventsRelation {
     fn schema(&self) -> &Arc<RelationSchema> {
         &self.schema
     }
 
     fn scan(
         &self,
-        context: &ExecContext,
+        snapshot: &Snapshot,
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
-        let snapshot = &context.snapshot;
         let Some(feed) = snapshot.feed() else { return Ok(Box::new(Nothing)) };
         let seen = snapshot.positions().iter().map(|(shard, last)| Span {
             shard,
@@ -77,8 +76,8 @@ impl Relation for EventsRelation {
         }))
     }
 
-    fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
-        Ok(Some(context.snapshot.count(Count::Events)?))
+    fn count(&self, snapshot: &Snapshot) -> rows::Result<u64> {
+        snapshot.count(Count::Events)
     }
 
     fn estimate(&self) -> u64 {
@@ -273,8 +272,12 @@ fn value(column: usize, committed: &CommittedEntry, ordinal: usize) -> Result<Da
     Ok(match column {
         0 => Datum::Int4(i32::from(committed.shard.0)),
         1 => Datum::Int8(Position::new(committed.index, ordinal).to_i64()),
-        2 => Datum::text(Schedule::decode_id(&event.aggregate).map_err(undecoded)?.type_name()),
-        3 => Datum::text(Schedule::decode_id(&event.aggregate).map_err(undecoded)?.to_string()),
+        2 => Datum::text(
+            Schedule::decode_id(&event.aggregate).map_err(|error| undecoded(&error))?.type_name(),
+        ),
+        3 => Datum::text(
+            Schedule::decode_id(&event.aggregate).map_err(|error| undecoded(&error))?.to_string(),
+        ),
         4 => Datum::Int8(event.version.to_i64()),
         5 => Datum::text(event_name(event.kind.event_type).unwrap_or("unknown")),
         6 => Datum::Int4(i32::from(event.kind.schema_version)),
@@ -291,7 +294,8 @@ fn value(column: usize, committed: &CommittedEntry, ordinal: usize) -> Result<Da
 }
 
 fn payload(event: &StoredEvent) -> Result<Value, StoreError> {
-    let event = Schedule::decode_event(event.kind, &event.payload).map_err(undecoded)?;
+    let event =
+        Schedule::decode_event(event.kind, &event.payload).map_err(|error| undecoded(&error))?;
     let mut text = String::new();
     payload_json(&event, &mut text);
     serde_json::from_str(&text)
@@ -314,6 +318,6 @@ fn metadata(metadata: &Metadata) -> Value {
 }
 
 /// What is in the log and cannot be decoded is corrupted.
-pub(crate) fn undecoded(error: DecodeError) -> StoreError {
+fn undecoded(error: &DecodeError) -> StoreError {
     StoreError::Corrupted(error.to_string())
 }

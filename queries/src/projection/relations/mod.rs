@@ -23,14 +23,14 @@ pub(crate) use table::Estimates;
 /// All relations, for the catalog.
 pub(crate) fn relations(estimates: &Arc<Estimates>) -> Vec<Arc<dyn Relation>> {
     vec![
-        TableRelation::<tables::Airports>::new(estimates),
-        TableRelation::<tables::Airplanes>::new(estimates),
-        TableRelation::<tables::Rotations>::new(estimates),
-        TableRelation::<tables::Legs>::new(estimates),
-        events::EventsRelation::new(estimates),
-        TableRelation::<tables::ContinuityViolations>::new(estimates),
-        TableRelation::<tables::GroundTimeViolations>::new(estimates),
-        TableRelation::<tables::DesignatorViolations>::new(estimates),
-        schedule_violations::ScheduleViolationsRelation::new(estimates),
+        Arc::new(TableRelation::<tables::Airports>::of(estimates)),
+        Arc::new(TableRelation::<tables::Airplanes>::of(estimates)),
+        Arc::new(TableRelation::<tables::Rotations>::of(estimates)),
+        Arc::new(TableRelation::<tables::Legs>::of(estimates)),
+        Arc::new(events::EventsRelation::of(estimates)),
+        Arc::new(TableRelation::<tables::ContinuityViolations>::of(estimates)),
+        Arc::new(TableRelation::<tables::GroundTimeViolations>::of(estimates)),
+        Arc::new(TableRelation::<tables::DesignatorViolations>::of(estimates)),
+        Arc::new(schedule_violations::ScheduleViolationsRelation::of(estimates)),
     ]
 }

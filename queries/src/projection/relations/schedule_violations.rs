@@ -6,8 +6,7 @@ use std::sync::Arc;
 use rotabase_engine::schedule::{LegId, MinimumGroundTime, RotationId};
 
 use crate::error::Result;
-use crate::exec::ExecContext;
-use crate::relation::{Access, Relation, RelationSchema, RowScan};
+use crate::relation::{Access, RelationSchema, RowScan};
 use crate::types::Datum;
 
 use super::super::count::Count;
@@ -21,7 +20,7 @@ use super::super::violation::{
 };
 use super::range::{Part, range};
 use super::schema;
-use super::table::{Estimates, difference, no_column};
+use super::table::{Estimates, Projected, difference, no_column};
 
 const COUNTED: [Count; 3] =
     [Count::ContinuityViolations, Count::GroundTimeViolations, Count::DesignatorViolations];
@@ -34,23 +33,23 @@ pub(super) struct ScheduleViolationsRelation {
 }
 
 impl ScheduleViolationsRelation {
-    pub(super) fn new(estimates: &Arc<Estimates>) -> Arc<dyn Relation> {
-        Arc::new(Self { schema: schema::schedule_violations(), estimates: Arc::clone(estimates) })
+    pub(super) fn of(estimates: &Arc<Estimates>) -> Self {
+        Self { schema: schema::schedule_violations(), estimates: Arc::clone(estimates) }
     }
 }
 
-impl Relation for ScheduleViolationsRelation {
+impl Projected for ScheduleViolationsRelation {
     fn schema(&self) -> &Arc<RelationSchema> {
         &self.schema
     }
 
     fn scan(
         &self,
-        context: &ExecContext,
+        snapshot: &Snapshot,
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
-        let snapshot = context.snapshot.clone();
+        let snapshot = snapshot.clone();
         let columns = columns.to_vec();
         Ok(match access {
             Access::Full => {
@@ -69,12 +68,12 @@ impl Relation for ScheduleViolationsRelation {
         })
     }
 
-    fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
+    fn count(&self, snapshot: &Snapshot) -> rows::Result<u64> {
         let mut rows = 0;
         for count in COUNTED {
-            rows += context.snapshot.count(count)?;
+            rows += snapshot.count(count)?;
         }
-        Ok(Some(rows))
+        Ok(rows)
     }
 
     fn estimate(&self) -> u64 {

@@ -81,25 +81,68 @@ pub(super) struct TableRelation<T> {
 }
 
 impl<T: Table> TableRelation<T> {
-    pub(super) fn new(estimates: &Arc<Estimates>) -> Arc<dyn Relation> {
+    pub(super) fn of(estimates: &Arc<Estimates>) -> Self {
         let relation = Self {
             schema: T::schema(),
             estimates: Arc::clone(estimates),
             table: std::marker::PhantomData,
         };
         assert!(relation.schema.indexes.len() == T::indexes().len(), "each index has its layout");
-        Arc::new(relation)
+        relation
     }
 }
 
-impl<T: Table> Relation for TableRelation<T> {
+/// A relation that needs nothing of a statement but its snapshot.
+pub(crate) trait Projected: Debug + Send + Sync {
+    /// See [`Relation::schema`].
+    fn schema(&self) -> &Arc<RelationSchema>;
+
+    /// See [`Relation::scan`].
+    fn scan(
+        &self,
+        snapshot: &Snapshot,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>>;
+
+    /// See [`Relation::count`].
+    fn count(&self, snapshot: &Snapshot) -> rows::Result<u64>;
+
+    /// See [`Relation::estimate`].
+    fn estimate(&self) -> u64;
+}
+
+impl<P: Projected> Relation for P {
+    fn schema(&self) -> &Arc<RelationSchema> {
+        Projected::schema(self)
+    }
+
+    fn scan(
+        &self,
+        context: &ExecContext,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>> {
+        Projected::scan(self, &context.snapshot, access, columns)
+    }
+
+    fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
+        Ok(Some(Projected::count(self, &context.snapshot)?))
+    }
+
+    fn estimate(&self) -> u64 {
+        Projected::estimate(self)
+    }
+}
+
+impl<T: Table> Projected for TableRelation<T> {
     fn schema(&self) -> &Arc<RelationSchema> {
         &self.schema
     }
 
     fn scan(
         &self,
-        context: &ExecContext,
+        snapshot: &Snapshot,
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
@@ -119,19 +162,19 @@ impl<T: Table> Relation for TableRelation<T> {
             }
         };
         Ok(Box::new(TableScan::<T> {
-            snapshot: context.snapshot.clone(),
+            snapshot: snapshot.clone(),
             rows_of: layout.rows,
             range,
             direction,
             columns: columns.to_vec(),
-            versions: Versions::new(context.snapshot.clone()),
+            versions: Versions::new(snapshot.clone()),
             keys: Vec::new(),
             table: std::marker::PhantomData,
         }))
     }
 
-    fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
-        Ok(Some(context.snapshot.count(T::COUNT)?))
+    fn count(&self, snapshot: &Snapshot) -> rows::Result<u64> {
+        snapshot.count(T::COUNT)
     }
 
     fn estimate(&self) -> u64 {
