@@ -30,7 +30,7 @@ mod cursor;
 mod direct;
 mod environment;
 pub mod explain;
-mod expression;
+pub(crate) mod expression;
 mod key;
 mod memory;
 mod operators;

@@ -372,15 +372,6 @@ pub(crate) fn outer_references(plan: &Plan) -> BTreeSet<(usize, usize)> {
     references
 }
 
-/// Whether an expression refers to enclosing rows.
-pub(crate) fn refers_outside(expr: &Expr) -> bool {
-    let mut found = false;
-    visit(expr, 0, &mut |expr, level| {
-        found |= matches!(expr, Expr::Outer { depth, .. } if *depth > level)
-    });
-    found
-}
-
 /// Whether an expression gives the same value whenever it is evaluated over the same row.
 pub(crate) fn is_repeatable(expr: &Expr) -> bool {
     let mut repeatable = true;
@@ -453,13 +444,13 @@ pub(crate) fn shift_in(expr: &mut Expr, by: usize) {
     });
 }
 
-/// Moves a plan `by` rows further in: its references to enclosing rows skip as many rows.
-pub(crate) fn shift_plan_in(plan: &mut Plan, by: usize) {
-    transform_plan(plan, 0, &mut |expr, level| {
+/// Moves a condition over a lateral side's rows into that side, where enclosing rows are one further out.
+pub(crate) fn shift_out_references(expr: &mut Expr) {
+    transform(expr, 0, &mut |expr, level| {
         if let Expr::Outer { depth, .. } = expr
             && *depth > level
         {
-            *depth += by;
+            *depth += 1;
         }
     });
 }

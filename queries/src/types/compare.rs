@@ -282,7 +282,8 @@ fn hash_float(value: f64, state: &mut FxHasher) {
     state.write_u64(canonical.to_bits());
 }
 
-fn hash_any(value: &Datum, state: &mut FxHasher) {
+/// Hashes a value of any type but `bpchar`; a null too.
+pub(crate) fn hash_any(value: &Datum, state: &mut FxHasher) {
     match value {
         Datum::Null => state.write_u8(0),
         Datum::Bool(it) => state.write_u8(u8::from(*it)),

@@ -7,41 +7,6 @@ use crate::exec::environment::Env;
 use crate::exec::expression::Compiled;
 use crate::types::{ArrayValue, Datum, PgType};
 
-/// The type of an array type's elements.
-pub(crate) fn element_type(array: PgType) -> Option<PgType> {
-    use PgType as T;
-    Some(match array {
-        T::BoolArray => T::Bool,
-        T::ByteaArray => T::Bytea,
-        T::CharArray => T::Char,
-        T::NameArray => T::Name,
-        T::Int2Array | T::Int2Vector => T::Int2,
-        T::Int4Array => T::Int4,
-        T::TextArray => T::Text,
-        T::BpcharArray => T::Bpchar,
-        T::VarcharArray => T::Varchar,
-        T::Int8Array => T::Int8,
-        T::Float4Array => T::Float4,
-        T::Float8Array => T::Float8,
-        T::OidArray | T::OidVector => T::Oid,
-        T::AclItemArray => T::AclItem,
-        T::TimestampArray => T::Timestamp,
-        T::DateArray => T::Date,
-        T::TimeArray => T::Time,
-        T::TimestampTzArray => T::TimestampTz,
-        T::IntervalArray => T::Interval,
-        T::NumericArray => T::Numeric,
-        T::TimeTzArray => T::TimeTz,
-        T::JsonArray => T::Json,
-        T::RegclassArray => T::Regclass,
-        T::RegtypeArray => T::Regtype,
-        T::RecordArray => T::Record,
-        T::UuidArray => T::Uuid,
-        T::JsonbArray => T::Jsonb,
-        _ => return None,
-    })
-}
-
 /// A one-dimensional array.
 pub(crate) fn vector(element: PgType, elements: Vec<Datum>) -> Datum {
     let dimensions = if elements.is_empty() { Vec::new() } else { vec![(elements.len(), 1)] };

@@ -159,10 +159,9 @@ fn junction(
 }
 
 fn array(elements: &[Expr], ty: PgType, host: &mut dyn Host, depth: usize) -> Result<Compiled> {
-    let nested =
-        elements.first().is_some_and(|first| super::array::element_type(first.ty()).is_some());
-    let element = super::array::element_type(ty)
-        .ok_or_else(|| SqlError::internal(format!("{ty:?} is no array type")))?;
+    let nested = elements.first().is_some_and(|first| first.ty().element().is_some());
+    let element =
+        ty.element().ok_or_else(|| SqlError::internal(format!("{ty:?} is no array type")))?;
     let compiled = Compiled::Array { elements: all(elements, host, depth)?, element, nested };
     let Compiled::Array { elements, .. } = &compiled else { unreachable!("made above") };
     let foldable = elements.iter().all(|element| element.constant().is_some());

@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::environment::{Env, Outer, Statement};
-use crate::exec::expression::array::{element_type, nest, vector};
+use crate::exec::expression::array::{nest, vector};
 use crate::exec::expression::comparison::{Comparison, comparison};
 use crate::exec::expression::{Compiled, apply_operator};
 use crate::exec::memory::{Reservation, bytes_of};
@@ -220,7 +220,7 @@ fn array(operator: &mut BoxOperator, ty: PgType, env: &Env<'_>) -> Result<Datum>
         elements.extend(batch.values.into_iter().step_by(width));
     }
     let element =
-        element_type(ty).ok_or_else(|| SqlError::internal(format!("{ty:?} is no array type")))?;
+        ty.element().ok_or_else(|| SqlError::internal(format!("{ty:?} is no array type")))?;
     if elements.iter().any(|element| matches!(element, Datum::Array(_))) {
         return nest(element, elements);
     }

@@ -50,7 +50,7 @@ pub(super) fn write(value: &Datum, out: &mut Vec<u8>) -> Result<()> {
             out.push(22);
             length(fields.len(), out);
             for (ty, value) in fields.iter() {
-                out.extend(oid(*ty).to_le_bytes());
+                out.extend(ty.oid().to_le_bytes());
                 write(value, out)?;
             }
         }
@@ -90,7 +90,7 @@ fn numeric(value: &Numeric, out: &mut Vec<u8>) {
 
 fn array(value: &ArrayValue, out: &mut Vec<u8>) -> Result<()> {
     out.push(21);
-    out.extend(oid(value.element).to_le_bytes());
+    out.extend(value.element.oid().to_le_bytes());
     length(value.dimensions.len(), out);
     for (size, lower) in &value.dimensions {
         length(*size, out);
@@ -137,7 +137,7 @@ impl Reader<'_> {
     }
 
     fn ty(&mut self) -> Result<PgType> {
-        of_oid(u32::from_le_bytes(self.take()?)).ok_or_else(broken)
+        PgType::from_oid(u32::from_le_bytes(self.take()?)).ok_or_else(broken)
     }
 
     fn next(&mut self) -> Result<Datum> {
@@ -209,13 +209,4 @@ fn read_array(from: &mut Reader<'_>) -> Result<ArrayValue> {
 
 fn broken() -> SqlError {
     SqlError::internal("a temporary file for sorting does not hold what was written to it")
-}
-
-#[expect(clippy::as_conversions, reason = "the discriminant is the OID")]
-fn oid(ty: PgType) -> u32 {
-    ty as u32
-}
-
-fn of_oid(_oid: u32) -> Option<PgType> {
-    None
 }

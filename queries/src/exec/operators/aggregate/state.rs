@@ -9,8 +9,8 @@ use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::{Direction, compare_rows, equal};
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::plan::{AggregateCall, Expr};
-use crate::types::{Datum, PgType};
 use crate::types::functions::{Accumulator, AggregateFunction};
+use crate::types::{Datum, PgType};
 
 /// Roughly what a state holds beyond its own size.
 pub(super) const STATE_BYTES: usize = 64;

@@ -8,8 +8,8 @@ use crate::exec::expression::Compiled;
 use crate::exec::operators::window::Partition;
 use crate::exec::operators::window::frame::{CompiledFrame, FrameRows};
 use crate::plan::{Expr, WindowCall, WindowCallee};
-use crate::types::{Datum, PgType};
 use crate::types::functions::{Accumulator, AggregateFunction, WindowKind};
+use crate::types::{Datum, PgType};
 
 /// A compiled window call.
 pub(super) struct Call {
