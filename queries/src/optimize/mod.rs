@@ -23,8 +23,11 @@ mod join_order;
 mod nulls;
 mod prune;
 mod pushdown;
+mod relations;
 mod unnest;
 pub(crate) mod walk;
+
+pub use relations::relations;
 
 use crate::plan::{Expr, Plan, PlanNode};
 

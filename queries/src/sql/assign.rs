@@ -29,21 +29,27 @@ impl Binder<'_> {
         for assignment in assignments {
             let columns = match &assignment.target {
                 AssignmentTarget::ColumnName(name) => vec![self.assigned_column(name, schema)?],
-                AssignmentTarget::Tuple(names) => {
-                    names.iter().map(|name| self.assigned_column(name, schema)).collect::<Result<_>>()?
-                }
+                AssignmentTarget::Tuple(names) => names
+                    .iter()
+                    .map(|name| self.assigned_column(name, schema))
+                    .collect::<Result<_>>()?,
             };
             for (place, ident) in &columns {
                 if bound.iter().any(|(other, _)| other == place)
                     || columns.iter().filter(|(other, _)| other == place).count() > 1
                 {
-                    let message = format!("multiple assignments to same column \"{}\"", ident.value);
+                    let message =
+                        format!("multiple assignments to same column \"{}\"", ident.value);
                     return Err(syntax(message).at(self.at_ident(ident)));
                 }
             }
             let values = match &assignment.target {
-                AssignmentTarget::ColumnName(_) => vec![self.assigned_value(&assignment.value, schema, &columns[0])?],
-                AssignmentTarget::Tuple(_) => self.assigned_values(&assignment.value, schema, &columns)?,
+                AssignmentTarget::ColumnName(_) => {
+                    vec![self.assigned_value(&assignment.value, schema, &columns[0])?]
+                }
+                AssignmentTarget::Tuple(_) => {
+                    self.assigned_values(&assignment.value, schema, &columns)?
+                }
             };
             for ((place, ident), value) in columns.into_iter().zip(values) {
                 check_updatable(schema, place, matches!(value, Value::Default))
@@ -54,13 +60,21 @@ impl Binder<'_> {
         Ok(bound)
     }
 
-    fn assigned_column(&self, name: &ast::ObjectName, schema: &RelationSchema) -> Result<(usize, ast::Ident)> {
+    fn assigned_column(
+        &self,
+        name: &ast::ObjectName,
+        schema: &RelationSchema,
+    ) -> Result<(usize, ast::Ident)> {
         match name.0.as_slice() {
-            [ObjectNamePart::Identifier(ident)] => Ok((self.column_place(schema, ident)?, ident.clone())),
+            [ObjectNamePart::Identifier(ident)] => {
+                Ok((self.column_place(schema, ident)?, ident.clone()))
+            }
             [ObjectNamePart::Identifier(first), ..] => {
                 // PostgreSQL takes `table.column` for a field of a column `table`.
                 let place = self.column_place(schema, first);
-                Err(place.err().unwrap_or_else(|| unsupported("a field of a column").at(self.at_name(name))))
+                Err(place
+                    .err()
+                    .unwrap_or_else(|| unsupported("a field of a column").at(self.at_name(name))))
             }
             _ => Err(unsupported("this assignment").at(self.at_name(name))),
         }
@@ -96,14 +110,17 @@ impl Binder<'_> {
             _ => return Err(self.not_a_row(value)),
         };
         if fields.len() != columns.len() {
-            return Err(syntax("number of columns does not match number of values").at(self.at_expr(value)));
+            return Err(
+                syntax("number of columns does not match number of values").at(self.at_expr(value))
+            );
         }
         let pairs = fields.into_iter().zip(columns);
         pairs.map(|(field, column)| self.assigned_value(field, schema, column)).collect()
     }
 
     fn not_a_row(&self, value: &Ast) -> SqlError {
-        let message = "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
+        let message =
+            "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
         SqlError::unsupported(message).at(self.at_expr(value))
     }
 

@@ -21,7 +21,12 @@ use crate::types::functions::CoercionContext;
 /// Binds a statement: names to relations and columns, calls to functions, untyped parameters to types.
 ///
 /// `declared` are the types that the client gave for its parameters; [`PgType::Unknown`] and missing ones are inferred.
-pub fn bind(catalog: &Catalog, settings: &Settings, statement: &Statement, declared: &[PgType]) -> Result<Bound> {
+pub fn bind(
+    catalog: &Catalog,
+    settings: &Settings,
+    statement: &Statement,
+    declared: &[PgType],
+) -> Result<Bound> {
     let mut binder = Binder::new(catalog, settings, Some(Arc::clone(&statement.source.positions)));
     binder.parameters = Parameters::declared(declared);
     bind_node(binder, &statement.node, &statement.source)
@@ -51,10 +56,13 @@ pub fn bind_arguments(
         for (n, (ast, ty)) in arguments.expressions.iter().zip(types).enumerate() {
             let value = binder.bind_expr(ast)?;
             let from = value.ty();
-            let converted = binder.try_coerce(value, *ty, CoercionContext::Assignment, Some(ast))?;
+            let converted =
+                binder.try_coerce(value, *ty, CoercionContext::Assignment, Some(ast))?;
             bound.push(converted.ok_or_else(|| {
-                let message =
-                    format!("parameter ${} of type {from} cannot be coerced to the expected type {ty}", n + 1);
+                let message = format!(
+                    "parameter ${} of type {from} cannot be coerced to the expected type {ty}",
+                    n + 1
+                );
                 SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                     .with_hint("You will need to rewrite or cast the expression.")
                     .at(binder.at_expr(ast))
@@ -70,7 +78,9 @@ fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bou
         Node::Empty => Ok(Bound::Empty),
         Node::Utility(utility) => Ok(Bound::Utility(utility.clone())),
         Node::Query(query) => match &*query.body {
-            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => bind_change_with(binder, query),
+            SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => {
+                bind_change_with(binder, query)
+            }
             _ => Ok(Bound::Query(bind_whole_query(binder, query)?)),
         },
         Node::Insert(insert) => {
@@ -96,8 +106,13 @@ fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bou
         }
         Node::DeclareCursor(declare) => bind_declare(binder, declare),
         Node::Prepare { name, types, statement } => {
-            let types = types.iter().map(|ty| Ok(binder.data_type(ty)?.0)).collect::<Result<_>>()?;
-            Ok(Bound::Prepare(Prepare { name: name.clone(), types, statement: Arc::clone(statement) }))
+            let types =
+                types.iter().map(|ty| Ok(binder.data_type(ty)?.0)).collect::<Result<_>>()?;
+            Ok(Bound::Prepare(Prepare {
+                name: name.clone(),
+                types,
+                statement: Arc::clone(statement),
+            }))
         }
         Node::Execute { name, arguments } => {
             Ok(Bound::Execute(Execute { name: name.clone(), arguments: Arc::clone(arguments) }))
@@ -130,7 +145,8 @@ fn bind_change_with(mut binder: Binder<'_>, query: &ast::Query) -> Result<Bound>
         }
         let body = std::mem::replace(source, Plan::new(PlanNode::Values(Vec::new()), Vec::new()));
         let columns = Arc::clone(&body.columns);
-        *source = Plan { node: PlanNode::With { ctes: ctes.clone(), body: Box::new(body) }, columns };
+        *source =
+            Plan { node: PlanNode::With { ctes: ctes.clone(), body: Box::new(body) }, columns };
     };
     match &*query.body {
         SetExpr::Insert(ast::Statement::Insert(insert)) => {
@@ -161,19 +177,29 @@ fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) ->
     let (schema, name) = match parts.as_slice() {
         [name] => (None, *name),
         [schema, name] => (Some(schema.value.clone()), *name),
-        _ => return Err(unsupported(format!("view name {}", node.name)).at(binder.at_name(&node.name))),
+        _ => {
+            return Err(
+                unsupported(format!("view name {}", node.name)).at(binder.at_name(&node.name))
+            );
+        }
     };
     let path = binder.settings.search_path.iter();
     let schema = schema
         .or_else(|| path.cloned().find(|schema| binder.catalog.has_schema(schema)))
-        .ok_or_else(|| SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in"))?;
+        .ok_or_else(|| {
+            SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
+        })?;
     if !binder.catalog.has_schema(&schema) {
         let message = format!("schema \"{schema}\" does not exist");
-        return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(binder.at_name(&node.name)));
+        return Err(
+            SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(binder.at_name(&node.name))
+        );
     }
     if schema != PUBLIC {
         let message = format!("permission denied for schema {schema}");
-        return Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(binder.at_name(&node.name)));
+        return Err(
+            SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(binder.at_name(&node.name))
+        );
     }
     let plan = binder.bind_query(&node.query, true)?;
     let mut columns = plan.columns.to_vec();

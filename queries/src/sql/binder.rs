@@ -41,7 +41,11 @@ pub(super) struct Binder<'a> {
 }
 
 impl<'a> Binder<'a> {
-    pub(super) fn new(catalog: &'a Catalog, settings: &'a Settings, positions: Option<Arc<Positions>>) -> Self {
+    pub(super) fn new(
+        catalog: &'a Catalog,
+        settings: &'a Settings,
+        positions: Option<Arc<Positions>>,
+    ) -> Self {
         Self {
             catalog,
             settings,
@@ -66,7 +70,11 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds something in a clause of the present level.
-    pub(super) fn in_clause<T>(&mut self, clause: Clause, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn in_clause<T>(
+        &mut self,
+        clause: Clause,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let before = std::mem::replace(&mut self.level().clause, clause);
         let bound = bind(self);
         self.level().clause = before;
@@ -86,7 +94,10 @@ impl<'a> Binder<'a> {
     }
 
     /// Binds something, and tells whether it refers to a row outside of the levels that it pushes itself.
-    pub(super) fn watching_outer<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<(T, bool)> {
+    pub(super) fn watching_outer<T>(
+        &mut self,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<(T, bool)> {
         let before = std::mem::replace(&mut self.lowest, usize::MAX);
         let height = self.levels.len();
         let bound = bind(self)?;
@@ -123,12 +134,15 @@ impl<'a> Binder<'a> {
             return None;
         }
         let mut tokens = Vec::new();
-        Tokenizer::new(&RotabaseDialect, positions.text()).tokenize_with_location_into_buf(&mut tokens).ok()?;
+        Tokenizer::new(&RotabaseDialect, positions.text())
+            .tokenize_with_location_into_buf(&mut tokens)
+            .ok()?;
         let behind = tokens.iter().skip_while(|token| token.span.start < start);
-        let found = behind.filter(|token| !matches!(token.token, Token::Whitespace(_))).find(|token| {
-            let text = token.token.to_string();
-            spellings.iter().any(|spelling| text.eq_ignore_ascii_case(spelling))
-        });
+        let found =
+            behind.filter(|token| !matches!(token.token, Token::Whitespace(_))).find(|token| {
+                let text = token.token.to_string();
+                spellings.iter().any(|spelling| text.eq_ignore_ascii_case(spelling))
+            });
         positions.character(found?.span.start)
     }
 
@@ -137,9 +151,12 @@ impl<'a> Binder<'a> {
         let positions = self.positions.as_ref()?;
         let end = operand.span().start;
         let mut tokens = Vec::new();
-        Tokenizer::new(&RotabaseDialect, positions.text()).tokenize_with_location_into_buf(&mut tokens).ok()?;
+        Tokenizer::new(&RotabaseDialect, positions.text())
+            .tokenize_with_location_into_buf(&mut tokens)
+            .ok()?;
         let before = tokens.iter().rev().skip_while(|token| token.span.start >= end);
-        let mut found = before.filter(|token| token.token.to_string().eq_ignore_ascii_case(spelling));
+        let mut found =
+            before.filter(|token| token.token.to_string().eq_ignore_ascii_case(spelling));
         positions.character(found.next()?.span.start)
     }
 }

@@ -288,7 +288,8 @@ impl Bound {
     /// The columns of the rows that it gives, if it gives rows. Those of `FETCH` and of `EXECUTE` are known to the
     /// session alone.
     pub fn columns(&self) -> Option<Arc<[OutputColumn]>> {
-        let returned = |returning: &Option<Returning>| returning.as_ref().map(|it| Arc::clone(&it.columns));
+        let returned =
+            |returning: &Option<Returning>| returning.as_ref().map(|it| Arc::clone(&it.columns));
         match self {
             Self::Query(query) => Some(Arc::clone(&query.plan.columns)),
             Self::Insert(insert) => returned(&insert.returning),
@@ -311,7 +312,11 @@ impl Bound {
     /// read-only transaction.
     pub fn writes(&self) -> bool {
         match self {
-            Self::Insert(_) | Self::Update(_) | Self::Delete(_) | Self::CopyFrom(_) | Self::CreateView(_) => true,
+            Self::Insert(_)
+            | Self::Update(_)
+            | Self::Delete(_)
+            | Self::CopyFrom(_)
+            | Self::CreateView(_) => true,
             Self::Explain(explain) => explain.options.analyze && explain.statement.writes(),
             Self::Utility(utility) => utility.writes(),
             Self::Empty

@@ -1,8 +1,8 @@
 //! Calls of functions, aggregates and set-returning functions, and the constructs that look like calls.
 
 use sqlparser::ast::{
-    self, DuplicateTreatment, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments,
-    ObjectNamePart,
+    self, DuplicateTreatment, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
+    FunctionArguments, ObjectNamePart,
 };
 
 use super::binder::{Binder, syntax, unsupported};
@@ -52,7 +52,8 @@ impl Binder<'_> {
     /// Binds anything that is written like a call.
     pub(super) fn bind_function(&mut self, whole: &Ast, function: &ast::Function) -> Result<Expr> {
         let name = self.call_name(&function.name)?;
-        let unsuitable = function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None);
+        let unsuitable =
+            function.uses_odbc_syntax || !matches!(function.parameters, FunctionArguments::None);
         if unsuitable || function.null_treatment.is_some() {
             return Err(unsupported("this form of a call").at(name.position));
         }
@@ -66,11 +67,14 @@ impl Binder<'_> {
             }
             FunctionArguments::None => {
                 let ident = function.name.0.first().and_then(|part| part.as_ident());
-                let bound = ident.map(|ident| self.bind_value_function(ident, None)).transpose()?.flatten();
+                let bound =
+                    ident.map(|ident| self.bind_value_function(ident, None)).transpose()?.flatten();
                 return bound.ok_or_else(|| syntax("syntax error").at(name.position));
             }
         };
-        let plain = function.over.is_none() && function.filter.is_none() && function.within_group.is_empty();
+        let plain = function.over.is_none()
+            && function.filter.is_none()
+            && function.within_group.is_empty();
         if plain
             && !name.quoted
             && name.schema.is_none()
@@ -90,7 +94,9 @@ impl Binder<'_> {
     ) -> Result<Option<Expr>> {
         let plain = |binder: &Self| binder.plain_arguments(list, name);
         Ok(Some(match name.name {
-            "row" => Expr::Row(plain(self)?.into_iter().map(|it| self.bind_expr(it)).collect::<Result<_>>()?),
+            "row" => Expr::Row(
+                plain(self)?.into_iter().map(|it| self.bind_expr(it)).collect::<Result<_>>()?,
+            ),
             "coalesce" => {
                 let (values, ty) = self.bind_alike(&plain(self)?, "COALESCE", name)?;
                 Expr::Coalesce(values, ty)
@@ -115,16 +121,19 @@ impl Binder<'_> {
             "current_timestamp" | "current_time" | "localtime" | "localtimestamp" => {
                 let arguments = plain(self)?;
                 let precision = match arguments.as_slice() {
-                    [Ast::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. })] => {
-                        digits.parse::<i32>().ok()
-                    }
+                    [
+                        Ast::Value(ast::ValueWithSpan {
+                            value: ast::Value::Number(digits, _), ..
+                        }),
+                    ] => digits.parse::<i32>().ok(),
                     _ => None,
                 };
                 let Some(precision) = precision else {
                     return Err(syntax("syntax error at or near \"(\"").at(name.position));
                 };
                 let ident = function.name.0.first().and_then(|part| part.as_ident());
-                let bound = ident.map(|it| self.bind_value_function(it, Some(precision))).transpose()?;
+                let bound =
+                    ident.map(|it| self.bind_value_function(it, Some(precision))).transpose()?;
                 return Ok(bound.flatten());
             }
             _ => return Ok(None),
@@ -138,13 +147,15 @@ impl Binder<'_> {
         name: &CallName<'_>,
     ) -> Result<Vec<&'e Ast>> {
         if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-            return Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase())).at(name.position));
+            return Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase()))
+                .at(name.position));
         }
         list.args
             .iter()
             .map(|argument| match argument {
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-                _ => Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase())).at(name.position)),
+                _ => Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase()))
+                    .at(name.position)),
             })
             .collect()
     }
@@ -182,7 +193,8 @@ impl Binder<'_> {
 
     fn bind_grouping(&mut self, arguments: &[&Ast], position: Option<usize>) -> Result<Expr> {
         if !self.level().clause.allows_aggregates() {
-            let message = format!("grouping operations are not allowed in {}", self.level().clause.name());
+            let message =
+                format!("grouping operations are not allowed in {}", self.level().clause.name());
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
         }
         if arguments.len() > 31 {
@@ -190,7 +202,8 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(position));
         }
         let uses = self.level().uses.len();
-        let arguments = arguments.iter().map(|it| self.bind_expr(it)).collect::<Result<Vec<_>>>()?;
+        let arguments =
+            arguments.iter().map(|it| self.bind_expr(it)).collect::<Result<Vec<_>>>()?;
         let level = self.level();
         level.uses.truncate(uses);
         level.groupings.push(Grouping { arguments, position });
@@ -213,21 +226,27 @@ impl Binder<'_> {
             return self.bind_aggregate_call(name, list, function);
         }
         if function.filter.is_some() {
-            let message = format!("FILTER specified, but {} is not an aggregate function", name.name);
+            let message =
+                format!("FILTER specified, but {} is not an aggregate function", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         if !function.within_group.is_empty() {
-            let message = format!("WITHIN GROUP specified, but {} is not an aggregate function", name.name);
+            let message =
+                format!("WITHIN GROUP specified, but {} is not an aggregate function", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
-            let message = format!("DISTINCT specified, but {} is not an aggregate function", name.name);
+            let message =
+                format!("DISTINCT specified, but {} is not an aggregate function", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         if let Some(clause) = list.clauses.first() {
             return Err(match clause {
                 FunctionArgumentClause::OrderBy(_) => {
-                    let message = format!("ORDER BY specified, but {} is not an aggregate function", name.name);
+                    let message = format!(
+                        "ORDER BY specified, but {} is not an aggregate function",
+                        name.name
+                    );
                     SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
                 }
                 other => unsupported(format!("{other} in a call")),
@@ -236,7 +255,10 @@ impl Binder<'_> {
         }
         let arguments = self.bind_arguments_of(list, name)?;
         if arguments.star {
-            let message = format!("{}(*) specified, but {} is not an aggregate function", name.name, name.name);
+            let message = format!(
+                "{}(*) specified, but {} is not an aggregate function",
+                name.name, name.name
+            );
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         let resolved = self.resolve_call(name, &arguments)?;
@@ -271,7 +293,8 @@ impl Binder<'_> {
             let message = format!("cannot pass more than {ARGUMENTS_MAX} arguments to a function");
             return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(name.position));
         }
-        let mut arguments = BoundArguments { values: vec![], origins: vec![], variadic: false, star: false };
+        let mut arguments =
+            BoundArguments { values: vec![], origins: vec![], variadic: false, star: false };
         let count = list.len();
         for (place, argument) in list.iter().enumerate() {
             match argument {
@@ -297,7 +320,9 @@ impl Binder<'_> {
                     arguments.values.push(self.bind_expr(expr)?);
                     arguments.origins.push(expr);
                 }
-                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if count == 1 => arguments.star = true,
+                FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if count == 1 => {
+                    arguments.star = true
+                }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
                     return Err(unsupported("a named argument").at(name.position));
                 }
@@ -316,7 +341,8 @@ impl Binder<'_> {
         arguments: &BoundArguments<'_>,
     ) -> Result<ResolvedFunction> {
         let types: Vec<PgType> = arguments.values.iter().map(Expr::ty).collect();
-        resolve_function(name.schema, name.name, &types, arguments.variadic).map_err(|error| error.at(name.position))
+        resolve_function(name.schema, name.name, &types, arguments.variadic)
+            .map_err(|error| error.at(name.position))
     }
 
     /// Brings the arguments to the types that the function wants.
@@ -374,7 +400,8 @@ impl Binder<'_> {
     }
 
     fn check_sets_allowed(&mut self, position: Option<usize>) -> Result<()> {
-        const HINT: &str = "You might be able to move the set-returning function into a LATERAL FROM item.";
+        const HINT: &str =
+            "You might be able to move the set-returning function into a LATERAL FROM item.";
         let level = self.level();
         if let Some(construct) = level.no_sets {
             let message = format!("set-returning functions are not allowed in {construct}");
@@ -385,7 +412,8 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).with_hint(HINT).at(position));
         }
         if !level.clause.allows_sets() {
-            let message = format!("set-returning functions are not allowed in {}", level.clause.name());
+            let message =
+                format!("set-returning functions are not allowed in {}", level.clause.name());
             return Err(SqlError::unsupported(message).at(position));
         }
         Ok(())
@@ -401,7 +429,8 @@ impl Binder<'_> {
         position: Option<usize>,
     ) -> Result<Expr> {
         let name = CallName { schema, name, quoted: false, position };
-        let arguments = BoundArguments { values, origins: origins.to_vec(), variadic: false, star: false };
+        let arguments =
+            BoundArguments { values, origins: origins.to_vec(), variadic: false, star: false };
         let resolved = self.resolve_call(&name, &arguments)?;
         self.finish_call(&name, resolved, arguments)
     }
@@ -472,7 +501,14 @@ impl Binder<'_> {
             Some(filter) => Some(self.bind_boolean(filter, "FILTER")?),
             None => None,
         };
-        Ok(AggregateCall { function, arguments: values, distinct, order, filter, ty: resolved.result })
+        Ok(AggregateCall {
+            function,
+            arguments: values,
+            distinct,
+            order,
+            filter,
+            ty: resolved.result,
+        })
     }
 
     fn check_aggregate_form(
@@ -487,10 +523,16 @@ impl Binder<'_> {
             Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
         };
         if arguments.values.is_empty() && !arguments.star && !function.ordered_set {
-            return wrong(format!("{}(*) must be used to call a parameterless aggregate function", name.name));
+            return wrong(format!(
+                "{}(*) must be used to call a parameterless aggregate function",
+                name.name
+            ));
         }
         if function.ordered_set && within_group.is_empty() {
-            return wrong(format!("WITHIN GROUP is required for ordered-set aggregate {}", name.name));
+            return wrong(format!(
+                "WITHIN GROUP is required for ordered-set aggregate {}",
+                name.name
+            ));
         }
         if !function.ordered_set && !within_group.is_empty() {
             return wrong(format!(
@@ -505,17 +547,28 @@ impl Binder<'_> {
     }
 
     /// With DISTINCT an aggregate can be ordered by its arguments only.
-    fn check_distinct_order(&self, values: &[Expr], order: &[SortKey], position: Option<usize>) -> Result<()> {
-        let listed = |key: &SortKey| values.iter().any(|value| super::walk::same(value, &key.expression));
+    fn check_distinct_order(
+        &self,
+        values: &[Expr],
+        order: &[SortKey],
+        position: Option<usize>,
+    ) -> Result<()> {
+        let listed =
+            |key: &SortKey| values.iter().any(|value| super::walk::same(value, &key.expression));
         if order.iter().all(listed) {
             return Ok(());
         }
-        let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+        let message =
+            "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
         Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
     }
 
     /// Puts an aggregate to the query whose rows it is over: that of the nearest row it refers to.
-    fn place_aggregate(&mut self, mut call: AggregateCall, position: Option<usize>) -> Result<Expr> {
+    fn place_aggregate(
+        &mut self,
+        mut call: AggregateCall,
+        position: Option<usize>,
+    ) -> Result<Expr> {
         let mut nearest: Option<usize> = None;
         let mut nested = None;
         super::walk::walk_aggregate(&mut call, 0, &mut |expr, level| {
@@ -532,7 +585,9 @@ impl Binder<'_> {
         });
         if let Some(kind) = nested {
             let message = match kind {
-                Clause::WindowFrame => "aggregate function calls cannot contain window function calls",
+                Clause::WindowFrame => {
+                    "aggregate function calls cannot contain window function calls"
+                }
                 _ => "aggregate function calls cannot be nested",
             };
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, Expr as Ast, FromTable, TableFactor, TableWithJoins, UpdateTableFromKind};
+use sqlparser::ast::{
+    self, Expr as Ast, FromTable, TableFactor, TableWithJoins, UpdateTableFromKind,
+};
 
 use super::assign::Value;
 use super::binder::{Binder, syntax, unsupported};
@@ -47,7 +49,9 @@ impl Binder<'_> {
         let from = match from {
             None => &[],
             Some(UpdateTableFromKind::AfterSet(from)) => from.as_slice(),
-            Some(UpdateTableFromKind::BeforeSet(_)) => return Err(syntax("syntax error at or near \"FROM\"")),
+            Some(UpdateTableFromKind::BeforeSet(_)) => {
+                return Err(syntax("syntax error at or near \"FROM\""));
+            }
         };
         let (table, victims) = self.bind_victims(table, from, "update")?;
         let schema = Arc::clone(table.schema());
@@ -68,7 +72,14 @@ impl Binder<'_> {
         let plan = once(plan, &schema, joined);
         let plan = with_values(plan, values);
         let returning = self.bind_returning(returning.as_deref(), level.namespace)?;
-        Ok(Update { table, columns, source: plan, expected_version, returning, parameters: Vec::new() })
+        Ok(Update {
+            table,
+            columns,
+            source: plan,
+            expected_version,
+            returning,
+            parameters: Vec::new(),
+        })
     }
 
     /// Binds a DELETE; the parameters' types are filled in by the caller.
@@ -92,7 +103,8 @@ impl Binder<'_> {
             return Err(syntax("syntax error in DELETE"));
         }
         let [table] = from.as_slice() else { return Err(syntax("syntax error at or near \",\"")) };
-        let (table, victims) = self.bind_victims(table, using.as_deref().unwrap_or_default(), "delete from")?;
+        let (table, victims) =
+            self.bind_victims(table, using.as_deref().unwrap_or_default(), "delete from")?;
         let schema = Arc::clone(table.schema());
         let Victims { plan, names, joined } = victims;
         let level = Level::new(names, Clause::Where);
@@ -165,9 +177,13 @@ impl Binder<'_> {
             Expr::And(parts) => parts,
             one => vec![one],
         };
-        let version = schema.columns.iter().position(|it| it.name == "version" && it.ty == PgType::Int8);
+        let version =
+            schema.columns.iter().position(|it| it.name == "version" && it.ty == PgType::Int8);
         let found = version.and_then(|version| {
-            conjuncts.iter().enumerate().find_map(|(n, it)| Some((n, equal_to(it, version)?.clone())))
+            conjuncts
+                .iter()
+                .enumerate()
+                .find_map(|(n, it)| Some((n, equal_to(it, version)?.clone())))
         });
         let mut expected = None;
         if let Some((n, value)) = found {
@@ -194,7 +210,8 @@ fn rename(named: &mut NamedRelation, alias: &str) {
 fn equal_to(conjunct: &Expr, column: usize) -> Option<&Expr> {
     let Expr::Call(call) = conjunct else { return None };
     let [left, right] = call.arguments.as_slice() else { return None };
-    let is_equality = call.ty == PgType::Bool && call.function.name.ends_with("eq") || call.function.name == "texteq";
+    let is_equality = call.ty == PgType::Bool && call.function.name.ends_with("eq")
+        || call.function.name == "texteq";
     let is_column = |expr: &Expr| matches!(expr, Expr::Column(place, _) if *place == column);
     let fixed = |expr: &Expr| !matches!(expr, Expr::Subquery(_)) && !uses_row(expr);
     match is_equality {
@@ -206,17 +223,22 @@ fn equal_to(conjunct: &Expr, column: usize) -> Option<&Expr> {
 
 /// Whether conjuncts give a value to each column of a unique index.
 fn names_one_row(conjuncts: &[Expr], schema: &RelationSchema) -> bool {
-    let given = |column: &usize| conjuncts.iter().any(|conjunct| equal_to(conjunct, *column).is_some());
+    let given =
+        |column: &usize| conjuncts.iter().any(|conjunct| equal_to(conjunct, *column).is_some());
     schema.indexes.iter().filter(|index| index.unique).any(|index| index.columns.iter().all(given))
 }
 
 /// Each row of the table once, whatever it was joined with: the first one counts, as in PostgreSQL.
 fn once(plan: Plan, schema: &RelationSchema, joined: bool) -> Plan {
-    let Some(key) = schema.indexes.iter().find(|index| index.primary).filter(|_| joined) else { return plan };
+    let Some(key) = schema.indexes.iter().find(|index| index.primary).filter(|_| joined) else {
+        return plan;
+    };
     let columns: Vec<Expr> =
         key.columns.iter().map(|place| Expr::Column(*place, schema.columns[*place].ty)).collect();
     let keys = columns.iter().cloned();
-    let keys = keys.map(|expression| SortKey { expression, descending: false, nulls_first: false }).collect();
+    let keys = keys
+        .map(|expression| SortKey { expression, descending: false, nulls_first: false })
+        .collect();
     let output = Arc::clone(&plan.columns);
     let input = Box::new(sorted(plan, keys));
     Plan { node: PlanNode::Distinct { input, on: Some(columns) }, columns: output }
@@ -225,7 +247,8 @@ fn once(plan: Plan, schema: &RelationSchema, joined: bool) -> Plan {
 /// The rows with the new values behind them.
 fn with_values(plan: Plan, values: Vec<Expr>) -> Plan {
     let rows = plan.columns.iter().enumerate();
-    let mut expressions: Vec<Expr> = rows.map(|(place, column)| Expr::Column(place, column.ty)).collect();
+    let mut expressions: Vec<Expr> =
+        rows.map(|(place, column)| Expr::Column(place, column.ty)).collect();
     let mut columns = plan.columns.to_vec();
     for value in values {
         columns.push(OutputColumn::computed("?column?", value.ty()));

@@ -5,9 +5,7 @@ use sqlparser::ast;
 use super::binder::Binder;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Call, Expr};
-use crate::types::functions::{
-    CoercionContext, Step, common_type, length_coercion, resolve_cast,
-};
+use crate::types::functions::{CoercionContext, Step, common_type, length_coercion, resolve_cast};
 use crate::types::text::{self, ReadContext};
 use crate::types::{Datum, PgType};
 
@@ -35,9 +33,15 @@ impl Binder<'_> {
                 self.read_literal(&literal, to, origin).map(Some)
             }
             Expr::Parameter(place, PgType::Unknown) => {
-                let ty = self.parameters.decide(place, if to == PgType::Any { PgType::Text } else { to });
+                let ty = self
+                    .parameters
+                    .decide(place, if to == PgType::Any { PgType::Text } else { to });
                 let parameter = Expr::Parameter(place, ty);
-                if ty == to { Ok(Some(parameter)) } else { self.try_coerce(parameter, to, context, origin) }
+                if ty == to {
+                    Ok(Some(parameter))
+                } else {
+                    self.try_coerce(parameter, to, context, origin)
+                }
             }
             // The branches of a construct that has no type yet.
             expr => {
@@ -54,11 +58,17 @@ impl Binder<'_> {
     }
 
     /// Brings an expression to a type for which a resolution has said that it can be.
-    pub(super) fn coerce(&mut self, expr: Expr, to: PgType, origin: Option<&ast::Expr>) -> Result<Expr> {
+    pub(super) fn coerce(
+        &mut self,
+        expr: Expr,
+        to: PgType,
+        origin: Option<&ast::Expr>,
+    ) -> Result<Expr> {
         let from = expr.ty();
         self.try_coerce(expr, to, CoercionContext::Implicit, origin)?.ok_or_else(|| {
             let message = format!("cannot cast type {from} to {to}");
-            SqlError::new(SqlState::CANNOT_COERCE, message).at(origin.and_then(|it| self.at_expr(it)))
+            SqlError::new(SqlState::CANNOT_COERCE, message)
+                .at(origin.and_then(|it| self.at_expr(it)))
         })
     }
 
@@ -72,7 +82,8 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let from = expr.ty();
         self.try_coerce(expr, to, CoercionContext::Assignment, origin)?.ok_or_else(|| {
-            let message = format!("column \"{column}\" is of type {to} but expression is of type {from}");
+            let message =
+                format!("column \"{column}\" is of type {to} but expression is of type {from}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                 .with_hint("You will need to rewrite or cast the expression.")
                 .at(origin.and_then(|it| self.at_expr(it)))
@@ -80,9 +91,15 @@ impl Binder<'_> {
     }
 
     /// Brings an expression to `bool`; the construct that wants it is named in the error.
-    pub(super) fn to_boolean(&mut self, expr: Expr, construct: &str, origin: &ast::Expr) -> Result<Expr> {
+    pub(super) fn to_boolean(
+        &mut self,
+        expr: Expr,
+        construct: &str,
+        origin: &ast::Expr,
+    ) -> Result<Expr> {
         let from = expr.ty();
-        let converted = self.try_coerce(expr, PgType::Bool, CoercionContext::Assignment, Some(origin))?;
+        let converted =
+            self.try_coerce(expr, PgType::Bool, CoercionContext::Assignment, Some(origin))?;
         converted.ok_or_else(|| {
             let message = format!("argument of {construct} must be type boolean, not type {from}");
             SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(self.at_expr(origin))
@@ -132,12 +149,22 @@ impl Binder<'_> {
 
     /// A value whose type nothing has decided becomes text.
     pub(super) fn decided(&mut self, expr: Expr, origin: Option<&ast::Expr>) -> Result<Expr> {
-        if expr.ty() == PgType::Unknown { self.coerce(expr, PgType::Text, origin) } else { Ok(expr) }
+        if expr.ty() == PgType::Unknown {
+            self.coerce(expr, PgType::Text, origin)
+        } else {
+            Ok(expr)
+        }
     }
 
     /// Reads a literal as a value of a type.
-    pub(super) fn read_literal(&mut self, literal: &str, to: PgType, origin: Option<&ast::Expr>) -> Result<Expr> {
-        let at = |error: SqlError, binder: &Self| error.at(origin.and_then(|it| binder.at_expr(it)));
+    pub(super) fn read_literal(
+        &mut self,
+        literal: &str,
+        to: PgType,
+        origin: Option<&ast::Expr>,
+    ) -> Result<Expr> {
+        let at =
+            |error: SqlError, binder: &Self| error.at(origin.and_then(|it| binder.at_expr(it)));
         let context = ReadContext { settings: self.settings, now: 0 };
         // Polymorphic and pseudo-types take the text as it is.
         if to == PgType::Any || to == PgType::Unknown {

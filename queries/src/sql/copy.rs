@@ -6,7 +6,8 @@ use sqlparser::ast;
 
 use super::binder::{Binder, unsupported};
 use super::bound::{
-    AIRPLANE_ROTATIONS_COLUMNS, Bound, CopyFrom, CopySource, CopyTarget, CopyTo, LEG_ROTATIONS_COLUMNS,
+    AIRPLANE_ROTATIONS_COLUMNS, Bound, CopyFrom, CopySource, CopyTarget, CopyTo,
+    LEG_ROTATIONS_COLUMNS,
 };
 use super::copy_options::{CopyColumns, CopyOptions};
 use super::from::scan;
@@ -46,16 +47,21 @@ impl Binder<'_> {
                     Node::Query(query) => {
                         if matches!(
                             &*query.body,
-                            ast::SetExpr::Insert(_) | ast::SetExpr::Update(_) | ast::SetExpr::Delete(_)
+                            ast::SetExpr::Insert(_)
+                                | ast::SetExpr::Update(_)
+                                | ast::SetExpr::Delete(_)
                         ) {
                             return Err(unsupported("COPY of a writing statement"));
                         }
                         let plan = self.bind_query(query, true)?;
-                        let names: Vec<String> = plan.columns.iter().map(|column| column.name.clone()).collect();
+                        let names: Vec<String> =
+                            plan.columns.iter().map(|column| column.name.clone()).collect();
                         self.force(&mut options, node, &names, "query result")?;
                         CopySource::Plan(plan)
                     }
-                    Node::Subscribe(subscribe) => CopySource::Subscribe(self.bind_subscribe(subscribe)?),
+                    Node::Subscribe(subscribe) => {
+                        CopySource::Subscribe(self.bind_subscribe(subscribe)?)
+                    }
                     _ => return Err(unsupported("COPY of a writing statement")),
                 };
                 Ok(Bound::CopyTo(CopyTo { source, options }))
@@ -72,7 +78,10 @@ impl Binder<'_> {
             "airplane_rotations" => Special::AirplaneRotations,
             _ => return None,
         };
-        self.catalog.find(None, &ident.value, &self.settings.search_path).is_none().then_some(special)
+        self.catalog
+            .find(None, &ident.value, &self.settings.search_path)
+            .is_none()
+            .then_some(special)
     }
 
     fn bind_special_copy(
@@ -86,7 +95,8 @@ impl Binder<'_> {
         let all: &[&str] = match special {
             Special::Ssim => {
                 if !columns.is_empty() || options != CopyOptions::default() {
-                    return Err(SqlError::unsupported("COPY ssim takes no columns and no options").at(self.at_name(name)));
+                    return Err(SqlError::unsupported("COPY ssim takes no columns and no options")
+                        .at(self.at_name(name)));
                 }
                 return Ok(if node.from {
                     Bound::CopyFrom(CopyFrom { target: CopyTarget::Ssim, options })
@@ -105,12 +115,15 @@ impl Binder<'_> {
         let mut places = Vec::with_capacity(columns.len());
         for ident in columns {
             let place = all.iter().position(|column| *column == ident.value).ok_or_else(|| {
-                let message = format!("column \"{}\" of relation \"{name}\" does not exist", ident.value);
+                let message =
+                    format!("column \"{}\" of relation \"{name}\" does not exist", ident.value);
                 SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(ident))
             })?;
             if places.contains(&place) {
                 let message = format!("column \"{}\" specified more than once", ident.value);
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(ident)));
+                return Err(
+                    SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(ident))
+                );
             }
             places.push(place);
         }
@@ -138,7 +151,9 @@ impl Binder<'_> {
         let schema = Arc::clone(table.schema());
         let places = if columns.is_empty() {
             // Columns that take no value are not part of the input.
-            (0..schema.columns.len()).filter(|place| check_insertable(&schema, *place).is_ok()).collect()
+            (0..schema.columns.len())
+                .filter(|place| check_insertable(&schema, *place).is_ok())
+                .collect()
         } else {
             let places = self.column_places(&schema, columns)?;
             for (place, ident) in places.iter().zip(columns) {
@@ -150,9 +165,13 @@ impl Binder<'_> {
             }
             places
         };
-        let names: Vec<String> = places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
+        let names: Vec<String> =
+            places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
         self.force(&mut options, node, &names, schema.name)?;
-        Ok(Bound::CopyFrom(CopyFrom { target: CopyTarget::Table { table, columns: places }, options }))
+        Ok(Bound::CopyFrom(CopyFrom {
+            target: CopyTarget::Table { table, columns: places },
+            options,
+        }))
     }
 
     fn bind_copy_table(
@@ -177,16 +196,24 @@ impl Binder<'_> {
         } else {
             self.column_places(&schema, columns)?
         };
-        let names: Vec<String> = places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
+        let names: Vec<String> =
+            places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
         self.force(&mut options, node, &names, schema.name)?;
-        let expressions = places.iter().map(|place| Expr::Column(*place, schema.columns[*place].ty)).collect();
+        let expressions =
+            places.iter().map(|place| Expr::Column(*place, schema.columns[*place].ty)).collect();
         let output: Vec<_> = places.iter().map(|place| plan.columns[*place].clone()).collect();
         let node = PlanNode::Project { input: Box::new(plan), expressions };
         Ok(Bound::CopyTo(CopyTo { source: CopySource::Plan(Plan::new(node, output)), options }))
     }
 
     /// Finds the columns that the FORCE options name.
-    fn force(&self, options: &mut CopyOptions, node: &CopyNode, names: &[String], relation: &str) -> Result<()> {
+    fn force(
+        &self,
+        options: &mut CopyOptions,
+        node: &CopyNode,
+        names: &[String],
+        relation: &str,
+    ) -> Result<()> {
         let kinds = ["FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL"];
         let mut found: [CopyColumns; 3] = Default::default();
         for ((wanted, kind), found) in node.force.iter().zip(kinds).zip(&mut found) {
@@ -196,14 +223,19 @@ impl Binder<'_> {
                 ForceColumns::Named(idents) => {
                     let mut places = Vec::with_capacity(idents.len());
                     for ident in idents {
-                        let place = names.iter().position(|name| *name == ident.value).ok_or_else(|| {
-                            let message = if relation == "query result" {
-                                format!("column \"{}\" does not exist", ident.value)
-                            } else {
-                                format!("{kind} column \"{}\" not referenced by COPY", ident.value)
-                            };
-                            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
-                        })?;
+                        let place = names.iter().position(|name| *name == ident.value).ok_or_else(
+                            || {
+                                let message = if relation == "query result" {
+                                    format!("column \"{}\" does not exist", ident.value)
+                                } else {
+                                    format!(
+                                        "{kind} column \"{}\" not referenced by COPY",
+                                        ident.value
+                                    )
+                                };
+                                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                            },
+                        )?;
                         places.push(place);
                     }
                     CopyColumns::Some(places)

@@ -37,14 +37,24 @@ impl Binder<'_> {
         for (place, cte) in with.cte_tables.iter().enumerate() {
             let name = &cte.alias.name;
             if with.cte_tables[..place].iter().any(|other| other.alias.name.value == name.value) {
-                let message = format!("WITH query name \"{}\" specified more than once", name.value);
-                return Err(SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(self.at_ident(name)));
+                let message =
+                    format!("WITH query name \"{}\" specified more than once", name.value);
+                return Err(
+                    SqlError::new(SqlState::DUPLICATE_ALIAS, message).at(self.at_ident(name))
+                );
             }
             if cte.from.is_some() {
-                return Err(unsupported("FROM after a common table expression").at(self.at_ident(name)));
+                return Err(
+                    unsupported("FROM after a common table expression").at(self.at_ident(name))
+                );
             }
-            if matches!(&*cte.query.body, SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)) {
-                return Err(unsupported("a data-modifying statement in WITH").at(self.at_ident(name)));
+            if matches!(
+                &*cte.query.body,
+                SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)
+            ) {
+                return Err(
+                    unsupported("a data-modifying statement in WITH").at(self.at_ident(name))
+                );
             }
             let height = self.levels.len();
             let (plan, fields) = self.without_lateral(|binder| {
@@ -80,7 +90,9 @@ impl Binder<'_> {
                 "WITH query \"{}\" has {available} columns available but {given} columns specified",
                 name.value
             );
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_ident(name)));
+            return Err(
+                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_ident(name))
+            );
         }
         for (column, alias) in columns.iter_mut().zip(&cte.alias.columns) {
             column.name.clone_from(&alias.name.value);
@@ -123,7 +135,8 @@ impl Binder<'_> {
                 "recursive reference to query \"{}\" must not appear more than once",
                 cte.alias.name.value
             );
-            return Err(SqlError::new(SqlState::INVALID_RECURSION, message).at(self.at_ident(&cte.alias.name)));
+            return Err(SqlError::new(SqlState::INVALID_RECURSION, message)
+                .at(self.at_ident(&cte.alias.name)));
         }
         self.check_recursive_tail(query)?;
         let step_plan = self.match_step(cte, step_plan, &start_plan)?;
@@ -185,7 +198,10 @@ impl Binder<'_> {
     }
 
     /// A reference to a common table expression by its name, if there is one of that name.
-    pub(super) fn bind_cte_reference(&mut self, name: &ast::Ident) -> Result<Option<(Plan, NamedRelation)>> {
+    pub(super) fn bind_cte_reference(
+        &mut self,
+        name: &ast::Ident,
+    ) -> Result<Option<(Plan, NamedRelation)>> {
         let at = self.at_ident(name);
         let Some(entry) = self.ctes.iter_mut().rev().find(|entry| entry.name == name.value) else {
             return Ok(None);
@@ -193,7 +209,8 @@ impl Binder<'_> {
         entry.reads += 1;
         match &entry.state {
             CteState::Ready { number, columns, fields } => {
-                let plan = Plan { node: PlanNode::CteScan { cte: *number }, columns: Arc::clone(columns) };
+                let plan =
+                    Plan { node: PlanNode::CteScan { cte: *number }, columns: Arc::clone(columns) };
                 let mut relation = NamedRelation::of_plan(name.value.clone(), &plan);
                 for (column, fields) in relation.columns.iter_mut().zip(fields) {
                     column.fields.clone_from(fields);

@@ -1,6 +1,8 @@
 //! Types as they are written: `varchar(3)`, `timestamp with time zone`, `pg_catalog.int4[]`.
 
-use sqlparser::ast::{ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo};
+use sqlparser::ast::{
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+};
 
 use super::binder::{Binder, unsupported};
 use crate::error::{Result, SqlError, SqlState};
@@ -24,7 +26,9 @@ impl Binder<'_> {
             D::CharacterVarying(length) | D::CharVarying(length) | D::Varchar(length) => {
                 Ok((PgType::Varchar, length_modifier(length.as_ref(), "varchar")?))
             }
-            D::Numeric(info) | D::Decimal(info) | D::Dec(info) => Ok((PgType::Numeric, numeric_modifier(*info)?)),
+            D::Numeric(info) | D::Decimal(info) | D::Dec(info) => {
+                Ok((PgType::Numeric, numeric_modifier(*info)?))
+            }
             D::Float(ExactNumberInfo::Precision(bits)) => float_type(*bits),
             D::Float(_) | D::Float8 | D::DoublePrecision | D::Double(_) => plain(PgType::Float8),
             D::Float4 | D::Real => plain(PgType::Float4),
@@ -55,7 +59,9 @@ impl Binder<'_> {
     }
 
     fn array_type(&self, element: &ArrayElemTypeDef) -> Result<(PgType, i32)> {
-        let (ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _)) = element else {
+        let (ArrayElemTypeDef::SquareBracket(element, _) | ArrayElemTypeDef::Qualified(element, _)) =
+            element
+        else {
             return Err(unsupported("this array type"));
         };
         let (element, typmod) = self.data_type(element)?;
@@ -85,16 +91,24 @@ impl Binder<'_> {
             let full = parts.iter().map(|part| part.value.as_str()).collect::<Vec<_>>().join(".");
             return Err(no_such_type(&full).at(at));
         };
-        let modifiers = modifiers.iter().map(|it| it.trim().parse::<i32>()).collect::<Result<Vec<_>, _>>();
+        let modifiers =
+            modifiers.iter().map(|it| it.trim().parse::<i32>()).collect::<Result<Vec<_>, _>>();
         let modifiers = modifiers.map_err(|_| {
-            SqlError::new(SqlState::SYNTAX_ERROR, "type modifiers must be simple constants or identifiers").at(at)
+            SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "type modifiers must be simple constants or identifiers",
+            )
+            .at(at)
         })?;
         match (ty, modifiers.as_slice()) {
             (_, []) => Ok((ty, NONE)),
-            (PgType::Varchar | PgType::Bpchar, [length]) => Ok((ty, HEADER.saturating_add(*length))),
-            (PgType::Timestamp | PgType::TimestampTz | PgType::Time | PgType::TimeTz, [precision]) => {
-                Ok((ty, (*precision).clamp(0, 6)))
+            (PgType::Varchar | PgType::Bpchar, [length]) => {
+                Ok((ty, HEADER.saturating_add(*length)))
             }
+            (
+                PgType::Timestamp | PgType::TimestampTz | PgType::Time | PgType::TimeTz,
+                [precision],
+            ) => Ok((ty, (*precision).clamp(0, 6))),
             _ => {
                 let message = format!("type modifier is not allowed for type \"{}\"", ty.typname());
                 Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at))
@@ -134,7 +148,8 @@ fn length_modifier(length: Option<&CharacterLength>, name: &str) -> Result<i32> 
         }
         Some(CharacterLength::IntegerLength { length, .. }) => {
             let length = i32::try_from(*length).ok().filter(|length| *length <= 10_485_760);
-            let length = length.ok_or_else(|| invalid(format!("length for type {name} cannot exceed 10485760")))?;
+            let length = length
+                .ok_or_else(|| invalid(format!("length for type {name} cannot exceed 10485760")))?;
             Ok(length + HEADER)
         }
     }

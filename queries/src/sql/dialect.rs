@@ -10,7 +10,9 @@
 
 use std::any::TypeId;
 
-use sqlparser::ast::{BinaryOperator, DataType, Expr, Ident, ObjectName, TypedString, UnaryOperator};
+use sqlparser::ast::{
+    BinaryOperator, DataType, Expr, Ident, ObjectName, TypedString, UnaryOperator,
+};
 use sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use sqlparser::keywords::Keyword;
 use sqlparser::parser::{Parser, ParserError};
@@ -115,7 +117,12 @@ impl Dialect for RotabaseDialect {
             Token::Word(word)
                 if matches!(
                     word.keyword,
-                    Keyword::XOR | Keyword::DIV | Keyword::RLIKE | Keyword::REGEXP | Keyword::MATCH | Keyword::MEMBER
+                    Keyword::XOR
+                        | Keyword::DIV
+                        | Keyword::RLIKE
+                        | Keyword::REGEXP
+                        | Keyword::MATCH
+                        | Keyword::MEMBER
                 ) =>
             {
                 Some(Ok(0))
@@ -123,7 +130,9 @@ impl Dialect for RotabaseDialect {
             Token::Word(word) if word.quote_style.is_none() && word.value == "isnull" => {
                 Some(Ok(POSTGRES.prec_value(Precedence::Is)))
             }
-            Token::ExclamationMark | Token::Assignment | Token::DoubleEq | Token::Spaceship => Some(Ok(0)),
+            Token::ExclamationMark | Token::Assignment | Token::DoubleEq | Token::Spaceship => {
+                Some(Ok(0))
+            }
             _ => POSTGRES.get_next_precedence(parser),
         }
     }
@@ -144,7 +153,9 @@ impl Dialect for RotabaseDialect {
                 let precedence = POSTGRES.prec_value(Precedence::Between);
                 Some(parser.parse_subexpr(precedence).map(|expr| named(expr, SYMMETRIC)))
             }
-            Token::Word(word) if is_type_name(word) && is_string(&parser.peek_nth_token_ref(1).token) => {
+            Token::Word(word)
+                if is_type_name(word) && is_string(&parser.peek_nth_token_ref(1).token) =>
+            {
                 Some(parse_typed_string(parser))
             }
             _ => None,
@@ -229,7 +240,11 @@ fn parse_typed_string(parser: &mut Parser) -> Result<Expr, ParserError> {
 
 /// A sign binds tighter than `^`, `*` and `AT TIME ZONE`.
 fn parse_sign(parser: &mut Parser) -> Result<Expr, ParserError> {
-    let op = if parser.next_token().token == Token::Minus { UnaryOperator::Minus } else { UnaryOperator::Plus };
+    let op = if parser.next_token().token == Token::Minus {
+        UnaryOperator::Minus
+    } else {
+        UnaryOperator::Plus
+    };
     let expr = Box::new(parser.parse_subexpr(SIGN_PRECEDENCE)?);
     Ok(Expr::UnaryOp { op, expr })
 }
@@ -258,7 +273,9 @@ fn parse_chain(
         let mut rest = operands.into_iter();
         while let Some(left) = rest.next() {
             halved.push(match rest.next() {
-                Some(right) => Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) },
+                Some(right) => {
+                    Expr::BinaryOp { left: Box::new(left), op: op.clone(), right: Box::new(right) }
+                }
                 None => left,
             });
         }

@@ -1,6 +1,8 @@
 //! Binds expressions: which form is bound by what.
 
-use sqlparser::ast::{self, AccessExpr, BinaryOperator, CastKind, Expr as Ast, Subscript, UnaryOperator};
+use sqlparser::ast::{
+    self, AccessExpr, BinaryOperator, CastKind, Expr as Ast, Subscript, UnaryOperator,
+};
 
 use super::binder::{Binder, syntax, unsupported};
 use super::dialect::{SYMMETRIC, VARIADIC};
@@ -69,7 +71,13 @@ impl Binder<'_> {
         self.to_boolean(bound, construct, expr)
     }
 
-    fn bind_is_bool(&mut self, input: &Ast, construct: &str, value: bool, negated: bool) -> Result<Expr> {
+    fn bind_is_bool(
+        &mut self,
+        input: &Ast,
+        construct: &str,
+        value: bool,
+        negated: bool,
+    ) -> Result<Expr> {
         let input = Box::new(self.bind_boolean(input, construct)?);
         Ok(Expr::IsBool { input, value, negated })
     }
@@ -115,7 +123,11 @@ impl Binder<'_> {
                 operand => operands.push(self.bind_boolean(operand, construct)?),
             }
         }
-        Ok(if *connective == BinaryOperator::And { Expr::And(operands) } else { Expr::Or(operands) })
+        Ok(if *connective == BinaryOperator::And {
+            Expr::And(operands)
+        } else {
+            Expr::Or(operands)
+        })
     }
 
     fn bind_unary(&mut self, whole: &Ast, op: &UnaryOperator, operand: &Ast) -> Result<Expr> {
@@ -125,7 +137,10 @@ impl Binder<'_> {
                 return Ok(Expr::Not(Box::new(bound)));
             }
             UnaryOperator::Minus => {
-                if let Ast::Value(ast::ValueWithSpan { value: ast::Value::Number(digits, _), .. }) = operand {
+                if let Ast::Value(ast::ValueWithSpan {
+                    value: ast::Value::Number(digits, _), ..
+                }) = operand
+                {
                     return self.bind_number(&format!("-{digits}"), operand);
                 }
                 "-"
@@ -163,8 +178,13 @@ impl Binder<'_> {
             tests.push(match &subject {
                 Some((subject, origin)) => {
                     let value = self.bind_expr(&when.condition)?;
-                    let test =
-                        self.binary(&BinaryOperator::Eq, subject.clone(), origin, value, &when.condition)?;
+                    let test = self.binary(
+                        &BinaryOperator::Eq,
+                        subject.clone(),
+                        origin,
+                        value,
+                        &when.condition,
+                    )?;
                     self.to_boolean(test, "CASE/WHEN", &when.condition)?
                 }
                 None => self.bind_boolean(&when.condition, "CASE/WHEN")?,
@@ -178,9 +198,13 @@ impl Binder<'_> {
         };
         self.level().no_sets = before;
         // PostgreSQL looks at the type of ELSE first.
-        let types: Vec<PgType> = std::iter::once(last.ty()).chain(results.iter().map(Expr::ty)).collect();
+        let types: Vec<PgType> =
+            std::iter::once(last.ty()).chain(results.iter().map(Expr::ty)).collect();
         let mut all_origins = origins.clone();
-        all_origins.insert(0, otherwise.unwrap_or_else(|| conditions.first().map_or(origins[0], |it| &it.result)));
+        all_origins.insert(
+            0,
+            otherwise.unwrap_or_else(|| conditions.first().map_or(origins[0], |it| &it.result)),
+        );
         let ty = common_type(&types, "CASE").map_err(|error| {
             let unfit = (1..=types.len()).find(|count| common_type(&types[..*count], "").is_err());
             error.at(unfit.and_then(|count| self.at_expr(all_origins[count - 1])))
@@ -202,7 +226,12 @@ impl Binder<'_> {
                 let origin = Ast::Value(typed.value.clone());
                 self.cast(literal, target, Some(&origin), |_| None)
             }
-            Ast::Cast { kind: CastKind::Cast | CastKind::DoubleColon, expr: inner, data_type, format: None } => {
+            Ast::Cast {
+                kind: CastKind::Cast | CastKind::DoubleColon,
+                expr: inner,
+                data_type,
+                format: None,
+            } => {
                 let colons = matches!(expr, Ast::Cast { kind: CastKind::DoubleColon, .. });
                 let at_type = |error: SqlError, binder: &Self| match error.position {
                     Some(_) => error,
@@ -217,7 +246,11 @@ impl Binder<'_> {
                 }
                 let bound = self.bind_expr(inner)?;
                 self.cast(bound, target, Some(inner), |binder| {
-                    if colons { binder.at_operator(inner, &["::"]) } else { binder.at_prefix(inner, "cast") }
+                    if colons {
+                        binder.at_operator(inner, &["::"])
+                    } else {
+                        binder.at_prefix(inner, "cast")
+                    }
                 })
             }
             _ => Err(syntax("syntax error in CAST").at(self.at_expr(expr))),
@@ -239,7 +272,9 @@ impl Binder<'_> {
         let (mut bound, mut place) = match names.as_slice() {
             [] => (self.bind_expr(root)?, root.clone()),
             [one] => (self.bind_expr(root)?, Ast::Identifier(one.clone())),
-            several => (self.bind_qualified_name(several)?, Ast::CompoundIdentifier(several.to_vec())),
+            several => {
+                (self.bind_qualified_name(several)?, Ast::CompoundIdentifier(several.to_vec()))
+            }
         };
         while let Some(next) = rest.first() {
             match next {
@@ -249,9 +284,12 @@ impl Binder<'_> {
                     // What is known of nested records ends here.
                     place = Ast::Value(ast::Value::Null.into());
                 }
-                AccessExpr::Dot(_) => return Err(unsupported("this field access").at(self.at_expr(root))),
+                AccessExpr::Dot(_) => {
+                    return Err(unsupported("this field access").at(self.at_expr(root)));
+                }
                 AccessExpr::Subscript(_) => {
-                    let count = rest.iter().take_while(|it| matches!(it, AccessExpr::Subscript(_))).count();
+                    let count =
+                        rest.iter().take_while(|it| matches!(it, AccessExpr::Subscript(_))).count();
                     let (subscripts, after) = rest.split_at(count);
                     bound = self.bind_subscripts(bound, root, subscripts)?;
                     rest = after;
@@ -272,7 +310,9 @@ impl Binder<'_> {
                 field.value,
                 record.ty()
             );
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.at_expr(place).or(at)));
+            return Err(
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.at_expr(place).or(at))
+            );
         }
         let fields = self.record_fields(place, &record);
         match fields.iter().position(|(name, _)| *name == field.value) {
@@ -281,14 +321,21 @@ impl Binder<'_> {
                 Ok(Expr::Field { record: Box::new(record), field: place, ty })
             }
             None => {
-                let message = format!("could not identify column \"{}\" in record data type", field.value);
-                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_expr(place).or(at)))
+                let message =
+                    format!("could not identify column \"{}\" in record data type", field.value);
+                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message)
+                    .at(self.at_expr(place).or(at)))
             }
         }
     }
 
     /// Subscripts of an array, all its dimensions at once; with one slice among them all are slices.
-    fn bind_subscripts(&mut self, array: Expr, root: &Ast, subscripts: &[AccessExpr]) -> Result<Expr> {
+    fn bind_subscripts(
+        &mut self,
+        array: Expr,
+        root: &Ast,
+        subscripts: &[AccessExpr],
+    ) -> Result<Expr> {
         let ty = array.ty();
         let subscripts = subscripts.iter().filter_map(|it| match it {
             AccessExpr::Subscript(subscript) => Some(subscript),
@@ -298,7 +345,8 @@ impl Binder<'_> {
             return self.bind_jsonb_subscripts(array, subscripts);
         }
         let Some(element) = ty.element() else {
-            let message = format!("cannot subscript type {ty} because it does not support subscripting");
+            let message =
+                format!("cannot subscript type {ty} because it does not support subscripting");
             return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message).at(self.at_expr(root)));
         };
         let subscripts: Vec<&Subscript> = subscripts.collect();
@@ -312,11 +360,17 @@ impl Binder<'_> {
                         (Some(one), Some(self.bind_index(index)?))
                     }
                     Subscript::Slice { stride: Some(stride), .. } => {
-                        return Err(syntax("syntax error at or near \":\"").at(self.at_expr(stride)));
+                        return Err(
+                            syntax("syntax error at or near \":\"").at(self.at_expr(stride))
+                        );
                     }
                     Subscript::Slice { lower_bound, upper_bound, .. } => {
-                        let lower = lower_bound.as_ref().map(|bound| self.bind_index(bound)).transpose()?;
-                        (lower, upper_bound.as_ref().map(|bound| self.bind_index(bound)).transpose()?)
+                        let lower =
+                            lower_bound.as_ref().map(|bound| self.bind_index(bound)).transpose()?;
+                        (
+                            lower,
+                            upper_bound.as_ref().map(|bound| self.bind_index(bound)).transpose()?,
+                        )
                     }
                 });
             }
@@ -349,10 +403,17 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         for subscript in subscripts {
             let Subscript::Index { index } = subscript else {
-                return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, "jsonb subscript does not support slices"));
+                return Err(SqlError::new(
+                    SqlState::DATATYPE_MISMATCH,
+                    "jsonb subscript does not support slices",
+                ));
             };
             let bound = self.bind_expr(index)?;
-            let ty = if matches!(bound.ty(), PgType::Int4 | PgType::Int2) { PgType::Int4 } else { PgType::Text };
+            let ty = if matches!(bound.ty(), PgType::Int4 | PgType::Int2) {
+                PgType::Int4
+            } else {
+                PgType::Text
+            };
             let key = self.coerce(bound, ty, Some(index))?;
             value = self.operator("->", value, index, key, index)?;
         }
@@ -360,7 +421,12 @@ impl Binder<'_> {
     }
 
     /// `ARRAY[..]`; the elements are brought to a wanted type, or to what they have in common.
-    pub(super) fn bind_array(&mut self, array: &ast::Array, wanted: Option<PgType>, whole: &Ast) -> Result<Expr> {
+    pub(super) fn bind_array(
+        &mut self,
+        array: &ast::Array,
+        wanted: Option<PgType>,
+        whole: &Ast,
+    ) -> Result<Expr> {
         if !array.named {
             return Err(syntax("syntax error at or near \"[\"").at(self.at_expr(whole)));
         }
@@ -383,13 +449,16 @@ impl Binder<'_> {
             None if elements.is_empty() => {
                 let message = "cannot determine type of empty array";
                 return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message)
-                    .with_hint("Explicitly cast to the desired type, for example ARRAY[]::integer[].")
+                    .with_hint(
+                        "Explicitly cast to the desired type, for example ARRAY[]::integer[].",
+                    )
                     .at(self.at_expr(whole)));
             }
             None => {
                 let types: Vec<PgType> = elements.iter().map(Expr::ty).collect();
                 common_type(&types, "ARRAY").map_err(|error| {
-                    let unfit = (1..=types.len()).find(|count| common_type(&types[..*count], "").is_err());
+                    let unfit =
+                        (1..=types.len()).find(|count| common_type(&types[..*count], "").is_err());
                     error.at(unfit.and_then(|count| self.at_expr(origins[count - 1])))
                 })?
             }
@@ -397,7 +466,9 @@ impl Binder<'_> {
         let mut converted = Vec::with_capacity(elements.len());
         for (bound, origin) in elements.into_iter().zip(origins) {
             converted.push(match wanted {
-                Some(_) => self.cast(bound, (element, -1), Some(origin), |binder| binder.at_expr(origin))?,
+                Some(_) => {
+                    self.cast(bound, (element, -1), Some(origin), |binder| binder.at_expr(origin))?
+                }
                 None => self.coerce(bound, element, Some(origin))?,
             });
         }

@@ -5,7 +5,9 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins};
+use sqlparser::ast::{
+    self, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
+};
 
 use super::binder::{Binder, VIEW_DEPTH_MAX, syntax, unsupported};
 use super::lex::too_complex;
@@ -67,11 +69,19 @@ impl Binder<'_> {
 
     fn bind_join(&mut self, left: Bound, join: &Join) -> Result<Bound> {
         let (kind, constraint) = match &join.join_operator {
-            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => (JoinKind::Inner, constraint),
-            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => (JoinKind::Left, constraint),
-            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => (JoinKind::Right, constraint),
+            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+                (JoinKind::Inner, constraint)
+            }
+            JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
+                (JoinKind::Left, constraint)
+            }
+            JoinOperator::Right(constraint) | JoinOperator::RightOuter(constraint) => {
+                (JoinKind::Right, constraint)
+            }
             JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
-            JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => (JoinKind::Inner, constraint),
+            JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => {
+                (JoinKind::Inner, constraint)
+            }
             _ => return Err(unsupported("this kind of join")),
         };
         if join.global {
@@ -81,12 +91,15 @@ impl Binder<'_> {
         if matches!(constraint, JoinConstraint::None) && !crossed {
             return Err(syntax("syntax error: a join needs ON or USING"));
         }
-        let (left, right, lateral) = self.beside(left, |binder| binder.bind_factor(&join.relation))?;
+        let (left, right, lateral) =
+            self.beside(left, |binder| binder.bind_factor(&join.relation))?;
         if lateral && matches!(kind, JoinKind::Right | JoinKind::Full) {
-            let name = left.1.relations.first().map(|relation| relation.name.clone()).unwrap_or_default();
+            let name =
+                left.1.relations.first().map(|relation| relation.name.clone()).unwrap_or_default();
             let message = format!("invalid reference to FROM-clause entry for table \"{name}\"");
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
-                .with_detail("The combining JOIN type must be INNER or LEFT for a LATERAL reference."));
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).with_detail(
+                "The combining JOIN type must be INNER or LEFT for a LATERAL reference.",
+            ));
         }
         self.join(left, right, kind, lateral, constraint)
     }
@@ -102,7 +115,8 @@ impl Binder<'_> {
     ) -> Result<Bound> {
         check_names(&left_names, &right_names)?;
         right_names.shift(left_names.width);
-        let columns: Arc<[OutputColumn]> = left.columns.iter().chain(right.columns.iter()).cloned().collect();
+        let columns: Arc<[OutputColumn]> =
+            left.columns.iter().chain(right.columns.iter()).cloned().collect();
         let (namespace, on) = match constraint {
             JoinConstraint::None => (left_names.beside(right_names), None),
             JoinConstraint::On(condition) => {
@@ -117,15 +131,21 @@ impl Binder<'_> {
                 for name in names {
                     match name.0.as_slice() {
                         [ast::ObjectNamePart::Identifier(ident)] => wanted.push(ident.clone()),
-                        _ => return Err(syntax("syntax error at or near \".\"").at(self.at_name(name))),
+                        _ => {
+                            return Err(
+                                syntax("syntax error at or near \".\"").at(self.at_name(name))
+                            );
+                        }
                     }
                 }
                 self.merge(left_names, right_names, kind, &wanted)?
             }
             JoinConstraint::Natural => {
                 let common = left_names.columns.iter().map(|column| &column.name);
-                let in_right = |name: &&String| right_names.columns.iter().any(|it| it.name == **name);
-                let wanted: Vec<ast::Ident> = common.filter(in_right).map(ast::Ident::new).collect();
+                let in_right =
+                    |name: &&String| right_names.columns.iter().any(|it| it.name == **name);
+                let wanted: Vec<ast::Ident> =
+                    common.filter(in_right).map(ast::Ident::new).collect();
                 self.merge(left_names, right_names, kind, &wanted)?
             }
         };
@@ -134,10 +154,15 @@ impl Binder<'_> {
     }
 
     /// Binds something that does not see the left sides of the joins around it.
-    pub(super) fn without_lateral<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+    pub(super) fn without_lateral<T>(
+        &mut self,
+        bind: impl FnOnce(&mut Self) -> Result<T>,
+    ) -> Result<T> {
         let height = self.levels.len();
-        let lateral = self.levels.iter().rev().take_while(|level| level.clause == Clause::Lateral).count();
-        let before: Vec<bool> = self.levels[height - lateral..].iter().map(|level| level.visible).collect();
+        let lateral =
+            self.levels.iter().rev().take_while(|level| level.clause == Clause::Lateral).count();
+        let before: Vec<bool> =
+            self.levels[height - lateral..].iter().map(|level| level.visible).collect();
         self.levels[height - lateral..].iter_mut().for_each(|level| level.visible = false);
         let bound = bind(self);
         for (level, visible) in self.levels[height - lateral..].iter_mut().zip(before) {
@@ -167,12 +192,20 @@ impl Binder<'_> {
                 if sample.is_some() {
                     return Err(unsupported("TABLESAMPLE").at(self.at_name(name)));
                 }
-                if !with_hints.is_empty() || !partitions.is_empty() || json_path.is_some() || !index_hints.is_empty() {
+                if !with_hints.is_empty()
+                    || !partitions.is_empty()
+                    || json_path.is_some()
+                    || !index_hints.is_empty()
+                {
                     return Err(unsupported("this option of a table").at(self.at_name(name)));
                 }
                 match args {
-                    Some(args) if args.settings.is_some() => Err(unsupported("SETTINGS").at(self.at_name(name))),
-                    Some(args) => self.bind_table_function(name, &args.args, *with_ordinality, alias.as_ref()),
+                    Some(args) if args.settings.is_some() => {
+                        Err(unsupported("SETTINGS").at(self.at_name(name)))
+                    }
+                    Some(args) => {
+                        self.bind_table_function(name, &args.args, *with_ordinality, alias.as_ref())
+                    }
                     None if *with_ordinality => {
                         Err(syntax("syntax error at or near \"ORDINALITY\"").at(self.at_name(name)))
                     }
@@ -185,13 +218,18 @@ impl Binder<'_> {
             TableFactor::Function { lateral: _, name, args, with_ordinality, alias } => {
                 self.bind_table_function(name, args, *with_ordinality, alias.as_ref())
             }
-            TableFactor::UNNEST { alias, array_exprs, with_offset: false, with_offset_alias: None, with_ordinality } => {
-                self.bind_unnest(array_exprs, *with_ordinality, alias.as_ref())
-            }
+            TableFactor::UNNEST {
+                alias,
+                array_exprs,
+                with_offset: false,
+                with_offset_alias: None,
+                with_ordinality,
+            } => self.bind_unnest(array_exprs, *with_ordinality, alias.as_ref()),
             TableFactor::NestedJoin { table_with_joins, alias } => {
                 let (plan, namespace) = self.bind_joins(table_with_joins)?;
                 let Some(alias) = alias else { return Ok((plan, namespace)) };
-                let mut relation = NamedRelation::of_columns(alias.name.value.clone(), namespace.columns);
+                let mut relation =
+                    NamedRelation::of_columns(alias.name.value.clone(), namespace.columns);
                 self.rename(&mut relation, Some(alias))?;
                 Ok((plan, Namespace { width: namespace.width, ..Namespace::of(relation) }))
             }
@@ -215,8 +253,11 @@ impl Binder<'_> {
             Entry::View(view) => {
                 let plan = self.bind_view(&view)?;
                 let mut named = NamedRelation::of_plan(view.name.clone(), &plan);
-                named.table =
-                    Some(TableName { schema: view.schema.clone(), name: view.name.clone(), aliased: false });
+                named.table = Some(TableName {
+                    schema: view.schema.clone(),
+                    name: view.name.clone(),
+                    aliased: false,
+                });
                 self.finish(plan, named, alias)
             }
         }
@@ -224,19 +265,26 @@ impl Binder<'_> {
 
     /// Looks up a table or a view.
     pub(super) fn find_entry(&self, name: &ast::ObjectName) -> Result<Entry> {
-        let parts: Vec<&str> = name.0.iter().filter_map(|part| part.as_ident()).map(|it| it.value.as_str()).collect();
+        let parts: Vec<&str> =
+            name.0.iter().filter_map(|part| part.as_ident()).map(|it| it.value.as_str()).collect();
         let (schema, relation) = match parts.as_slice() {
             [relation] => (None, *relation),
             [schema, relation] => (Some(*schema), *relation),
-            [database, schema, relation] if *database == self.settings.database => (Some(*schema), *relation),
+            [database, schema, relation] if *database == self.settings.database => {
+                (Some(*schema), *relation)
+            }
             _ => {
-                let message = format!("cross-database references are not implemented: \"{}\"", parts.join("."));
+                let message = format!(
+                    "cross-database references are not implemented: \"{}\"",
+                    parts.join(".")
+                );
                 return Err(SqlError::unsupported(message).at(self.at_name(name)));
             }
         };
         let found = self.catalog.find(schema, relation, &self.settings.search_path);
         found.cloned().ok_or_else(|| {
-            let full = schema.map_or_else(|| relation.to_owned(), |schema| format!("{schema}.{relation}"));
+            let full =
+                schema.map_or_else(|| relation.to_owned(), |schema| format!("{schema}.{relation}"));
             let message = format!("relation \"{full}\" does not exist");
             SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.at_name(name))
         })
@@ -273,10 +321,16 @@ impl Binder<'_> {
         Ok(plan)
     }
 
-    fn bind_derived(&mut self, lateral: bool, query: &ast::Query, alias: Option<&TableAlias>) -> Result<Bound> {
+    fn bind_derived(
+        &mut self,
+        lateral: bool,
+        query: &ast::Query,
+        alias: Option<&TableAlias>,
+    ) -> Result<Bound> {
         let Some(alias) = alias else {
             let values = matches!(&*query.body, ast::SetExpr::Values(_));
-            let (what, example) = if values { ("VALUES", "VALUES") } else { ("subquery", "SELECT") };
+            let (what, example) =
+                if values { ("VALUES", "VALUES") } else { ("subquery", "SELECT") };
             return Err(syntax(format!("{what} in FROM must have an alias"))
                 .with_hint(format!("For example, FROM ({example} ...) [AS] foo.")));
         };
@@ -286,7 +340,9 @@ impl Binder<'_> {
             self.without_lateral(|binder| binder.bind_query(query, true))?
         };
         let mut relation = NamedRelation::of_plan(alias.name.value.clone(), &plan);
-        for (column, fields) in relation.columns.iter_mut().zip(std::mem::take(&mut self.target_fields)) {
+        for (column, fields) in
+            relation.columns.iter_mut().zip(std::mem::take(&mut self.target_fields))
+        {
             column.fields = fields;
         }
         self.finish(plan, relation, Some(alias))
@@ -356,7 +412,10 @@ impl NamedRelation {
         let schema = relation.schema();
         let columns = schema.columns.iter().enumerate().map(|(place, column)| {
             let number = i16::try_from(place + 1).unwrap_or(0);
-            NamedColumn { origin: (schema.oid, number), ..NamedColumn::new(column.name, place, column.ty) }
+            NamedColumn {
+                origin: (schema.oid, number),
+                ..NamedColumn::new(column.name, place, column.ty)
+            }
         });
         let (schema_name, name) = (schema.schema.to_owned(), schema.name.to_owned());
         Self {

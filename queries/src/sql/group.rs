@@ -48,7 +48,11 @@ pub(super) struct Regroup<'n> {
 
 impl Binder<'_> {
     /// Binds the items of a `GROUP BY`; none without one.
-    pub(super) fn bind_groups(&mut self, items: &[Ast], targets: &mut Vec<Target>) -> Result<Option<Groups>> {
+    pub(super) fn bind_groups(
+        &mut self,
+        items: &[Ast],
+        targets: &mut Vec<Target>,
+    ) -> Result<Option<Groups>> {
         if items.is_empty() {
             return Ok(None);
         }
@@ -65,8 +69,11 @@ impl Binder<'_> {
                 }
             }
             if product.len() > GROUPING_SETS_MAX {
-                let message = format!("too many grouping sets present (maximum {GROUPING_SETS_MAX})");
-                return Err(SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).at(self.at_expr(item)));
+                let message =
+                    format!("too many grouping sets present (maximum {GROUPING_SETS_MAX})");
+                return Err(
+                    SqlError::new(SqlState::STATEMENT_TOO_COMPLEX, message).at(self.at_expr(item))
+                );
             }
             groups.sets = product;
         }
@@ -88,7 +95,9 @@ impl Binder<'_> {
             Ast::Cube(parts) => {
                 if parts.len() > 12 {
                     let message = "CUBE is limited to 12 elements";
-                    return Err(SqlError::new(SqlState::TOO_MANY_COLUMNS, message).at(self.at_expr(item)));
+                    return Err(
+                        SqlError::new(SqlState::TOO_MANY_COLUMNS, message).at(self.at_expr(item))
+                    );
                 }
                 let parts = self.bind_group_parts(parts, targets, expressions)?;
                 let count = parts.len();
@@ -156,7 +165,8 @@ impl Binder<'_> {
         let bound = match target {
             Some(place) => {
                 if targets[place].expr.ty() == PgType::Unknown {
-                    let undecided = std::mem::replace(&mut targets[place].expr, Expr::Row(Vec::new()));
+                    let undecided =
+                        std::mem::replace(&mut targets[place].expr, Expr::Row(Vec::new()));
                     targets[place].expr = self.decided(undecided, None)?;
                 }
                 targets[place].expr.clone()
@@ -214,14 +224,17 @@ impl Binder<'_> {
             regroup.apply(&uses, |visit| walk_expr(having, 0, visit))?;
         }
         regroup.apply(&uses, |visit| each_window(windows, visit))?;
-        regroup.apply(&uses, |visit| sets.iter_mut().for_each(|set| walk_set_call(set, 0, visit)))?;
+        regroup
+            .apply(&uses, |visit| sets.iter_mut().for_each(|set| walk_set_call(set, 0, visit)))?;
         let Regroup { groups: Groups { expressions, sets }, aggregates, .. } = regroup;
         let keys = expressions.iter().map(|expr| OutputColumn::computed("", expr.ty()));
-        let values = aggregates.iter().map(|call| OutputColumn::computed(call.function.name, call.ty));
+        let values =
+            aggregates.iter().map(|call| OutputColumn::computed(call.function.name, call.ty));
         let number = (sets.len() > 1).then(|| OutputColumn::computed("grouping set", PgType::Int4));
         let columns: Arc<[OutputColumn]> = keys.chain(values).chain(number).collect();
         let input = Box::new(plan);
-        let node = PlanNode::Aggregate { input, group: expressions, grouping_sets: sets, aggregates };
+        let node =
+            PlanNode::Aggregate { input, group: expressions, grouping_sets: sets, aggregates };
         Ok(Plan { node, columns })
     }
 }
@@ -233,17 +246,25 @@ impl Regroup<'_> {
             return;
         }
         let is_group = |groups: &Groups, column: usize| {
-            groups.expressions.iter().any(|it| matches!(it, Expr::Column(place, _) if *place == column))
+            groups
+                .expressions
+                .iter()
+                .any(|it| matches!(it, Expr::Column(place, _) if *place == column))
         };
         let mut dependent = Vec::new();
         for named in &self.names.relations {
             let Some(relation) = &named.relation else { continue };
-            let Some(key) = relation.schema().indexes.iter().find(|index| index.primary) else { continue };
+            let Some(key) = relation.schema().indexes.iter().find(|index| index.primary) else {
+                continue;
+            };
             let place = |column: usize| match named.columns.get(column).map(|it| &it.expr) {
                 Some(Expr::Column(place, _)) => Some(*place),
                 _ => None,
             };
-            let grouped = key.columns.iter().all(|it| place(*it).is_some_and(|it| is_group(&self.groups, it)));
+            let grouped = key
+                .columns
+                .iter()
+                .all(|it| place(*it).is_some_and(|it| is_group(&self.groups, it)));
             if grouped {
                 dependent.extend(named.columns.iter().map(|column| column.expr.clone()));
             }
@@ -287,7 +308,9 @@ impl Regroup<'_> {
                 _ => {}
             }
             let found = match column {
-                Some(column) => groups.iter().position(|it| matches!(it, Expr::Column(it, _) if *it == column)),
+                Some(column) => {
+                    groups.iter().position(|it| matches!(it, Expr::Column(it, _) if *it == column))
+                }
                 None if level == 0 && !matches!(expr, Expr::Literal(..) | Expr::Parameter(..)) => {
                     groups.iter().position(|group| same(group, expr))
                 }
@@ -306,11 +329,15 @@ impl Regroup<'_> {
 
     /// The group expressions that the arguments of a `GROUPING` are.
     fn grouping(&self, places: &[usize]) -> Result<Vec<usize>> {
-        let grouping = places.first().and_then(|place| self.groupings.get(place.checked_sub(AGGREGATES)?));
+        let grouping =
+            places.first().and_then(|place| self.groupings.get(place.checked_sub(AGGREGATES)?));
         let Some(grouping) = grouping else { return Ok(places.to_vec()) };
-        let find = |argument: &Expr| self.groups.expressions.iter().position(|group| same(group, argument));
+        let find = |argument: &Expr| {
+            self.groups.expressions.iter().position(|group| same(group, argument))
+        };
         grouping.arguments.iter().map(find).collect::<Option<Vec<_>>>().ok_or_else(|| {
-            let message = "arguments to GROUPING must be grouping expressions of the associated query level";
+            let message =
+                "arguments to GROUPING must be grouping expressions of the associated query level";
             SqlError::new(SqlState::GROUPING_ERROR, message).at(grouping.position)
         })
     }
@@ -324,7 +351,9 @@ impl Regroup<'_> {
         });
         let name = found.unwrap_or_default();
         let message = if level == 0 {
-            format!("column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function")
+            format!(
+                "column \"{name}\" must appear in the GROUP BY clause or be used in an aggregate function"
+            )
         } else {
             format!("subquery uses ungrouped column \"{name}\" from outer query")
         };

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, ConflictTarget, Expr as Ast, OnConflictAction, OnInsert, SelectItem, SetExpr, TableObject};
+use sqlparser::ast::{
+    self, ConflictTarget, Expr as Ast, OnConflictAction, OnInsert, SelectItem, SetExpr, TableObject,
+};
 
 use super::assign::Value;
 use super::binder::{Binder, syntax, unsupported};
@@ -51,7 +53,9 @@ impl Binder<'_> {
         }
         let on_conflict = match &insert.on {
             None => None,
-            Some(OnInsert::OnConflict(conflict)) => Some(self.bind_on_conflict(conflict, &schema, &named)?),
+            Some(OnInsert::OnConflict(conflict)) => {
+                Some(self.bind_on_conflict(conflict, &schema, &named)?)
+            }
             Some(_) => return Err(syntax("syntax error at or near \"DUPLICATE\"")),
         };
         let names = Namespace::of(named);
@@ -77,10 +81,12 @@ impl Binder<'_> {
             return self.bind_rows(&rows, schema, places, listed);
         }
         let plan = self.bind_query(query, false)?;
-        let at = |binder: &Self, place: usize| binder.target_positions.get(place).copied().flatten();
+        let at =
+            |binder: &Self, place: usize| binder.target_positions.get(place).copied().flatten();
         let count = plan.columns.len();
         if count > places.len() {
-            return Err(syntax("INSERT has more expressions than target columns").at(at(self, places.len())));
+            return Err(syntax("INSERT has more expressions than target columns")
+                .at(at(self, places.len())));
         }
         if count < places.len() && !listed.is_empty() {
             let missing = self.at_ident(&listed[count]);
@@ -113,7 +119,8 @@ impl Binder<'_> {
             let at = self.at_ident(&listed[width]);
             return Err(syntax("INSERT has more target columns than expressions").at(at));
         }
-        let kept: Vec<usize> = (0..width).filter(|n| !rows.iter().all(|row| is_default(&row[*n]))).collect();
+        let kept: Vec<usize> =
+            (0..width).filter(|n| !rows.iter().all(|row| is_default(&row[*n]))).collect();
         let level = Level::new(Namespace::default(), Clause::Values);
         let (bound, _) = self.with_level(level, |binder| {
             let mut bound = Vec::with_capacity(rows.len());
@@ -136,13 +143,20 @@ impl Binder<'_> {
         let columns: Vec<usize> = kept.into_iter().map(|n| places[n]).collect();
         let output: Vec<OutputColumn> = columns
             .iter()
-            .map(|place| OutputColumn::computed(schema.columns[*place].name, schema.columns[*place].ty))
+            .map(|place| {
+                OutputColumn::computed(schema.columns[*place].name, schema.columns[*place].ty)
+            })
             .collect();
         Ok((columns, Plan::new(PlanNode::Values(bound), output)))
     }
 
     /// Brings a plan's columns to those of a table.
-    fn assign_plan(&mut self, mut plan: Plan, schema: &RelationSchema, places: &[usize]) -> Result<Plan> {
+    fn assign_plan(
+        &mut self,
+        mut plan: Plan,
+        schema: &RelationSchema,
+        places: &[usize],
+    ) -> Result<Plan> {
         let positions = std::mem::take(&mut self.target_positions);
         let assign = |binder: &mut Self, expr: Expr, n: usize| {
             let column = &schema.columns[places[n]];
@@ -151,7 +165,9 @@ impl Binder<'_> {
         };
         let output: Vec<OutputColumn> = places
             .iter()
-            .map(|place| OutputColumn::computed(schema.columns[*place].name, schema.columns[*place].ty))
+            .map(|place| {
+                OutputColumn::computed(schema.columns[*place].name, schema.columns[*place].ty)
+            })
             .collect();
         if let PlanNode::Project { expressions, .. } = &mut plan.node {
             for (n, expr) in expressions.iter_mut().enumerate() {
@@ -179,15 +195,19 @@ impl Binder<'_> {
             Some(target) => Some(self.conflict_index(target, schema)?),
         };
         let update = match &conflict.action {
-            OnConflictAction::DoNothing => return Ok(OnConflict { index, action: ConflictAction::Nothing }),
+            OnConflictAction::DoNothing => {
+                return Ok(OnConflict { index, action: ConflictAction::Nothing });
+            }
             OnConflictAction::DoUpdate(update) => update,
         };
         if index.is_none() {
-            let message = "ON CONFLICT DO UPDATE requires inference specification or constraint name";
+            let message =
+                "ON CONFLICT DO UPDATE requires inference specification or constraint name";
             return Err(syntax(message).with_hint("For example, ON CONFLICT (column_name)."));
         }
         if matches!(Target::of_table(schema.name), Some(Target::Rotations | Target::Legs)) {
-            let message = format!("ON CONFLICT DO UPDATE is not supported for relation \"{}\"", schema.name);
+            let message =
+                format!("ON CONFLICT DO UPDATE is not supported for relation \"{}\"", schema.name);
             return Err(SqlError::unsupported(message).with_hint("Use UPDATE."));
         }
         // Bare names are the row that is there; the new one is `excluded`.
@@ -200,18 +220,22 @@ impl Binder<'_> {
         let level = Level::new(names, Clause::UpdateSet);
         let (action, _) = self.with_level(level, |binder| {
             let assignments = binder.bind_assignments(&update.assignments, schema)?;
-            let condition = match &update.selection {
-                Some(condition) => Some(
-                    binder.in_clause(Clause::Where, |binder| binder.bind_boolean(condition, "WHERE"))?,
-                ),
-                None => None,
-            };
+            let condition =
+                match &update.selection {
+                    Some(condition) => Some(binder.in_clause(Clause::Where, |binder| {
+                        binder.bind_boolean(condition, "WHERE")
+                    })?),
+                    None => None,
+                };
             let mut plain = Vec::with_capacity(assignments.len());
             for (place, value) in assignments {
-                plain.push((place, match value {
-                    Value::Expr(expr) => expr,
-                    Value::Default => binder.default_value(schema, place)?,
-                }));
+                plain.push((
+                    place,
+                    match value {
+                        Value::Expr(expr) => expr,
+                        Value::Default => binder.default_value(schema, place)?,
+                    },
+                ));
             }
             Ok(ConflictAction::Update { assignments: plain, condition })
         })?;
@@ -231,7 +255,8 @@ impl Binder<'_> {
                     })?);
                 }
                 let same = |columns: &[usize]| {
-                    columns.iter().all(|it| places.contains(it)) && places.iter().all(|it| columns.contains(it))
+                    columns.iter().all(|it| places.contains(it))
+                        && places.iter().all(|it| columns.contains(it))
                 };
                 schema.indexes.iter().position(|index| index.unique && same(&index.columns)).ok_or_else(|| {
                     let message =
@@ -240,8 +265,12 @@ impl Binder<'_> {
                 })
             }
             ConflictTarget::OnConstraint(name) => {
-                let wanted = name.0.last().and_then(|part| part.as_ident()).map(|it| it.value.as_str());
-                let found = schema.indexes.iter().position(|index| index.unique && Some(index.name) == wanted);
+                let wanted =
+                    name.0.last().and_then(|part| part.as_ident()).map(|it| it.value.as_str());
+                let found = schema
+                    .indexes
+                    .iter()
+                    .position(|index| index.unique && Some(index.name) == wanted);
                 found.ok_or_else(|| {
                     let message = format!(
                         "constraint \"{}\" for table \"{}\" does not exist",

@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use sqlparser::keywords::Keyword;
-use sqlparser::tokenizer::{Span, Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace, Word};
+use sqlparser::tokenizer::{
+    Span, Token, TokenWithSpan, Tokenizer, TokenizerError, Whitespace, Word,
+};
 
 use super::dialect::RotabaseDialect;
 use super::position::Positions;
@@ -49,7 +51,11 @@ pub(super) fn lex(text: &Arc<str>) -> Result<Lexed> {
 }
 
 /// PostgreSQL's words for a token that does not end.
-fn unterminated(error: &TokenizerError, before: &[TokenWithSpan], positions: &Positions) -> SqlError {
+fn unterminated(
+    error: &TokenizerError,
+    before: &[TokenWithSpan],
+    positions: &Positions,
+) -> SqlError {
     let start = before.last().map_or(0, |token| positions.byte(token.span.end));
     let rest = &positions.text()[start..];
     let trimmed = rest.trim_start();
@@ -76,12 +82,15 @@ fn fold(raw: Vec<TokenWithSpan>, positions: &Positions) -> Result<Vec<TokenWithS
     for mut token in raw {
         match &mut token.token {
             Token::Whitespace(space) => {
-                newline |= matches!(space, Whitespace::Newline | Whitespace::SingleLineComment { .. });
+                newline |=
+                    matches!(space, Whitespace::Newline | Whitespace::SingleLineComment { .. });
                 continue;
             }
             Token::Word(word) => fold_word(word, token.span, positions)?,
             Token::SingleQuotedString(more) if newline => {
-                if let Some(TokenWithSpan { token: Token::SingleQuotedString(string), .. }) = tokens.last_mut() {
+                if let Some(TokenWithSpan { token: Token::SingleQuotedString(string), .. }) =
+                    tokens.last_mut()
+                {
                     string.push_str(more);
                     continue;
                 }
@@ -99,7 +108,9 @@ fn fold_word(word: &mut Word, span: Span, positions: &Positions) -> Result<()> {
         word.value.make_ascii_lowercase();
     } else if word.value.is_empty() {
         let message = "zero-length delimited identifier at or near \"\"\"\"";
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(positions.character(span.start)));
+        return Err(
+            SqlError::new(SqlState::SYNTAX_ERROR, message).at(positions.character(span.start))
+        );
     }
     if word.value.len() > NAME_BYTES_MAX {
         let end = word.value.floor_char_boundary(NAME_BYTES_MAX);

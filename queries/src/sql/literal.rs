@@ -23,7 +23,9 @@ impl Binder<'_> {
             Value::Null => Ok(Expr::Literal(Datum::Null, PgType::Unknown)),
             Value::Placeholder(name) => {
                 let position = self.at(value.span.start);
-                let Some(number) = name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok()) else {
+                let Some(number) =
+                    name.strip_prefix('$').and_then(|digits| digits.parse::<usize>().ok())
+                else {
                     return Err(syntax(format!("syntax error at or near \"{name}\"")).at(position));
                 };
                 let (place, ty) = self.parameters.refer(number, position)?;
@@ -32,9 +34,8 @@ impl Binder<'_> {
             Value::HexStringLiteral(_) | Value::SingleQuotedByteStringLiteral(_) => {
                 Err(unsupported("a bit string").at(self.at(value.span.start)))
             }
-            other => {
-                Err(syntax(format!("syntax error at or near \"{other}\"")).at(self.at(value.span.start)))
-            }
+            other => Err(syntax(format!("syntax error at or near \"{other}\""))
+                .at(self.at(value.span.start))),
         }
     }
 
@@ -47,7 +48,8 @@ impl Binder<'_> {
             return Ok(Expr::Literal(Datum::Int8(value), PgType::Int8));
         }
         let context = ReadContext { settings: self.settings, now: 0 };
-        let value = text::read(PgType::Numeric, digits, &context).map_err(|error| error.at(self.at_expr(origin)))?;
+        let value = text::read(PgType::Numeric, digits, &context)
+            .map_err(|error| error.at(self.at_expr(origin)))?;
         Ok(Expr::Literal(value, PgType::Numeric))
     }
 }

@@ -21,8 +21,13 @@ impl Binder<'_> {
         let (mut merged, mut equal) = (Vec::new(), Vec::new());
         for (place, name) in names.iter().enumerate() {
             if names[..place].iter().any(|other| other.value == name.value) {
-                let message = format!("column name \"{}\" appears more than once in USING clause", name.value);
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(name)));
+                let message = format!(
+                    "column name \"{}\" appears more than once in USING clause",
+                    name.value
+                );
+                return Err(
+                    SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(name))
+                );
             }
             let left_column = self.only_column(&left, name, "left")?;
             let right_column = self.only_column(&right, name, "right")?;
@@ -33,7 +38,8 @@ impl Binder<'_> {
         let is_merged = |column: &NamedColumn| names.iter().any(|name| name.value == column.name);
         let mut namespace = Namespace { width: left.width + right.width, ..Namespace::default() };
         namespace.relations = left.relations.into_iter().chain(right.relations).collect();
-        let rest = left.columns.into_iter().chain(right.columns).filter(|column| !is_merged(column));
+        let rest =
+            left.columns.into_iter().chain(right.columns).filter(|column| !is_merged(column));
         namespace.columns = merged.into_iter().chain(rest).collect();
         let on = match equal.len() {
             0 => None,
@@ -49,12 +55,17 @@ impl Binder<'_> {
         match (found.next(), found.next()) {
             (Some(column), None) => Ok(column.clone()),
             (Some(_), Some(_)) => {
-                let message = format!("common column name \"{}\" appears more than once in {which} table", name.value);
+                let message = format!(
+                    "common column name \"{}\" appears more than once in {which} table",
+                    name.value
+                );
                 Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(name)))
             }
             (None, _) => {
-                let message =
-                    format!("column \"{}\" specified in USING clause does not exist in {which} table", name.value);
+                let message = format!(
+                    "column \"{}\" specified in USING clause does not exist in {which} table",
+                    name.value
+                );
                 Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(name)))
             }
         }
@@ -69,7 +80,8 @@ impl Binder<'_> {
     ) -> Result<(NamedColumn, Expr)> {
         let origin = ast::Expr::Identifier(name.clone());
         let at = self.at_ident(name);
-        let condition = self.operator("=", left.expr.clone(), &origin, right.expr.clone(), &origin)?;
+        let condition =
+            self.operator("=", left.expr.clone(), &origin, right.expr.clone(), &origin)?;
         let types = [left.expr.ty(), right.expr.ty()];
         let ty = common_type(&types, "JOIN/USING").map_err(|error| error.at(at))?;
         let left_fits = types[0] == ty;
@@ -86,7 +98,17 @@ impl Binder<'_> {
             _ => self.coerce(left.expr.clone(), ty, None)?,
         };
         let source = if matches!(kind, JoinKind::Right) { right } else { left };
-        let (typmod, origin) = if kind == JoinKind::Full { (-1, (0, 0)) } else { (source.typmod, source.origin) };
-        Ok((NamedColumn { name: name.value.clone(), expr: value, typmod, origin, fields: Vec::new() }, condition))
+        let (typmod, origin) =
+            if kind == JoinKind::Full { (-1, (0, 0)) } else { (source.typmod, source.origin) };
+        Ok((
+            NamedColumn {
+                name: name.value.clone(),
+                expr: value,
+                typmod,
+                origin,
+                fields: Vec::new(),
+            },
+            condition,
+        ))
     }
 }

@@ -36,7 +36,8 @@ impl Binder<'_> {
             [schema, relation, column] => (Some(schema.value.as_str()), relation, column),
             _ => {
                 let name: Vec<&str> = parts.iter().map(|part| part.value.as_str()).collect();
-                let message = format!("improper qualified name (too many dotted names): {}", name.join("."));
+                let message =
+                    format!("improper qualified name (too many dotted names): {}", name.join("."));
                 let at = parts.first().and_then(|part| self.at_ident(part));
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(at));
             }
@@ -83,7 +84,9 @@ impl Binder<'_> {
 
     /// The column that a bare name means: of the innermost level that has one.
     fn find_column(&self, ident: &ast::Ident) -> Result<Option<Found>> {
-        for (place, level) in self.levels.iter().enumerate().rev().filter(|(_, level)| level.visible) {
+        for (place, level) in
+            self.levels.iter().enumerate().rev().filter(|(_, level)| level.visible)
+        {
             let mut matching = level.namespace.columns.iter().filter(|it| it.name == ident.value);
             match (matching.next(), matching.next()) {
                 (Some(_), Some(_)) => return Err(self.ambiguous(ident, ident)),
@@ -95,14 +98,21 @@ impl Binder<'_> {
     }
 
     /// The relation that a name before a point means.
-    pub(super) fn find_relation(&self, schema: Option<&str>, name: &str) -> Option<(usize, NamedRelation)> {
+    pub(super) fn find_relation(
+        &self,
+        schema: Option<&str>,
+        name: &str,
+    ) -> Option<(usize, NamedRelation)> {
         let levels = self.levels.iter().enumerate().rev().filter(|(_, level)| level.visible);
         for (place, level) in levels {
-            let found = level.namespace.relations.iter().find(|relation| match (schema, &relation.table) {
-                (None, _) => relation.name == name,
-                (Some(schema), Some(table)) => !table.aliased && table.schema == schema && table.name == name,
-                (Some(_), None) => false,
-            });
+            let found =
+                level.namespace.relations.iter().find(|relation| match (schema, &relation.table) {
+                    (None, _) => relation.name == name,
+                    (Some(schema), Some(table)) => {
+                        !table.aliased && table.schema == schema && table.name == name
+                    }
+                    (Some(_), None) => false,
+                });
             if let Some(found) = found {
                 return Some((place, found.clone()));
             }
@@ -128,11 +138,15 @@ impl Binder<'_> {
         at: &ast::Ident,
     ) -> SqlError {
         let name = &relation.value;
-        let error = |message: String| SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.at_ident(at));
+        let error = |message: String| {
+            SqlError::new(SqlState::UNDEFINED_TABLE, message).at(self.at_ident(at))
+        };
         let meant = |it: &&NamedRelation| {
             let table = it.table.as_ref();
             it.name == *name && schema.is_none()
-                || table.is_some_and(|table| table.name == *name && schema.is_none_or(|it| it == table.schema))
+                || table.is_some_and(|table| {
+                    table.name == *name && schema.is_none_or(|it| it == table.schema)
+                })
         };
         let Some(hidden) = self.all_relations().find(meant) else {
             return error(format!("missing FROM-clause entry for table \"{name}\""));
@@ -142,24 +156,34 @@ impl Binder<'_> {
             format!("Perhaps you meant to reference the table alias \"{}\".", hidden.name)
         } else {
             let name = &hidden.name;
-            format!("There is an entry for table \"{name}\", but it cannot be referenced from this part of the query.")
+            format!(
+                "There is an entry for table \"{name}\", but it cannot be referenced from this part of the query."
+            )
         };
-        error(format!("invalid reference to FROM-clause entry for table \"{name}\"")).with_hint(hint)
+        error(format!("invalid reference to FROM-clause entry for table \"{name}\""))
+            .with_hint(hint)
     }
 
     /// That there is no such column, with PostgreSQL's guess at what was meant.
-    pub(super) fn no_such_column(&self, relation: Option<&ast::Ident>, column: &ast::Ident) -> SqlError {
+    pub(super) fn no_such_column(
+        &self,
+        relation: Option<&ast::Ident>,
+        column: &ast::Ident,
+    ) -> SqlError {
         let name = &column.value;
         let message = match relation {
             Some(relation) => format!("column {}.{name} does not exist", relation.value),
             None => format!("column \"{name}\" does not exist"),
         };
-        if SYSTEM_COLUMNS.contains(&name.as_str()) && self.all_relations().any(|it| it.relation.is_some()) {
+        if SYSTEM_COLUMNS.contains(&name.as_str())
+            && self.all_relations().any(|it| it.relation.is_some())
+        {
             return unsupported(format!("system column \"{name}\"")).at(self.at_ident(column));
         }
         let mut guess = fuzzy::Guess::default();
         let alias = relation.map(|relation| relation.value.as_str());
-        let mut error = SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(column));
+        let mut error =
+            SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(column));
         for relation in self.all_relations() {
             let penalty = alias.map_or(0, |alias| fuzzy::distance(alias, &relation.name));
             for column in &relation.columns {
@@ -179,7 +203,9 @@ impl Binder<'_> {
 
     /// The names and types of a record's fields, where they are known when it is bound.
     pub(super) fn record_fields(&self, ast: &ast::Expr, bound: &Expr) -> Vec<(String, PgType)> {
-        let of = |columns: &[NamedColumn]| columns.iter().map(|it| (it.name.clone(), it.expr.ty())).collect();
+        let of = |columns: &[NamedColumn]| {
+            columns.iter().map(|it| (it.name.clone(), it.expr.ty())).collect()
+        };
         match ast {
             ast::Expr::Nested(inner) => return self.record_fields(inner, bound),
             ast::Expr::Identifier(ident) => {
@@ -193,7 +219,8 @@ impl Binder<'_> {
             ast::Expr::CompoundIdentifier(parts) => {
                 if let [relation, column] = parts.as_slice()
                     && let Some((_, relation)) = self.find_relation(None, &relation.value)
-                    && let Some(found) = relation.columns.into_iter().find(|it| it.name == column.value)
+                    && let Some(found) =
+                        relation.columns.into_iter().find(|it| it.name == column.value)
                 {
                     return found.fields;
                 }
@@ -201,9 +228,11 @@ impl Binder<'_> {
             _ => {}
         }
         match bound {
-            Expr::Row(fields) => {
-                fields.iter().enumerate().map(|(n, field)| (format!("f{}", n + 1), field.ty())).collect()
-            }
+            Expr::Row(fields) => fields
+                .iter()
+                .enumerate()
+                .map(|(n, field)| (format!("f{}", n + 1), field.ty()))
+                .collect(),
             Expr::Column(place, _) if (SETS..).contains(place) => {
                 let call = self.levels.last().and_then(|level| level.sets.get(place - SETS));
                 call.map(|call| call.columns.clone()).unwrap_or_default()

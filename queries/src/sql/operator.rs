@@ -19,7 +19,9 @@ pub(super) fn operator_name(op: &BinaryOperator) -> Option<String> {
             [schema, name] if schema.eq_ignore_ascii_case("pg_catalog") => normal(name).to_owned(),
             _ => return None,
         },
-        B::And | B::Or | B::Xor | B::Overlaps | B::Match | B::Regexp | B::Glob | B::Assignment => return None,
+        B::And | B::Or | B::Xor | B::Overlaps | B::Match | B::Regexp | B::Glob | B::Assignment => {
+            return None;
+        }
         other => other.to_string(),
     })
 }
@@ -43,7 +45,9 @@ impl Binder<'_> {
         }
         let Some(name) = operator_name(op) else {
             let message = match op {
-                BinaryOperator::PGCustomBinaryOperator(parts) => format!("operator {}", parts.join(".")),
+                BinaryOperator::PGCustomBinaryOperator(parts) => {
+                    format!("operator {}", parts.join("."))
+                }
                 other => format!("operator {other}"),
             };
             return Err(unsupported(message).at(self.at_expr(left_ast)));
@@ -71,7 +75,12 @@ impl Binder<'_> {
         let right = self.coerce(right, resolved.arguments[1], Some(right_ast))?;
         let extra = resolved.extra.map(|(value, ty)| Expr::Literal(value, ty));
         let arguments = [left, right].into_iter().chain(extra).collect();
-        Ok(Expr::Call(Call { function: resolved.function, arguments, ty: resolved.result, position: None }))
+        Ok(Expr::Call(Call {
+            function: resolved.function,
+            arguments,
+            ty: resolved.result,
+            position: None,
+        }))
     }
 
     /// The place of an operator in the text; only errors look for it.
@@ -93,13 +102,23 @@ impl Binder<'_> {
     }
 
     /// Binds a prefix operator.
-    pub(super) fn prefix_operator(&mut self, name: &str, operand: Expr, operand_ast: &Ast) -> Result<Expr> {
+    pub(super) fn prefix_operator(
+        &mut self,
+        name: &str,
+        operand: Expr,
+        operand_ast: &Ast,
+    ) -> Result<Expr> {
         let resolved = resolve_operator(name, None, operand.ty())
             .map_err(|error| error.at(self.at_prefix(operand_ast, name)))?;
         let operand = self.coerce(operand, resolved.arguments[0], Some(operand_ast))?;
         let extra = resolved.extra.map(|(value, ty)| Expr::Literal(value, ty));
         let arguments = std::iter::once(operand).chain(extra).collect();
-        Ok(Expr::Call(Call { function: resolved.function, arguments, ty: resolved.result, position: None }))
+        Ok(Expr::Call(Call {
+            function: resolved.function,
+            arguments,
+            ty: resolved.result,
+            position: None,
+        }))
     }
 
     /// The function of an operator over values of one type, for constructs that compare: the operands are brought to
@@ -110,8 +129,8 @@ impl Binder<'_> {
         ty: PgType,
         left_ast: &Ast,
     ) -> Result<(&'static ScalarFunction, [PgType; 2])> {
-        let resolved =
-            resolve_operator(name, Some(ty), ty).map_err(|error| error.at(self.at_binary(name, left_ast)))?;
+        let resolved = resolve_operator(name, Some(ty), ty)
+            .map_err(|error| error.at(self.at_binary(name, left_ast)))?;
         Ok((resolved.function, [resolved.arguments[0], resolved.arguments[1]]))
     }
 
@@ -140,7 +159,11 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         if left.len() != right.len() {
             let at = self.at_binary(name, left_ast);
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "unequal number of entries in row expressions").at(at));
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "unequal number of entries in row expressions",
+            )
+            .at(at));
         }
         if left.is_empty() {
             let at = self.at_binary(name, left_ast);
@@ -148,7 +171,9 @@ impl Binder<'_> {
         }
         let pairs: Vec<(Expr, Expr)> = left.into_iter().zip(right).collect();
         let (left_asts, right_asts) = (parts(left_ast, pairs.len()), parts(right_ast, pairs.len()));
-        let each = |binder: &mut Self, name: &str, n: usize, (left, right): (Expr, Expr)| match (left, right) {
+        let each = |binder: &mut Self, name: &str, n: usize, (left, right): (Expr, Expr)| match (
+            left, right,
+        ) {
             (Expr::Row(left), Expr::Row(right)) => {
                 binder.compare_rows(name, left, left_asts[n], right, right_asts[n])
             }
@@ -182,14 +207,21 @@ impl Binder<'_> {
     }
 
     /// `(start, end) OVERLAPS (start, end)`.
-    fn overlaps(&mut self, left: Expr, left_ast: &Ast, right: Expr, right_ast: &Ast) -> Result<Expr> {
+    fn overlaps(
+        &mut self,
+        left: Expr,
+        left_ast: &Ast,
+        right: Expr,
+        right_ast: &Ast,
+    ) -> Result<Expr> {
         let (Expr::Row(left), Expr::Row(right)) = (left, right) else {
             let at = self.at_expr(left_ast);
             return Err(super::binder::syntax("syntax error at or near \"OVERLAPS\"").at(at));
         };
         for (row, ast, side) in [(&left, left_ast, "left"), (&right, right_ast, "right")] {
             if row.len() != 2 {
-                let message = format!("wrong number of parameters on {side} side of OVERLAPS expression");
+                let message =
+                    format!("wrong number of parameters on {side} side of OVERLAPS expression");
                 return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at_expr(ast)));
             }
         }
@@ -197,7 +229,13 @@ impl Binder<'_> {
             [left_ast, right_ast].iter().flat_map(|ast| parts(ast, 2)).cloned().collect();
         let arguments = left.into_iter().chain(right).collect();
         let origins: Vec<&Ast> = origins.iter().collect();
-        self.call_scalar(Some("pg_catalog"), "overlaps", arguments, &origins, self.at_expr(left_ast))
+        self.call_scalar(
+            Some("pg_catalog"),
+            "overlaps",
+            arguments,
+            &origins,
+            self.at_expr(left_ast),
+        )
     }
 }
 

@@ -46,7 +46,11 @@ impl Parameters {
     }
 
     /// Refers to a parameter by its number, from 1. The type is `unknown` if it is not known yet.
-    pub(super) fn refer(&mut self, number: usize, position: Option<usize>) -> Result<(usize, PgType)> {
+    pub(super) fn refer(
+        &mut self,
+        number: usize,
+        position: Option<usize>,
+    ) -> Result<(usize, PgType)> {
         let missing = || {
             let message = format!("there is no parameter ${number}");
             SqlError::new(SqlState::UNDEFINED_PARAMETER, message).at(position)
@@ -77,7 +81,9 @@ impl Parameters {
         for (place, ty) in self.types.iter().enumerate() {
             if *ty == PgType::Unknown || self.open[place] > 0 {
                 let message = format!("could not determine data type of parameter ${}", place + 1);
-                return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message).at(self.places[place]));
+                return Err(
+                    SqlError::new(SqlState::INDETERMINATE_DATATYPE, message).at(self.places[place])
+                );
             }
         }
         Ok(self.types)

@@ -15,7 +15,10 @@ use super::position::Positions;
 use super::rewrite::rewrite;
 use super::statement::{Node, Source, Statement};
 use super::token_cursor::{TokenCursor, syntax_error_at, syntax_error_at_end};
-use super::{parse_copy, parse_cursor, parse_explain, parse_role, parse_setting, parse_transaction, parse_view};
+use super::{
+    parse_copy, parse_cursor, parse_explain, parse_role, parse_setting, parse_transaction,
+    parse_view,
+};
 use crate::error::{Result, SqlError};
 
 /// How deep the grammar may recurse; a level of parentheses takes one to three steps.
@@ -31,7 +34,8 @@ pub fn parse(text: &str) -> Result<Vec<Statement>> {
     for tokens in lexed.tokens.split(|token| token.token == Token::SemiColon) {
         let (Some(first), Some(last)) = (tokens.first(), tokens.last()) else { continue };
         let range = lexed.positions.byte(first.span.start)..lexed.positions.byte(last.span.end);
-        let source = Source { text: Arc::clone(&text), range, positions: Arc::clone(&lexed.positions) };
+        let source =
+            Source { text: Arc::clone(&text), range, positions: Arc::clone(&lexed.positions) };
         let node = parse_statement(TokenCursor::new(tokens, &lexed.positions), &source)?;
         statements.push(Statement { node, source });
     }
@@ -51,20 +55,30 @@ pub(super) fn parse_statement(mut cursor: TokenCursor<'_>, source: &Source) -> R
         };
     };
     match word {
-        "select" | "values" | "with" | "table" | "insert" | "update" | "delete" => parse_tree(&cursor),
+        "select" | "values" | "with" | "table" | "insert" | "update" | "delete" => {
+            parse_tree(&cursor)
+        }
         "copy" => parse_copy::copy(&mut cursor),
-        "subscribe" => parse_copy::subscribe(&mut cursor).map(|node| Node::Subscribe(Box::new(node))),
+        "subscribe" => {
+            parse_copy::subscribe(&mut cursor).map(|node| Node::Subscribe(Box::new(node)))
+        }
         "explain" => parse_explain::explain(&mut cursor, source),
         "begin" | "start" | "commit" | "end" | "rollback" | "abort" | "savepoint" | "release" => {
             parse_transaction::transaction(&mut cursor).map(Node::Utility)
         }
-        "set" | "reset" | "show" | "discard" => parse_setting::setting(&mut cursor).map(Node::Utility),
+        "set" | "reset" | "show" | "discard" => {
+            parse_setting::setting(&mut cursor).map(Node::Utility)
+        }
         "declare" => parse_cursor::declare(&mut cursor),
-        "fetch" | "move" | "close" => parse_cursor::cursor_statement(&mut cursor).map(Node::Utility),
+        "fetch" | "move" | "close" => {
+            parse_cursor::cursor_statement(&mut cursor).map(Node::Utility)
+        }
         "prepare" => parse_cursor::prepare(&mut cursor, source),
         "execute" => parse_cursor::execute(&mut cursor, source),
         "deallocate" => parse_cursor::deallocate(&mut cursor).map(Node::Utility),
-        "listen" | "unlisten" | "notify" => parse_setting::notification(&mut cursor).map(Node::Utility),
+        "listen" | "unlisten" | "notify" => {
+            parse_setting::notification(&mut cursor).map(Node::Utility)
+        }
         "grant" | "revoke" => parse_role::grant(&mut cursor).map(Node::Utility),
         "create" | "alter" | "drop" => definition(&mut cursor, source),
         "checkpoint" | "vacuum" | "analyze" | "analyse" => {
@@ -115,13 +129,19 @@ pub(super) fn parse_query(cursor: &TokenCursor<'_>) -> Result<Box<ast::Query>> {
 }
 
 /// Parses expressions between commas.
-pub(super) fn parse_expressions(tokens: &[TokenWithSpan], positions: &Arc<Positions>) -> Result<Vec<ast::Expr>> {
+pub(super) fn parse_expressions(
+    tokens: &[TokenWithSpan],
+    positions: &Arc<Positions>,
+) -> Result<Vec<ast::Expr>> {
     let tokens = rewrite(tokens, positions)?;
     with_parser(tokens, positions, |parser| parser.parse_comma_separated(Parser::parse_expr))
 }
 
 /// Parses a type.
-pub(super) fn parse_type(tokens: &[TokenWithSpan], positions: &Arc<Positions>) -> Result<ast::DataType> {
+pub(super) fn parse_type(
+    tokens: &[TokenWithSpan],
+    positions: &Arc<Positions>,
+) -> Result<ast::DataType> {
     with_parser(tokens.to_vec(), positions, |parser| parser.parse_data_type())
 }
 
@@ -150,7 +170,9 @@ fn parser_error(error: &ParserError, parser: &Parser<'_>, positions: &Arc<Positi
         ParserError::TokenizerError(message) | ParserError::ParserError(message) => message,
     };
     if let Some((line, column)) = location(message) {
-        let at = |token: &&TokenWithSpan| token.span.start.line == line && token.span.start.column == column;
+        let at = |token: &&TokenWithSpan| {
+            token.span.start.line == line && token.span.start.column == column
+        };
         if let Some(token) = find_token(parser, at) {
             return syntax_error_at(&token, positions);
         }
@@ -172,7 +194,10 @@ fn location(message: &str) -> Option<(u64, u64)> {
 }
 
 /// Finds a token among all of the parser's.
-fn find_token(parser: &Parser<'_>, wanted: impl Fn(&&TokenWithSpan) -> bool) -> Option<TokenWithSpan> {
+fn find_token(
+    parser: &Parser<'_>,
+    wanted: impl Fn(&&TokenWithSpan) -> bool,
+) -> Option<TokenWithSpan> {
     let tokens = (0..).map(|n| parser.token_at(n)).take_while(|it| it.token != Token::EOF);
     tokens.into_iter().find(|token| wanted(token)).cloned()
 }

@@ -134,8 +134,9 @@ fn endpoint(cursor: &mut TokenCursor<'_>, from: bool) -> Result<()> {
         (false, false) => ("pg_write_server_files", "COPY to a file"),
     };
     let message = format!("must be superuser or have privileges of the {role} role to {way}");
-    Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message)
-        .with_hint("Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone."))
+    Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).with_hint(
+        "Anyone can COPY to stdout or from stdin. psql's \\copy command also works for anyone.",
+    ))
 }
 
 /// An option in brackets.
@@ -273,8 +274,11 @@ fn old_option(cursor: &mut TokenCursor<'_>, raw: &mut Raw) -> Result<()> {
             again
         }
         _ => {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("syntax error at or near \"{name}\""))
-                .at(position));
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                format!("syntax error at or near \"{name}\""),
+            )
+            .at(position));
         }
     };
     if again { Err(redundant(position)) } else { Ok(()) }
@@ -292,13 +296,19 @@ fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
         return Err(SqlError::unsupported("COPY FREEZE is not supported"));
     }
     if let Some(encoding) = &raw.encoding
-        && !matches!(encoding.to_ascii_lowercase().as_str(), "utf8" | "utf-8" | "unicode" | "sql_ascii")
+        && !matches!(
+            encoding.to_ascii_lowercase().as_str(),
+            "utf8" | "utf-8" | "unicode" | "sql_ascii"
+        )
     {
         return Err(SqlError::unsupported(format!("encoding \"{encoding}\" is not supported"))
             .with_hint("Convert the data to UTF8."));
     }
     if binary && raw.delimiter.is_some() {
-        return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot specify DELIMITER in BINARY mode"));
+        return Err(SqlError::new(
+            SqlState::SYNTAX_ERROR,
+            "cannot specify DELIMITER in BINARY mode",
+        ));
     }
     if binary && raw.null.is_some() {
         return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot specify NULL in BINARY mode"));
@@ -315,7 +325,9 @@ fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
     if null.contains(['\r', '\n']) {
         return Err(invalid("COPY null representation cannot use newline or carriage return"));
     }
-    let reserved = matches!(delimiter, b'\\' | b'.') || delimiter.is_ascii_lowercase() || delimiter.is_ascii_digit();
+    let reserved = matches!(delimiter, b'\\' | b'.')
+        || delimiter.is_ascii_lowercase()
+        || delimiter.is_ascii_digit();
     if !csv && reserved {
         return Err(invalid(format!("COPY delimiter cannot be \"{}\"", char::from(delimiter))));
     }
@@ -329,16 +341,26 @@ fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
     let (quote, escape) = quoting(raw.quote.as_deref(), raw.escape.as_deref(), csv, delimiter)?;
     check_force(&raw.force, csv, from)?;
     if null.as_bytes().contains(&delimiter) {
-        return Err(SqlError::unsupported("COPY delimiter must not appear in the NULL specification"));
+        return Err(SqlError::unsupported(
+            "COPY delimiter must not appear in the NULL specification",
+        ));
     }
     if csv && null.as_bytes().contains(&quote) {
-        return Err(SqlError::unsupported("CSV quote character must not appear in the NULL specification"));
+        return Err(SqlError::unsupported(
+            "CSV quote character must not appear in the NULL specification",
+        ));
     }
-    let options = CopyOptions { format, delimiter, null, header, quote, escape, ..CopyOptions::default() };
+    let options =
+        CopyOptions { format, delimiter, null, header, quote, escape, ..CopyOptions::default() };
     Ok((options, raw.force))
 }
 
-fn quoting(quote: Option<&str>, escape: Option<&str>, csv: bool, delimiter: u8) -> Result<(u8, u8)> {
+fn quoting(
+    quote: Option<&str>,
+    escape: Option<&str>,
+    csv: bool,
+    delimiter: u8,
+) -> Result<(u8, u8)> {
     if !csv && quote.is_some() {
         return Err(SqlError::unsupported("COPY quote available only in CSV mode"));
     }

@@ -130,7 +130,8 @@ pub(super) fn prepare(cursor: &mut TokenCursor<'_>, source: &Source) -> Result<N
     let start = cursor.byte();
     let inner = TokenCursor::new(cursor.rest(), cursor.positions());
     let range = start..source.range.end;
-    let source = Source { text: Arc::clone(&source.text), range, positions: Arc::clone(&source.positions) };
+    let source =
+        Source { text: Arc::clone(&source.text), range, positions: Arc::clone(&source.positions) };
     let node = parse_statement(inner, &source)?;
     Ok(Node::Prepare { name, types, statement: Arc::new(Statement { node, source }) })
 }
@@ -141,7 +142,9 @@ pub(super) fn execute(cursor: &mut TokenCursor<'_>, source: &Source) -> Result<N
     let name = cursor.name()?;
     let expressions = match cursor.rest() {
         [] => Vec::new(),
-        [open, inner @ .., close] if open.token == Token::LParen && close.token == Token::RParen => {
+        [open, inner @ .., close]
+            if open.token == Token::LParen && close.token == Token::RParen =>
+        {
             if inner.is_empty() {
                 cursor.advance();
                 return Err(cursor.error());

@@ -14,7 +14,10 @@ pub(super) fn explain(cursor: &mut TokenCursor<'_>, source: &Source) -> Result<N
     let options = options(cursor)?;
     let start = cursor.byte();
     match cursor.word() {
-        Some("select" | "values" | "with" | "table" | "insert" | "update" | "delete" | "execute" | "declare") => {}
+        Some(
+            "select" | "values" | "with" | "table" | "insert" | "update" | "delete" | "execute"
+            | "declare",
+        ) => {}
         None if cursor.peek() == Some(&Token::LParen) => {}
         Some("create" | "refresh") => {
             return Err(cursor.unsupported("EXPLAIN of a definition is not supported"));
@@ -128,6 +131,8 @@ pub(super) fn boolean(cursor: &mut TokenCursor<'_>, option: &str) -> Result<bool
     match value.as_str() {
         "true" | "on" | "1" => Ok(true),
         "false" | "off" | "0" => Ok(false),
-        _ => Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("{option} requires a Boolean value"))),
+        _ => {
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, format!("{option} requires a Boolean value")))
+        }
     }
 }

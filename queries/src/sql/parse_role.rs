@@ -3,7 +3,9 @@
 use sqlparser::tokenizer::Token;
 
 use super::token_cursor::TokenCursor;
-use super::utility::{CreateRole, Grant, GrantObjects, GrantRole, Privilege, RoleName, RoleOptions, Utility};
+use super::utility::{
+    CreateRole, Grant, GrantObjects, GrantRole, Privilege, RoleName, RoleOptions, Utility,
+};
 use crate::error::{Result, SqlError, SqlState};
 
 /// `CREATE`, `ALTER` and `DROP` of a role, a user or a group.
@@ -17,7 +19,8 @@ pub(super) fn role(cursor: &mut TokenCursor<'_>) -> Result<Utility> {
             let position = cursor.position();
             let name = cursor.name()?;
             check_name(&name, position)?;
-            let mut options = RoleOptions { login: (noun == "user").then_some(true), ..RoleOptions::default() };
+            let mut options =
+                RoleOptions { login: (noun == "user").then_some(true), ..RoleOptions::default() };
             cursor.take("with");
             role_options(cursor, &mut options, true)?;
             Utility::CreateRole(CreateRole { name, options })
@@ -38,12 +41,14 @@ fn alter(cursor: &mut TokenCursor<'_>) -> Result<Utility> {
         return Err(cursor.unsupported("ALTER ROLE .. RENAME is not supported"));
     }
     if matches!(cursor.word(), Some("set" | "reset" | "in")) {
-        return Err(cursor
-            .unsupported("settings of a role are not supported")
-            .with_hint("Set defaults for all sessions in the configuration, or SET them in the session."));
+        return Err(cursor.unsupported("settings of a role are not supported").with_hint(
+            "Set defaults for all sessions in the configuration, or SET them in the session.",
+        ));
     }
     if matches!(cursor.word(), Some("add" | "drop")) {
-        return Err(cursor.unsupported("ALTER GROUP is not supported").with_hint("Use GRANT or REVOKE."));
+        return Err(cursor
+            .unsupported("ALTER GROUP is not supported")
+            .with_hint("Use GRANT or REVOKE."));
     }
     let mut options = RoleOptions::default();
     cursor.take("with");
@@ -57,8 +62,11 @@ fn check_name(name: &str, position: Option<usize>) -> Result<()> {
         return Err(SqlError::new(SqlState::RESERVED_NAME, message).at(position));
     }
     if name.starts_with("pg_") {
-        return Err(SqlError::new(SqlState::RESERVED_NAME, format!("role name \"{name}\" is reserved"))
-            .with_detail("Role names starting with \"pg_\" are reserved."));
+        return Err(SqlError::new(
+            SqlState::RESERVED_NAME,
+            format!("role name \"{name}\" is reserved"),
+        )
+        .with_detail("Role names starting with \"pg_\" are reserved."));
     }
     Ok(())
 }
@@ -79,19 +87,28 @@ fn grantee(cursor: &mut TokenCursor<'_>) -> Result<RoleName> {
     if cursor.take("public") { Ok(RoleName::Public) } else { role_name(cursor) }
 }
 
-fn role_options(cursor: &mut TokenCursor<'_>, options: &mut RoleOptions, create: bool) -> Result<()> {
+fn role_options(
+    cursor: &mut TokenCursor<'_>,
+    options: &mut RoleOptions,
+    create: bool,
+) -> Result<()> {
     while !cursor.at_end() {
         let position = cursor.position();
         let again = role_option(cursor, options, create)?;
         if again {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options").at(position));
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "conflicting or redundant options")
+                .at(position));
         }
     }
     Ok(())
 }
 
 /// Takes one option; whether it had been said before.
-fn role_option(cursor: &mut TokenCursor<'_>, options: &mut RoleOptions, create: bool) -> Result<bool> {
+fn role_option(
+    cursor: &mut TokenCursor<'_>,
+    options: &mut RoleOptions,
+    create: bool,
+) -> Result<bool> {
     let Some(word) = cursor.word() else { return Err(cursor.error()) };
     let set = |option: &mut Option<bool>, value: bool| option.replace(value).is_some();
     let (name, value) = match word.strip_prefix("no") {
@@ -116,7 +133,11 @@ fn role_option(cursor: &mut TokenCursor<'_>, options: &mut RoleOptions, create: 
     Ok(again)
 }
 
-fn valued_role_option(cursor: &mut TokenCursor<'_>, options: &mut RoleOptions, create: bool) -> Result<bool> {
+fn valued_role_option(
+    cursor: &mut TokenCursor<'_>,
+    options: &mut RoleOptions,
+    create: bool,
+) -> Result<bool> {
     if cursor.take_all(&["connection", "limit"]) {
         let limit = i32::try_from(cursor.integer()?).map_err(|_| cursor.error())?;
         return Ok(options.connection_limit.replace(limit).is_some());
@@ -126,7 +147,8 @@ fn valued_role_option(cursor: &mut TokenCursor<'_>, options: &mut RoleOptions, c
     }
     let encrypted = cursor.take("encrypted");
     if cursor.take("password") {
-        let password = if !encrypted && cursor.take("null") { None } else { Some(cursor.string()?) };
+        let password =
+            if !encrypted && cursor.take("null") { None } else { Some(cursor.string()?) };
         return Ok(options.password.replace(password).is_some());
     }
     if encrypted || !create {
@@ -188,7 +210,11 @@ fn cascade(cursor: &mut TokenCursor<'_>, grant: bool) -> bool {
     !grant && cursor.take_one_of(&["cascade", "restrict"]) == Some("cascade")
 }
 
-fn grant_roles(cursor: &mut TokenCursor<'_>, grant: bool, mut admin_option: bool) -> Result<Utility> {
+fn grant_roles(
+    cursor: &mut TokenCursor<'_>,
+    grant: bool,
+    mut admin_option: bool,
+) -> Result<Utility> {
     let granted = cursor.list(TokenCursor::name)?;
     let roles = grantees(cursor, grant)?;
     if grant && cursor.take("with") {
@@ -201,7 +227,11 @@ fn grant_roles(cursor: &mut TokenCursor<'_>, grant: bool, mut admin_option: bool
     Ok(Utility::GrantRole(GrantRole { grant, granted, roles, admin_option, cascade }))
 }
 
-fn grant_privileges(cursor: &mut TokenCursor<'_>, grant: bool, mut grant_option: bool) -> Result<Utility> {
+fn grant_privileges(
+    cursor: &mut TokenCursor<'_>,
+    grant: bool,
+    mut grant_option: bool,
+) -> Result<Utility> {
     let privileges = if cursor.take("all") {
         cursor.take("privileges");
         if cursor.peek() == Some(&Token::LParen) {
@@ -256,7 +286,9 @@ fn objects(cursor: &mut TokenCursor<'_>) -> Result<GrantObjects> {
         return Ok(GrantObjects::AllTablesInSchemas(cursor.list(TokenCursor::name)?));
     }
     match (cursor.word(), cursor.word_nth(1)) {
-        (Some("all"), _) => Err(cursor.unsupported("privileges on these objects are not supported")),
+        (Some("all"), _) => {
+            Err(cursor.unsupported("privileges on these objects are not supported"))
+        }
         (Some("schema"), Some(_)) => {
             cursor.advance();
             Ok(GrantObjects::Schemas(cursor.list(TokenCursor::name)?))
@@ -267,8 +299,8 @@ fn objects(cursor: &mut TokenCursor<'_>) -> Result<GrantObjects> {
         }
         (
             Some(
-                "sequence" | "function" | "procedure" | "routine" | "language" | "type" | "domain" | "tablespace"
-                | "foreign" | "large" | "parameter",
+                "sequence" | "function" | "procedure" | "routine" | "language" | "type" | "domain"
+                | "tablespace" | "foreign" | "large" | "parameter",
             ),
             Some(next),
         ) if next != "to" && next != "from" => {

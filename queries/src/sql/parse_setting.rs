@@ -107,7 +107,11 @@ fn set_value(cursor: &mut TokenCursor<'_>) -> Result<(String, Option<Vec<String>
         return Ok(("timezone".to_owned(), time_zone(cursor)?));
     }
     if cursor.take("names") {
-        let value = if cursor.at_end() || cursor.take("default") { None } else { Some(vec![word_or_string(cursor)?]) };
+        let value = if cursor.at_end() || cursor.take("default") {
+            None
+        } else {
+            Some(vec![word_or_string(cursor)?])
+        };
         return Ok(("client_encoding".to_owned(), value));
     }
     if cursor.take("schema") {
@@ -117,7 +121,10 @@ fn set_value(cursor: &mut TokenCursor<'_>) -> Result<(String, Option<Vec<String>
         let value = if cursor.take("default") { None } else { Some(vec![word_or_string(cursor)?]) };
         return Ok(("session_authorization".to_owned(), value));
     }
-    if cursor.is_word("role") && !matches!(cursor.peek_nth(1), Some(Token::Eq)) && cursor.word_nth(1) != Some("to") {
+    if cursor.is_word("role")
+        && !matches!(cursor.peek_nth(1), Some(Token::Eq))
+        && cursor.word_nth(1) != Some("to")
+    {
         cursor.advance();
         return Ok(("role".to_owned(), Some(vec![word_or_string(cursor)?])));
     }
@@ -193,7 +200,8 @@ pub(super) fn notification(cursor: &mut TokenCursor<'_>) -> Result<Utility> {
         "unlisten" => Utility::Unlisten(Some(cursor.name()?)),
         _ => {
             let channel = cursor.name()?;
-            let payload = if cursor.take_token(&Token::Comma) { cursor.string()? } else { String::new() };
+            let payload =
+                if cursor.take_token(&Token::Comma) { cursor.string()? } else { String::new() };
             Utility::Notify { channel, payload }
         }
     };

@@ -17,7 +17,9 @@ pub(super) fn create_view(cursor: &mut TokenCursor<'_>, source: &Source) -> Resu
         return Err(cursor.unsupported("temporary views are not supported"));
     }
     if cursor.is_word("recursive") {
-        return Err(cursor.unsupported("CREATE RECURSIVE VIEW is not supported").with_hint("Use WITH RECURSIVE."));
+        return Err(cursor
+            .unsupported("CREATE RECURSIVE VIEW is not supported")
+            .with_hint("Use WITH RECURSIVE."));
     }
     if !cursor.take("view") {
         return Err(refused(&start));
@@ -48,7 +50,8 @@ pub(super) fn drop_view(cursor: &mut TokenCursor<'_>) -> Result<Utility> {
     Ok(Utility::DropView { views, if_exists, cascade })
 }
 
-const TABLES: &str = "The tables are fixed: airports, airplanes, rotations, legs. Define views with CREATE VIEW.";
+const TABLES: &str =
+    "The tables are fixed: airports, airplanes, rotations, legs. Define views with CREATE VIEW.";
 
 /// Statements that begin with a known word but are not offered, and what is no statement at all.
 pub(super) fn refused(cursor: &TokenCursor<'_>) -> SqlError {
@@ -66,9 +69,9 @@ pub(super) fn refused(cursor: &TokenCursor<'_>) -> SqlError {
                 .with_hint("Use INSERT .. ON CONFLICT, UPDATE and DELETE.");
         }
         "lock" => {
-            return cursor
-                .unsupported("LOCK TABLE is not supported")
-                .with_hint("Add a condition on the column \"version\" to the writing statement instead.");
+            return cursor.unsupported("LOCK TABLE is not supported").with_hint(
+                "Add a condition on the column \"version\" to the writing statement instead.",
+            );
         }
         "do" | "call" | "load" | "reindex" | "cluster" => verb.to_owned(),
         _ => return cursor.error(),
@@ -82,7 +85,16 @@ fn noun<'a>(cursor: &TokenCursor<'a>) -> &'a str {
     let mut ahead = 1;
     while matches!(
         cursor.word_nth(ahead),
-        Some("or" | "replace" | "temp" | "temporary" | "unlogged" | "global" | "local" | "unique" | "trusted")
+        Some(
+            "or" | "replace"
+                | "temp"
+                | "temporary"
+                | "unlogged"
+                | "global"
+                | "local"
+                | "unique"
+                | "trusted"
+        )
     ) {
         ahead += 1;
     }
@@ -93,10 +105,11 @@ fn noun<'a>(cursor: &TokenCursor<'a>) -> &'a str {
         (Some("event"), Some("trigger")) => "event trigger",
         (
             Some(
-                noun @ ("table" | "index" | "schema" | "sequence" | "type" | "domain" | "function" | "procedure"
-                | "trigger" | "extension" | "database" | "rule" | "policy" | "publication" | "subscription"
-                | "server" | "aggregate" | "operator" | "collation" | "conversion" | "cast" | "language"
-                | "statistics" | "tablespace" | "view" | "system" | "default" | "routine" | "transform"
+                noun @ ("table" | "index" | "schema" | "sequence" | "type" | "domain" | "function"
+                | "procedure" | "trigger" | "extension" | "database" | "rule" | "policy"
+                | "publication" | "subscription" | "server" | "aggregate" | "operator"
+                | "collation" | "conversion" | "cast" | "language" | "statistics"
+                | "tablespace" | "view" | "system" | "default" | "routine" | "transform"
                 | "access" | "text" | "owned"),
             ),
             _,

@@ -43,7 +43,9 @@ impl Positions {
     /// The place as a byte; the end of the text for a place behind it.
     pub(super) fn byte(&self, location: Location) -> usize {
         let line = usize::try_from(location.line).ok().and_then(|line| line.checked_sub(1));
-        let Some((start, _)) = line.and_then(|line| self.lines.get(line)) else { return self.text.len() };
+        let Some((start, _)) = line.and_then(|line| self.lines.get(line)) else {
+            return self.text.len();
+        };
         let column = usize::try_from(location.column).unwrap_or(1).saturating_sub(1);
         if self.ascii {
             return (start + column).min(self.text.len());

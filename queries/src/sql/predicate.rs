@@ -8,8 +8,8 @@ use super::expr::{negate_if, strip};
 use super::operator::operator_name;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Expr, SubqueryKind};
-use crate::types::functions::{common_type, resolve_operator};
 use crate::types::PgType;
+use crate::types::functions::{common_type, resolve_operator};
 
 impl Binder<'_> {
     /// Binds a predicate; none if the expression is something else.
@@ -17,12 +17,16 @@ impl Binder<'_> {
         Ok(Some(match expr {
             Ast::IsDistinctFrom(left, right) => self.bind_distinct(left, right, false)?,
             Ast::IsNotDistinctFrom(left, right) => self.bind_distinct(left, right, true)?,
-            Ast::InList { expr: input, list, negated } => self.bind_in_list(input, list, *negated)?,
+            Ast::InList { expr: input, list, negated } => {
+                self.bind_in_list(input, list, *negated)?
+            }
             Ast::InSubquery { expr: input, subquery, negated } => {
                 let bound = self.bind_quantified_query(input, "=", subquery, false)?;
                 negate_if(bound, *negated)
             }
-            Ast::Between { expr: input, negated, low, high } => self.bind_between(input, low, high, *negated)?,
+            Ast::Between { expr: input, negated, low, high } => {
+                self.bind_between(input, low, high, *negated)?
+            }
             Ast::Like { negated, any, expr: input, pattern, escape_char } => {
                 let name = if *negated { "!~~" } else { "~~" };
                 self.bind_like(name, input, pattern, escape_char.as_deref(), *any)?
@@ -34,8 +38,12 @@ impl Binder<'_> {
             Ast::SimilarTo { negated, expr: input, pattern, escape_char } => {
                 self.bind_similar(input, pattern, escape_char.as_deref(), *negated)?
             }
-            Ast::AnyOp { left, compare_op, right, .. } => self.bind_quantified(left, compare_op, right, false)?,
-            Ast::AllOp { left, compare_op, right } => self.bind_quantified(left, compare_op, right, true)?,
+            Ast::AnyOp { left, compare_op, right, .. } => {
+                self.bind_quantified(left, compare_op, right, false)?
+            }
+            Ast::AllOp { left, compare_op, right } => {
+                self.bind_quantified(left, compare_op, right, true)?
+            }
             _ => return Ok(None),
         }))
     }
@@ -45,12 +53,18 @@ impl Binder<'_> {
         let right = self.bind_expr(right_ast)?;
         if let (Expr::Row(left), Expr::Row(right)) = (&left, &right) {
             if left.len() != right.len() {
-                return Err(syntax("unequal number of entries in row expressions").at(self.at_expr(left_ast)));
+                return Err(syntax("unequal number of entries in row expressions")
+                    .at(self.at_expr(left_ast)));
             }
             let mut fields = Vec::with_capacity(left.len());
             for (left, right) in left.iter().zip(right) {
-                let (left, right) = self.comparable(left.clone(), left_ast, right.clone(), right_ast)?;
-                fields.push(Expr::IsDistinct { left: Box::new(left), right: Box::new(right), negated });
+                let (left, right) =
+                    self.comparable(left.clone(), left_ast, right.clone(), right_ast)?;
+                fields.push(Expr::IsDistinct {
+                    left: Box::new(left),
+                    right: Box::new(right),
+                    negated,
+                });
             }
             return Ok(match (fields.len(), negated) {
                 (1, _) => fields.remove(0),
@@ -80,7 +94,8 @@ impl Binder<'_> {
             let mut matches = Vec::with_capacity(list.len());
             for item in list {
                 let Expr::Row(row) = self.bind_expr(item)? else {
-                    return Err(syntax("unequal number of entries in row expressions").at(self.at_expr(item)));
+                    return Err(syntax("unequal number of entries in row expressions")
+                        .at(self.at_expr(item)));
                 };
                 matches.push(self.compare_rows("=", fields.clone(), input_ast, row, item)?);
             }
@@ -96,7 +111,8 @@ impl Binder<'_> {
             let name = if negated { "<>" } else { "=" };
             return self.operator(name, input, input_ast, item, &list[0]);
         }
-        let types: Vec<PgType> = std::iter::once(input.ty()).chain(items.iter().map(Expr::ty)).collect();
+        let types: Vec<PgType> =
+            std::iter::once(input.ty()).chain(items.iter().map(Expr::ty)).collect();
         let Ok(ty) = common_type(&types, "IN") else {
             return self.bind_in_mixed_list(&input, input_ast, items, list, negated);
         };
@@ -126,7 +142,13 @@ impl Binder<'_> {
         Ok(if negated { Expr::And(comparisons) } else { Expr::Or(comparisons) })
     }
 
-    fn bind_between(&mut self, input_ast: &Ast, low_ast: &Ast, high_ast: &Ast, negated: bool) -> Result<Expr> {
+    fn bind_between(
+        &mut self,
+        input_ast: &Ast,
+        low_ast: &Ast,
+        high_ast: &Ast,
+        negated: bool,
+    ) -> Result<Expr> {
         let (symmetric, low_ast) = match low_ast {
             Ast::Named { expr, name } if name.value == SYMMETRIC => (true, expr.as_ref()),
             other => (false, other),
@@ -135,8 +157,15 @@ impl Binder<'_> {
         let low = self.bind_expr(low_ast)?;
         let high = self.bind_expr(high_ast)?;
         let mut between = |low: &Expr, low_ast: &Ast, high: &Expr, high_ast: &Ast| {
-            let above = self.binary(&BinaryOperator::GtEq, input.clone(), input_ast, low.clone(), low_ast)?;
-            let below = self.binary(&BinaryOperator::LtEq, input.clone(), input_ast, high.clone(), high_ast)?;
+            let above =
+                self.binary(&BinaryOperator::GtEq, input.clone(), input_ast, low.clone(), low_ast)?;
+            let below = self.binary(
+                &BinaryOperator::LtEq,
+                input.clone(),
+                input_ast,
+                high.clone(),
+                high_ast,
+            )?;
             Ok::<_, SqlError>(Expr::And(vec![above, below]))
         };
         let mut bound = between(&low, low_ast, &high, high_ast)?;
@@ -193,19 +222,32 @@ impl Binder<'_> {
             origins.push(escape);
         }
         let at = self.at_expr(pattern_ast);
-        let pattern = self.call_scalar(Some("pg_catalog"), "similar_to_escape", arguments, &origins, at)?;
+        let pattern =
+            self.call_scalar(Some("pg_catalog"), "similar_to_escape", arguments, &origins, at)?;
         self.operator(if negated { "!~" } else { "~" }, input, input_ast, pattern, pattern_ast)
     }
 
     /// `left op ANY (..)` and `ALL`.
-    fn bind_quantified(&mut self, left: &Ast, op: &BinaryOperator, right: &Ast, all: bool) -> Result<Expr> {
+    fn bind_quantified(
+        &mut self,
+        left: &Ast,
+        op: &BinaryOperator,
+        right: &Ast,
+        all: bool,
+    ) -> Result<Expr> {
         let Some(name) = operator_name(op) else {
             return Err(unsupported(format!("operator {op}")).at(self.at_expr(left)));
         };
         self.bind_quantified_named(left, &name, right, all)
     }
 
-    fn bind_quantified_named(&mut self, left_ast: &Ast, name: &str, right: &Ast, all: bool) -> Result<Expr> {
+    fn bind_quantified_named(
+        &mut self,
+        left_ast: &Ast,
+        name: &str,
+        right: &Ast,
+        all: bool,
+    ) -> Result<Expr> {
         if let Ast::Subquery(query) = strip(right) {
             return self.bind_quantified_query(left_ast, name, query, all);
         }
@@ -226,14 +268,16 @@ impl Binder<'_> {
             PgType::Unknown => PgType::Unknown,
             ty => ty.element().ok_or_else(|| {
                 let message = "op ANY/ALL (array) requires array on right side";
-                SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.at_binary(name, left_ast))
+                SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                    .at(self.at_binary(name, left_ast))
             })?,
         };
         let resolved = resolve_operator(name, Some(left.ty()), element)
             .map_err(|error| error.at(self.at_binary(name, left_ast)))?;
         if resolved.result != PgType::Bool {
             let message = "op ANY/ALL (array) requires operator to yield boolean";
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(self.at_binary(name, left_ast)));
+            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+                .at(self.at_binary(name, left_ast)));
         }
         let [left_type, element_type] = [resolved.arguments[0], resolved.arguments[1]];
         let left = self.coerce(left, left_type, Some(left_ast))?;
@@ -287,7 +331,12 @@ impl Binder<'_> {
         }
         plan = self.coerce_plan(plan, &targets)?;
         let kind = SubqueryKind::Quantified { left: converted, operators, all };
-        Ok(Expr::Subquery(Box::new(crate::plan::Subquery { plan, kind, correlated, ty: PgType::Bool })))
+        Ok(Expr::Subquery(Box::new(crate::plan::Subquery {
+            plan,
+            kind,
+            correlated,
+            ty: PgType::Bool,
+        })))
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, Expr as Ast, Fetch, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind, OrderBySort, SetExpr,
+    self, Expr as Ast, Fetch, GroupByExpr, LimitClause, OrderBy, OrderByExpr, OrderByKind,
+    OrderBySort, SetExpr,
 };
 
 use super::binder::{Binder, syntax, unsupported};
@@ -29,7 +30,10 @@ pub(super) struct Tail<'q> {
 impl Tail<'_> {
     /// Whether there is nothing that changes which rows come or in what order.
     pub(super) fn is_empty(&self) -> bool {
-        self.order.is_empty() && self.limit.is_none() && self.offset.is_none() && self.fetch.is_none()
+        self.order.is_empty()
+            && self.limit.is_none()
+            && self.offset.is_none()
+            && self.fetch.is_none()
     }
 
     fn with_ties(&self) -> bool {
@@ -55,7 +59,11 @@ impl Binder<'_> {
         if !locks.is_empty() {
             return Err(unsupported("locking of rows"));
         }
-        if for_clause.is_some() || settings.is_some() || format_clause.is_some() || !pipe_operators.is_empty() {
+        if for_clause.is_some()
+            || settings.is_some()
+            || format_clause.is_some()
+            || !pipe_operators.is_empty()
+        {
             return Err(unsupported("a clause of this query"));
         }
         let order = order_keys(order_by.as_ref())?;
@@ -78,16 +86,21 @@ impl Binder<'_> {
     }
 
     /// `LIMIT` and `OFFSET`.
-    fn limits<'q>(&self, clause: Option<&'q LimitClause>) -> Result<(Option<&'q Ast>, Option<&'q Ast>)> {
+    fn limits<'q>(
+        &self,
+        clause: Option<&'q LimitClause>,
+    ) -> Result<(Option<&'q Ast>, Option<&'q Ast>)> {
         match clause {
             None => Ok((None, None)),
             Some(LimitClause::LimitOffset { limit, offset, limit_by }) if limit_by.is_empty() => {
                 Ok((limit.as_ref(), offset.as_ref().map(|offset| &offset.value)))
             }
             Some(LimitClause::LimitOffset { .. }) => Err(syntax("syntax error at or near \"BY\"")),
-            Some(LimitClause::OffsetCommaLimit { limit, .. }) => Err(syntax("LIMIT #,# syntax is not supported")
-                .with_hint("Use separate LIMIT and OFFSET clauses.")
-                .at(self.at_expr(limit))),
+            Some(LimitClause::OffsetCommaLimit { limit, .. }) => {
+                Err(syntax("LIMIT #,# syntax is not supported")
+                    .with_hint("Use separate LIMIT and OFFSET clauses.")
+                    .at(self.at_expr(limit)))
+            }
         }
     }
 
@@ -142,7 +155,8 @@ impl Binder<'_> {
                 PgType::Unknown
             } else {
                 common_type(&types, "VALUES").map_err(|error| {
-                    let unfit = types.iter().position(|ty| common_type(&[types[0], *ty], "").is_err());
+                    let unfit =
+                        types.iter().position(|ty| common_type(&[types[0], *ty], "").is_err());
                     error.at(unfit.and_then(|row| self.at_expr(&rows[row][place])))
                 })?
             };
@@ -155,13 +169,19 @@ impl Binder<'_> {
             columns.push(OutputColumn::computed(format!("column{}", place + 1), ty));
         }
         self.target_fields = vec![Vec::new(); width];
-        self.target_positions =
-            rows.first().map_or_else(Vec::new, |row| row.iter().map(|it| self.at_expr(it)).collect());
+        self.target_positions = rows
+            .first()
+            .map_or_else(Vec::new, |row| row.iter().map(|it| self.at_expr(it)).collect());
         Ok(Plan::new(PlanNode::Values(bound), columns))
     }
 
     /// Orders and limits rows that are finished already: only their columns can be ordered by.
-    fn order_and_limit(&mut self, mut plan: Plan, tail: &Tail<'_>, set_operation: bool) -> Result<Plan> {
+    fn order_and_limit(
+        &mut self,
+        mut plan: Plan,
+        tail: &Tail<'_>,
+        set_operation: bool,
+    ) -> Result<Plan> {
         let mut keys = Vec::with_capacity(tail.order.len());
         for key in tail.order {
             let expression = self.output_key(&plan, &key.expr, set_operation)?;
@@ -179,17 +199,21 @@ impl Binder<'_> {
             return Ok(Expr::Column(place, plan.columns[place].ty));
         }
         if let Ast::Identifier(ident) = strip(key) {
-            let mut found = plan.columns.iter().enumerate().filter(|(_, column)| column.name == ident.value);
+            let mut found =
+                plan.columns.iter().enumerate().filter(|(_, column)| column.name == ident.value);
             if let Some((place, column)) = found.next() {
                 if found.next().is_some() {
                     let message = format!("ORDER BY \"{}\" is ambiguous", ident.value);
-                    return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(ident)));
+                    return Err(
+                        SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(ident))
+                    );
                 }
                 return Ok(Expr::Column(place, column.ty));
             }
         }
         let names = Namespace::of(NamedRelation::of_plan(String::new(), plan));
-        let (bound, _) = self.with_level(Level::new(names, Clause::Limit), |binder| binder.bind_expr(key))?;
+        let (bound, _) =
+            self.with_level(Level::new(names, Clause::Limit), |binder| binder.bind_expr(key))?;
         if set_operation {
             return Err(SqlError::unsupported("invalid UNION/INTERSECT/EXCEPT ORDER BY clause")
                 .with_detail("Only result column names can be used, not expressions or functions.")
@@ -200,7 +224,12 @@ impl Binder<'_> {
     }
 
     /// The column that a number in `ORDER BY` or `GROUP BY` means, from 0; none if it is no constant.
-    pub(super) fn ordinal(&mut self, key: &Ast, count: usize, clause: &str) -> Result<Option<usize>> {
+    pub(super) fn ordinal(
+        &mut self,
+        key: &Ast,
+        count: usize,
+        clause: &str,
+    ) -> Result<Option<usize>> {
         let Ast::Value(value) = strip(key) else { return Ok(None) };
         let at = self.at(value.span.start);
         match &value.value {
@@ -213,7 +242,9 @@ impl Binder<'_> {
                     });
                 }
             }
-            ast::Value::Placeholder(_) | ast::Value::Null | ast::Value::Boolean(_) => return Ok(None),
+            ast::Value::Placeholder(_) | ast::Value::Null | ast::Value::Boolean(_) => {
+                return Ok(None);
+            }
             _ => {}
         }
         Err(syntax(format!("non-integer constant in {clause}")).at(at))
@@ -227,31 +258,50 @@ impl Binder<'_> {
         let descending = match &key.options.sort {
             None | Some(OrderBySort::Asc) => false,
             Some(OrderBySort::Desc) => true,
-            Some(OrderBySort::Using(operator)) => match operator.to_string().trim_start_matches("pg_catalog.") {
-                "<" => false,
-                ">" => true,
-                other => {
-                    let message = format!("operator {other} is not a valid ordering operator");
-                    return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
+            Some(OrderBySort::Using(operator)) => {
+                match operator.to_string().trim_start_matches("pg_catalog.") {
+                    "<" => false,
+                    ">" => true,
+                    other => {
+                        let message = format!("operator {other} is not a valid ordering operator");
+                        return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message)
                         .with_hint("Ordering operators must be \"<\" or \">\" members of btree operator families.")
                         .at(self.at_expr(&key.expr)));
+                    }
                 }
-            },
+            }
         };
-        check_ordered(expression.ty(), "ordering").map_err(|error| error.at(self.at_expr(&key.expr)))?;
-        Ok(SortKey { expression, descending, nulls_first: key.options.nulls_first.unwrap_or(descending) })
+        check_ordered(expression.ty(), "ordering")
+            .map_err(|error| error.at(self.at_expr(&key.expr)))?;
+        Ok(SortKey {
+            expression,
+            descending,
+            nulls_first: key.options.nulls_first.unwrap_or(descending),
+        })
     }
 
     /// Applies `LIMIT`, `OFFSET` and `FETCH` to rows in order.
-    pub(super) fn limited(&mut self, plan: Plan, tail: &Tail<'_>, keys: Vec<SortKey>) -> Result<Plan> {
-        let offset = tail.offset.map(|offset| self.row_count(offset, Clause::Offset, "OFFSET")).transpose()?;
+    pub(super) fn limited(
+        &mut self,
+        plan: Plan,
+        tail: &Tail<'_>,
+        keys: Vec<SortKey>,
+    ) -> Result<Plan> {
+        let offset = tail
+            .offset
+            .map(|offset| self.row_count(offset, Clause::Offset, "OFFSET"))
+            .transpose()?;
         let limit = match (tail.limit, tail.fetch) {
             (Some(limit), _) => Some(self.row_count(limit, Clause::Limit, "LIMIT")?),
-            (None, Some(Fetch { percent: true, .. })) => return Err(unsupported("FETCH FIRST .. PERCENT")),
+            (None, Some(Fetch { percent: true, .. })) => {
+                return Err(unsupported("FETCH FIRST .. PERCENT"));
+            }
             (None, Some(Fetch { quantity: Some(quantity), .. })) => {
                 Some(self.row_count(quantity, Clause::Limit, "LIMIT")?)
             }
-            (None, Some(Fetch { quantity: None, .. })) => Some(Expr::Literal(Datum::Int8(1), PgType::Int8)),
+            (None, Some(Fetch { quantity: None, .. })) => {
+                Some(Expr::Literal(Datum::Int8(1), PgType::Int8))
+            }
             (None, None) => None,
         };
         if limit.is_none() && offset.is_none() {
@@ -270,7 +320,9 @@ impl Binder<'_> {
         })?;
         if uses_row(&bound) {
             let message = format!("argument of {name} must not contain variables");
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_expr(count)));
+            return Err(
+                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_expr(count))
+            );
         }
         Ok(bound)
     }
@@ -293,7 +345,8 @@ fn order_keys(order: Option<&OrderBy>) -> Result<&[OrderByExpr]> {
 /// Whether values of a type have an order, or at least an equality.
 pub(super) fn check_ordered(ty: PgType, what: &str) -> Result<()> {
     let base = ty.element().unwrap_or(ty);
-    let unordered = matches!(base, PgType::Json | PgType::Void | PgType::PgNodeTree | PgType::AclItem);
+    let unordered =
+        matches!(base, PgType::Json | PgType::Void | PgType::PgNodeTree | PgType::AclItem);
     if !unordered || (base == PgType::AclItem && what == "equality") {
         return Ok(());
     }

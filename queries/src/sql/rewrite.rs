@@ -28,8 +28,12 @@ pub(super) const EXCLUDE: &str = "exclude ";
 pub(super) const ALL_FIELDS: &str = "*";
 
 /// Rewrites the tokens of a query or a writing statement.
-pub(super) fn rewrite(tokens: &[TokenWithSpan], positions: &Positions) -> Result<Vec<TokenWithSpan>> {
-    let mut rewriter = Rewriter { tokens, at: 0, out: Vec::with_capacity(tokens.len() + 8), closers: Vec::new() };
+pub(super) fn rewrite(
+    tokens: &[TokenWithSpan],
+    positions: &Positions,
+) -> Result<Vec<TokenWithSpan>> {
+    let mut rewriter =
+        Rewriter { tokens, at: 0, out: Vec::with_capacity(tokens.len() + 8), closers: Vec::new() };
     while rewriter.at < tokens.len() {
         rewriter.step(positions)?;
     }
@@ -86,7 +90,8 @@ impl Rewriter<'_> {
     fn follows_field_access(&self) -> bool {
         match self.out.as_slice() {
             [.., before, point] => {
-                point.token == Token::Period && matches!(before.token, Token::RParen | Token::RBracket)
+                point.token == Token::Period
+                    && matches!(before.token, Token::RParen | Token::RBracket)
             }
             _ => false,
         }
@@ -140,7 +145,10 @@ impl Rewriter<'_> {
                 }
                 self.copy(1);
             }
-            "overriding" if matches!(self.word(1), Some("system" | "user")) && self.word(2) == Some("value") => {
+            "overriding"
+                if matches!(self.word(1), Some("system" | "user"))
+                    && self.word(2) == Some("value") =>
+            {
                 let position = positions.character(self.tokens[self.at].span.start);
                 return Err(SqlError::unsupported("OVERRIDING is not supported").at(position));
             }

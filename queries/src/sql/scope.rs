@@ -217,6 +217,12 @@ impl Namespace {
 impl NamedColumn {
     /// A column of a level's row.
     pub(super) fn new(name: impl Into<String>, place: usize, ty: PgType) -> Self {
-        Self { name: name.into(), expr: Expr::Column(place, ty), typmod: -1, origin: (0, 0), fields: Vec::new() }
+        Self {
+            name: name.into(),
+            expr: Expr::Column(place, ty),
+            typmod: -1,
+            origin: (0, 0),
+            fields: Vec::new(),
+        }
     }
 }

@@ -18,7 +18,9 @@ use super::scope::{Clause, Level, NamedWindow, SETS, WINDOWS};
 use super::target::Target;
 use super::walk::{column_of, same, set_column, walk_expr, walk_set_call, walk_window};
 use crate::error::{Result, SqlError, SqlState};
-use crate::plan::{Expr, OutputColumn, Plan, PlanNode, ProjectSetItem, SetCall, SortKey, WindowCall};
+use crate::plan::{
+    Expr, OutputColumn, Plan, PlanNode, ProjectSetItem, SetCall, SortKey, WindowCall,
+};
 use crate::types::PgType;
 
 /// The clauses of a `SELECT`, bound.
@@ -58,7 +60,9 @@ impl Binder<'_> {
         for ast::NamedWindowDefinition(name, window) in &select.named_window {
             if windows.iter().any(|other| other.name == name.value) {
                 let message = format!("window \"{}\" is already defined", name.value);
-                return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(self.at_ident(name)));
+                return Err(
+                    SqlError::new(SqlState::WINDOWING_ERROR, message).at(self.at_ident(name))
+                );
             }
             let spec = match window {
                 NamedWindowExpr::WindowSpec(spec) => spec.clone(),
@@ -76,22 +80,28 @@ impl Binder<'_> {
         let mut targets = self.bind_targets(&select.projection)?;
         let visible = targets.len();
         let filter = match &select.selection {
-            Some(filter) => Some(self.in_clause(Clause::Where, |binder| binder.bind_boolean(filter, "WHERE"))?),
+            Some(filter) => {
+                Some(self.in_clause(Clause::Where, |binder| binder.bind_boolean(filter, "WHERE"))?)
+            }
             None => None,
         };
         let having = match &select.having {
-            Some(having) => Some(self.in_clause(Clause::Having, |binder| binder.bind_boolean(having, "HAVING"))?),
+            Some(having) => Some(
+                self.in_clause(Clause::Having, |binder| binder.bind_boolean(having, "HAVING"))?,
+            ),
             None => None,
         };
         let mut order = Vec::with_capacity(tail.order.len());
         for key in tail.order {
-            let place =
-                self.in_clause(Clause::OrderBy, |binder| binder.output_target(&key.expr, &mut targets, "ORDER BY"))?;
+            let place = self.in_clause(Clause::OrderBy, |binder| {
+                binder.output_target(&key.expr, &mut targets, "ORDER BY")
+            })?;
             let column = Expr::Column(place, targets[place].expr.ty());
             order.push(self.sort_key(column, key)?);
         }
         let groups = self.bind_groups(group_items(&select.group_by)?, &mut targets)?;
-        let distinct = self.bind_distinct_clause(select, &mut targets, visible, &order, tail.order)?;
+        let distinct =
+            self.bind_distinct_clause(select, &mut targets, visible, &order, tail.order)?;
         if tail.decide_types {
             for target in &mut targets {
                 if target.expr.ty() == PgType::Unknown {
@@ -104,7 +114,12 @@ impl Binder<'_> {
     }
 
     /// The target that an item of `ORDER BY` or `DISTINCT ON` means: by name, by number, or as an expression.
-    fn output_target(&mut self, key: &Ast, targets: &mut Vec<Target>, clause: &str) -> Result<usize> {
+    fn output_target(
+        &mut self,
+        key: &Ast,
+        targets: &mut Vec<Target>,
+        clause: &str,
+    ) -> Result<usize> {
         let visible = targets.len();
         let found = match self.ordinal(key, visible, clause)? {
             Some(place) => Some(place),
@@ -129,14 +144,23 @@ impl Binder<'_> {
     }
 
     /// The target with a name; targets of one name have to be one value.
-    pub(super) fn named_target(&self, key: &Ast, targets: &[Target], clause: &str) -> Result<Option<usize>> {
+    pub(super) fn named_target(
+        &self,
+        key: &Ast,
+        targets: &[Target],
+        clause: &str,
+    ) -> Result<Option<usize>> {
         let Ast::Identifier(ident) = strip(key) else { return Ok(None) };
         let mut found: Option<usize> = None;
-        for (place, target) in targets.iter().enumerate().filter(|(_, target)| target.name == ident.value) {
+        for (place, target) in
+            targets.iter().enumerate().filter(|(_, target)| target.name == ident.value)
+        {
             match found {
                 Some(other) if !same(&targets[other].expr, &target.expr) => {
                     let message = format!("{clause} \"{}\" is ambiguous", ident.value);
-                    return Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(ident)));
+                    return Err(
+                        SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(ident))
+                    );
                 }
                 Some(_) => {}
                 None => found = Some(place),
@@ -158,13 +182,15 @@ impl Binder<'_> {
             Some(Distinct::Distinct) => {
                 for (key, ast) in order.iter().zip(order_asts) {
                     if matches!(key.expression, Expr::Column(place, _) if place >= visible) {
-                        let message = "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
+                        let message =
+                            "for SELECT DISTINCT, ORDER BY expressions must appear in select list";
                         return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
                             .at(self.at_expr(&ast.expr)));
                     }
                 }
                 for target in &targets[..visible] {
-                    check_ordered(target.expr.ty(), "equality").map_err(|error| error.at(target.position))?;
+                    check_ordered(target.expr.ty(), "equality")
+                        .map_err(|error| error.at(target.position))?;
                 }
                 return Ok(Distinction::Rows);
             }
@@ -172,9 +198,11 @@ impl Binder<'_> {
         };
         let mut places = Vec::with_capacity(on.len());
         for key in on {
-            let place = self
-                .in_clause(Clause::DistinctOn, |binder| binder.output_target(key, targets, "SELECT DISTINCT ON"))?;
-            check_ordered(targets[place].expr.ty(), "equality").map_err(|error| error.at(self.at_expr(key)))?;
+            let place = self.in_clause(Clause::DistinctOn, |binder| {
+                binder.output_target(key, targets, "SELECT DISTINCT ON")
+            })?;
+            check_ordered(targets[place].expr.ty(), "equality")
+                .map_err(|error| error.at(self.at_expr(key)))?;
             if !places.contains(&place) {
                 places.push(place);
             }
@@ -184,10 +212,16 @@ impl Binder<'_> {
     }
 
     /// What is distinct has to be what the rows are ordered by first.
-    fn check_distinct_on(&self, places: &[usize], order: &[SortKey], asts: &[OrderByExpr]) -> Result<()> {
+    fn check_distinct_on(
+        &self,
+        places: &[usize],
+        order: &[SortKey],
+        asts: &[OrderByExpr],
+    ) -> Result<()> {
         let (mut skipped, mut matched) = (None, 0);
         for (key, ast) in order.iter().zip(asts) {
-            let listed = matches!(key.expression, Expr::Column(place, _) if places.contains(&place));
+            let listed =
+                matches!(key.expression, Expr::Column(place, _) if places.contains(&place));
             match (listed, skipped) {
                 (true, Some(at)) => return Err(distinct_on_mismatch(at)),
                 (true, None) => matched += 1,
@@ -202,17 +236,37 @@ impl Binder<'_> {
     }
 
     /// Puts the plan together.
-    fn assemble(&mut self, (from, names): Bound, parts: Parts, level: Level, tail: &Tail<'_>) -> Result<Plan> {
+    fn assemble(
+        &mut self,
+        (from, names): Bound,
+        parts: Parts,
+        level: Level,
+        tail: &Tail<'_>,
+    ) -> Result<Plan> {
         let Level { aggregates, mut windows, mut sets, uses, groupings, .. } = level;
         let Parts { mut targets, visible, filter, mut having, groups, order, distinct } = parts;
         let mut plan = match filter {
             Some(predicate) => filtered(from, predicate),
             None => from,
         };
-        let grouped = groups.is_some() || having.is_some() || !aggregates.is_empty() || !groupings.is_empty();
+        let grouped =
+            groups.is_some() || having.is_some() || !aggregates.is_empty() || !groupings.is_empty();
         if grouped {
-            let regroup = Regroup { names: &names, groups: groups.unwrap_or_default(), aggregates, uses, groupings };
-            plan = self.aggregated(plan, regroup, &mut targets, having.as_mut(), &mut windows, &mut sets)?;
+            let regroup = Regroup {
+                names: &names,
+                groups: groups.unwrap_or_default(),
+                aggregates,
+                uses,
+                groupings,
+            };
+            plan = self.aggregated(
+                plan,
+                regroup,
+                &mut targets,
+                having.as_mut(),
+                &mut windows,
+                &mut sets,
+            )?;
         }
         if let Some(having) = having {
             plan = filtered(plan, having);
@@ -221,7 +275,8 @@ impl Binder<'_> {
             plan = windowed(plan, windows, &mut targets, &mut sets);
         }
         let columns: Vec<OutputColumn> = targets.iter().map(Target::column).collect();
-        let positions: Vec<Option<usize>> = targets[..visible].iter().map(|target| target.position).collect();
+        let positions: Vec<Option<usize>> =
+            targets[..visible].iter().map(|target| target.position).collect();
         let mut fields = Vec::with_capacity(visible);
         for target in &mut targets[..visible] {
             fields.push(std::mem::take(&mut target.fields));
@@ -229,8 +284,11 @@ impl Binder<'_> {
         plan = projected(plan, targets, columns.clone(), sets);
         plan = self.arranged(plan, distinct, order, visible, tail)?;
         if columns.len() > visible {
-            let expressions =
-                columns[..visible].iter().enumerate().map(|(place, column)| Expr::Column(place, column.ty)).collect();
+            let expressions = columns[..visible]
+                .iter()
+                .enumerate()
+                .map(|(place, column)| Expr::Column(place, column.ty))
+                .collect();
             let node = PlanNode::Project { input: Box::new(plan), expressions };
             plan = Plan::new(node, columns[..visible].to_vec());
         }
@@ -256,13 +314,18 @@ impl Binder<'_> {
             }
             Distinction::On(places) => {
                 for place in &places {
-                    let listed = order.iter().any(|key| matches!(key.expression, Expr::Column(it, _) if it == *place));
+                    let listed = order
+                        .iter()
+                        .any(|key| matches!(key.expression, Expr::Column(it, _) if it == *place));
                     if !listed {
                         let expression = Expr::Column(*place, plan.columns[*place].ty);
                         order.push(SortKey { expression, descending: false, nulls_first: false });
                     }
                 }
-                let on = places.iter().map(|place| Expr::Column(*place, plan.columns[*place].ty)).collect();
+                let on = places
+                    .iter()
+                    .map(|place| Expr::Column(*place, plan.columns[*place].ty))
+                    .collect();
                 plan = distinct_rows(sorted(plan, order.clone()), Some(on));
                 return self.limited(plan, tail, order);
             }
@@ -302,7 +365,12 @@ fn replace_calls(expr: &mut Expr, from: usize, to: usize, count: usize) {
     });
 }
 
-fn windowed(plan: Plan, windows: Vec<WindowCall>, targets: &mut [Target], sets: &mut [SetCall]) -> Plan {
+fn windowed(
+    plan: Plan,
+    windows: Vec<WindowCall>,
+    targets: &mut [Target],
+    sets: &mut [SetCall],
+) -> Plan {
     let (width, count) = (plan.columns.len(), windows.len());
     for target in targets {
         replace_calls(&mut target.expr, WINDOWS, width, count);
@@ -325,17 +393,26 @@ fn name_of(call: &WindowCall) -> &'static str {
 }
 
 /// The targets over the rows, with set-returning calls run before or among them.
-fn projected(mut plan: Plan, mut targets: Vec<Target>, columns: Vec<OutputColumn>, mut sets: Vec<SetCall>) -> Plan {
+fn projected(
+    mut plan: Plan,
+    mut targets: Vec<Target>,
+    columns: Vec<OutputColumn>,
+    mut sets: Vec<SetCall>,
+) -> Plan {
     let whole = |expr: &Expr| matches!(expr, Expr::Column(place, _) if *place >= SETS);
-    let nested = sets.iter().any(|set| set.arguments.iter().any(|argument| has_placeholder(argument, SETS)));
-    let plain = !nested && targets.iter().all(|target| whole(&target.expr) || !has_placeholder(&target.expr, SETS));
+    let nested =
+        sets.iter().any(|set| set.arguments.iter().any(|argument| has_placeholder(argument, SETS)));
+    let plain = !nested
+        && targets.iter().all(|target| whole(&target.expr) || !has_placeholder(&target.expr, SETS));
     if sets.is_empty() {
         let expressions = targets.into_iter().map(|target| target.expr).collect();
         return Plan::new(PlanNode::Project { input: Box::new(plan), expressions }, columns);
     }
     if plain {
         let items = targets.into_iter().map(|target| match target.expr {
-            Expr::Column(place, _) if place >= SETS => ProjectSetItem::Set(sets[place - SETS].clone()),
+            Expr::Column(place, _) if place >= SETS => {
+                ProjectSetItem::Set(sets[place - SETS].clone())
+            }
             expr => ProjectSetItem::Expr(expr),
         });
         let items = items.collect();
@@ -346,8 +423,9 @@ fn projected(mut plan: Plan, mut targets: Vec<Target>, columns: Vec<OutputColumn
     while let Some(round) = next_round(&sets, &done) {
         let width = plan.columns.len();
         let rows = plan.columns.iter().enumerate();
-        let mut items: Vec<ProjectSetItem> =
-            rows.map(|(place, column)| ProjectSetItem::Expr(Expr::Column(place, column.ty))).collect();
+        let mut items: Vec<ProjectSetItem> = rows
+            .map(|(place, column)| ProjectSetItem::Expr(Expr::Column(place, column.ty)))
+            .collect();
         let mut output = plan.columns.to_vec();
         for (nth, place) in round.iter().enumerate() {
             let ty = match sets[*place].columns.as_slice() {
@@ -377,8 +455,10 @@ fn projected(mut plan: Plan, mut targets: Vec<Target>, columns: Vec<OutputColumn
 
 /// The calls that are not done and wait for no other.
 fn next_round(sets: &[SetCall], done: &[bool]) -> Option<Vec<usize>> {
-    let ready = |set: &SetCall| !set.arguments.iter().any(|argument| has_placeholder(argument, SETS));
-    let round: Vec<usize> = (0..sets.len()).filter(|place| !done[*place] && ready(&sets[*place])).collect();
+    let ready =
+        |set: &SetCall| !set.arguments.iter().any(|argument| has_placeholder(argument, SETS));
+    let round: Vec<usize> =
+        (0..sets.len()).filter(|place| !done[*place] && ready(&sets[*place])).collect();
     (!round.is_empty()).then_some(round)
 }
 
@@ -434,6 +514,9 @@ fn check_select(select: &Select) -> Result<()> {
 }
 
 /// Rewrites the expressions of window calls.
-pub(super) fn each_window(windows: &mut [WindowCall], visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+pub(super) fn each_window(
+    windows: &mut [WindowCall],
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     windows.iter_mut().for_each(|call| walk_window(call, 0, visit));
 }

@@ -23,7 +23,11 @@ struct Run {
 
 impl Binder<'_> {
     /// Binds a set operation and everything in its chain.
-    pub(super) fn bind_set_operation(&mut self, body: &SetExpr, decide_types: bool) -> Result<Plan> {
+    pub(super) fn bind_set_operation(
+        &mut self,
+        body: &SetExpr,
+        decide_types: bool,
+    ) -> Result<Plan> {
         let mut chain = Vec::new();
         let mut leftmost = body;
         while let SetExpr::SetOperation { left, op, set_quantifier, right } = leftmost {
@@ -31,7 +35,8 @@ impl Binder<'_> {
             leftmost = left;
         }
         let first = self.bind_branch(leftmost)?;
-        let (fields, positions) = (std::mem::take(&mut self.target_fields), std::mem::take(&mut self.target_positions));
+        let (fields, positions) =
+            (std::mem::take(&mut self.target_fields), std::mem::take(&mut self.target_positions));
         let mut columns: Vec<OutputColumn> = first.columns.to_vec();
         let mut run = Run { branches: vec![first], kind: SetOperationKind::Union, all: true };
         for (place, (kind, all, right)) in chain.into_iter().rev().enumerate() {
@@ -68,7 +73,12 @@ impl Binder<'_> {
     }
 
     /// The types of the columns with one branch more.
-    fn unify_columns(&self, columns: &mut [OutputColumn], right: &Plan, kind: SetOperationKind) -> Result<()> {
+    fn unify_columns(
+        &self,
+        columns: &mut [OutputColumn],
+        right: &Plan,
+        kind: SetOperationKind,
+    ) -> Result<()> {
         let name = match kind {
             SetOperationKind::Union => "UNION",
             SetOperationKind::Intersect => "INTERSECT",
@@ -84,9 +94,15 @@ impl Binder<'_> {
                 column.origin = (0, 0);
                 continue;
             }
-            let ty = common_type(&[column.ty, other.ty], name).map_err(|error| error.at(place(n)))?;
-            let typmod = if column.typmod == other.typmod && column.ty == other.ty { column.typmod } else { -1 };
-            *column = OutputColumn { name: std::mem::take(&mut column.name), ty, typmod, origin: (0, 0) };
+            let ty =
+                common_type(&[column.ty, other.ty], name).map_err(|error| error.at(place(n)))?;
+            let typmod = if column.typmod == other.typmod && column.ty == other.ty {
+                column.typmod
+            } else {
+                -1
+            };
+            *column =
+                OutputColumn { name: std::mem::take(&mut column.name), ty, typmod, origin: (0, 0) };
         }
         Ok(())
     }
@@ -137,13 +153,20 @@ impl Binder<'_> {
                 }
             }
             PlanNode::Distinct { input, on: None } => {
-                let inner = std::mem::replace(&mut **input, Plan::new(PlanNode::Values(Vec::new()), Vec::new()));
+                let inner = std::mem::replace(
+                    &mut **input,
+                    Plan::new(PlanNode::Values(Vec::new()), Vec::new()),
+                );
                 **input = self.retype_plan(inner, types)?;
             }
             _ => return self.coerce_plan(plan, types),
         }
         let columns = plan.columns.iter().zip(types).map(|(column, ty)| {
-            if column.ty == *ty { column.clone() } else { OutputColumn::computed(column.name.clone(), *ty) }
+            if column.ty == *ty {
+                column.clone()
+            } else {
+                OutputColumn::computed(column.name.clone(), *ty)
+            }
         });
         plan.columns = columns.collect();
         Ok(plan)
@@ -165,7 +188,9 @@ fn operation(op: SetOperator) -> Result<SetOperationKind> {
         SetOperator::Union => Ok(SetOperationKind::Union),
         SetOperator::Intersect => Ok(SetOperationKind::Intersect),
         SetOperator::Except => Ok(SetOperationKind::Except),
-        SetOperator::Minus => Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \"MINUS\"")),
+        SetOperator::Minus => {
+            Err(SqlError::new(SqlState::SYNTAX_ERROR, "syntax error at or near \"MINUS\""))
+        }
     }
 }
 

@@ -19,18 +19,32 @@ impl Binder<'_> {
                 let field = Expr::Literal(Datum::text(field_name(field)), PgType::Text);
                 let bound = self.bind_expr(value)?;
                 let arguments = vec![field, bound];
-                self.call_scalar(CATALOG, "extract", arguments, &[value, value], self.at_expr(value))
+                self.call_scalar(
+                    CATALOG,
+                    "extract",
+                    arguments,
+                    &[value, value],
+                    self.at_expr(value),
+                )
             }
-            Ast::AtTimeZone { timestamp, time_zone } => self.bind_call(expr, "timezone", &[time_zone, timestamp]),
+            Ast::AtTimeZone { timestamp, time_zone } => {
+                self.bind_call(expr, "timezone", &[time_zone, timestamp])
+            }
             Ast::Ceil { expr: value, field } => match field {
-                CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => self.bind_call(expr, "ceil", &[value]),
+                CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {
+                    self.bind_call(expr, "ceil", &[value])
+                }
                 _ => Err(syntax("syntax error in CEIL").at(self.at_expr(value))),
             },
             Ast::Floor { expr: value, field } => match field {
-                CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => self.bind_call(expr, "floor", &[value]),
+                CeilFloorKind::DateTimeField(DateTimeField::NoDateTime) => {
+                    self.bind_call(expr, "floor", &[value])
+                }
                 _ => Err(syntax("syntax error in FLOOR").at(self.at_expr(value))),
             },
-            Ast::Position { expr: needle, r#in } => self.bind_call(expr, "position", &[r#in, needle]),
+            Ast::Position { expr: needle, r#in } => {
+                self.bind_call(expr, "position", &[r#in, needle])
+            }
             Ast::Overlay { expr: value, overlay_what, overlay_from, overlay_for } => {
                 let mut arguments = vec![&**value, overlay_what, overlay_from];
                 arguments.extend(overlay_for.as_deref());
@@ -38,7 +52,13 @@ impl Binder<'_> {
             }
             Ast::Substring { expr: value, substring_from, substring_for, shorthand, .. } => {
                 let name = if *shorthand { "substr" } else { "substring" };
-                self.bind_substring(expr, name, value, substring_from.as_deref(), substring_for.as_deref())
+                self.bind_substring(
+                    expr,
+                    name,
+                    value,
+                    substring_from.as_deref(),
+                    substring_for.as_deref(),
+                )
             }
             Ast::Trim { trim_where, trim_what, expr: value, trim_characters } => {
                 let name = match trim_where {
@@ -65,7 +85,10 @@ impl Binder<'_> {
 
     /// Binds a call of a function over expressions.
     fn bind_call(&mut self, whole: &Ast, name: &str, arguments: &[&Ast]) -> Result<Expr> {
-        let bound = arguments.iter().map(|argument| self.bind_expr(argument)).collect::<Result<Vec<_>>>()?;
+        let bound = arguments
+            .iter()
+            .map(|argument| self.bind_expr(argument))
+            .collect::<Result<Vec<_>>>()?;
         self.call_scalar(CATALOG, name, bound, arguments, self.at_expr(whole))
     }
 
@@ -105,15 +128,21 @@ impl Binder<'_> {
     /// Values are compared bytewise: only the collations that say so are accepted.
     fn bind_collate(&mut self, value: &Ast, collation: &ast::ObjectName) -> Result<Expr> {
         let bound = self.bind_expr(value)?;
-        let parts: Vec<&str> =
-            collation.0.iter().filter_map(|part| part.as_ident()).map(|it| it.value.as_str()).collect();
+        let parts: Vec<&str> = collation
+            .0
+            .iter()
+            .filter_map(|part| part.as_ident())
+            .map(|it| it.value.as_str())
+            .collect();
         let at = self.at_name(collation);
         match parts.as_slice() {
             ["default" | "C" | "POSIX" | "ucs_basic"]
             | ["pg_catalog", "default" | "C" | "POSIX" | "ucs_basic"] => {}
             _ => {
-                let message =
-                    format!("collation \"{}\" for encoding \"UTF8\" does not exist", parts.join("."));
+                let message = format!(
+                    "collation \"{}\" for encoding \"UTF8\" does not exist",
+                    parts.join(".")
+                );
                 return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(at));
             }
         }
@@ -136,10 +165,14 @@ impl Binder<'_> {
             return Err(syntax("syntax error in INTERVAL").at(self.at_expr(&interval.value)));
         };
         if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return Err(unsupported("the precision of an interval").at(self.at_expr(&interval.value)));
+            return Err(
+                unsupported("the precision of an interval").at(self.at_expr(&interval.value))
+            );
         }
         if interval.last_field.is_some() {
-            return Err(unsupported("an interval with a range of fields").at(self.at_expr(&interval.value)));
+            return Err(
+                unsupported("an interval with a range of fields").at(self.at_expr(&interval.value))
+            );
         }
         let mut written = text.to_string();
         let unit = interval.leading_field.as_ref().map(field_name);
@@ -174,7 +207,11 @@ impl Binder<'_> {
     }
 
     /// `CURRENT_DATE`, `LOCALTIME(3)`, `CURRENT_USER` …; none for other names.
-    pub(super) fn bind_value_function(&mut self, ident: &ast::Ident, precision: Option<i32>) -> Result<Option<Expr>> {
+    pub(super) fn bind_value_function(
+        &mut self,
+        ident: &ast::Ident,
+        precision: Option<i32>,
+    ) -> Result<Option<Expr>> {
         let at = self.at_ident(ident);
         let ty = match ident.value.as_str() {
             "current_date" => PgType::Date,
@@ -195,7 +232,8 @@ impl Binder<'_> {
         };
         let now = self.call_scalar(CATALOG, "now", vec![], &[], at)?;
         let value = self.cast(now, (ty, -1), None, |_| at)?;
-        let step = precision.and_then(|it| length_coercion(ty, it.clamp(0, 6), CoercionContext::Implicit));
+        let step =
+            precision.and_then(|it| length_coercion(ty, it.clamp(0, 6), CoercionContext::Implicit));
         Ok(Some(match step {
             Some(step) => super::coerce::apply_step(value, step),
             None => value,

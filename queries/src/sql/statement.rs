@@ -121,7 +121,9 @@ impl Statement {
     pub fn ends_failed_block(&self) -> bool {
         matches!(
             self.node,
-            Node::Utility(Utility::Commit { .. } | Utility::Rollback { .. } | Utility::RollbackTo(_))
+            Node::Utility(
+                Utility::Commit { .. } | Utility::Rollback { .. } | Utility::RollbackTo(_)
+            )
         )
     }
 

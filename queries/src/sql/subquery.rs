@@ -16,7 +16,12 @@ impl Binder<'_> {
     }
 
     /// Binds a subquery that is made a value of a known type.
-    pub(super) fn bind_subquery(&mut self, query: &ast::Query, kind: SubqueryKind, ty: PgType) -> Result<Expr> {
+    pub(super) fn bind_subquery(
+        &mut self,
+        query: &ast::Query,
+        kind: SubqueryKind,
+        ty: PgType,
+    ) -> Result<Expr> {
         let (plan, correlated) = self.bind_subplan(query)?;
         Ok(Expr::Subquery(Box::new(Subquery { plan, kind, correlated, ty })))
     }
@@ -40,7 +45,8 @@ impl Binder<'_> {
         let ty = if column.ty.is_array() { Some(column.ty) } else { column.ty.array() };
         let ty = ty.ok_or_else(|| {
             let message = format!("could not find array type for data type {}", column.ty);
-            crate::error::SqlError::new(crate::error::SqlState::UNDEFINED_OBJECT, message).at(self.at_expr(whole))
+            crate::error::SqlError::new(crate::error::SqlState::UNDEFINED_OBJECT, message)
+                .at(self.at_expr(whole))
         })?;
         Ok(Expr::Subquery(Box::new(Subquery { plan, kind: SubqueryKind::Array, correlated, ty })))
     }
@@ -60,8 +66,15 @@ impl Binder<'_> {
         for (place, (column, ty)) in plan.columns.iter().zip(types).enumerate() {
             expressions.push(self.coerce(Expr::Column(place, column.ty), *ty, None)?);
             let same = column.ty == *ty;
-            columns.push(if same { column.clone() } else { OutputColumn::computed(column.name.clone(), *ty) });
+            columns.push(if same {
+                column.clone()
+            } else {
+                OutputColumn::computed(column.name.clone(), *ty)
+            });
         }
-        Ok(Plan { columns: Arc::from(columns), node: PlanNode::Project { input: Box::new(plan), expressions } })
+        Ok(Plan {
+            columns: Arc::from(columns),
+            node: PlanNode::Project { input: Box::new(plan), expressions },
+        })
     }
 }

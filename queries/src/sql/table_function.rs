@@ -1,6 +1,8 @@
 //! Functions in `FROM`.
 
-use sqlparser::ast::{self, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, TableAlias};
+use sqlparser::ast::{
+    self, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArguments, TableAlias,
+};
 
 use super::binder::{Binder, syntax, unsupported};
 use super::call::{BoundArguments, CallName};
@@ -31,7 +33,8 @@ impl Binder<'_> {
         let mut default_name = None;
         if is_rows_from(name) {
             for argument in arguments {
-                let FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::Function(function))) = argument else {
+                let FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::Function(function))) = argument
+                else {
                     return Err(syntax("syntax error in ROWS FROM").at(self.at_name(name)));
                 };
                 let FunctionArguments::List(list) = &function.args else {
@@ -66,7 +69,11 @@ impl Binder<'_> {
         self.finish_table_function(items, ordinality, "unnest".to_owned(), alias)
     }
 
-    fn bind_table_calls(&mut self, name: &CallName<'_>, arguments: &[FunctionArg]) -> Result<Vec<Item>> {
+    fn bind_table_calls(
+        &mut self,
+        name: &CallName<'_>,
+        arguments: &[FunctionArg],
+    ) -> Result<Vec<Item>> {
         Ok(vec![self.bind_table_call(name, arguments)?])
     }
 
@@ -95,7 +102,12 @@ impl Binder<'_> {
             }
             Callee::Scalar(function) => {
                 let arguments = self.convert_arguments(resolved, arguments)?;
-                Ok(Item::Value(Expr::Call(Call { function, arguments, ty: resolved.result, position: None })))
+                Ok(Item::Value(Expr::Call(Call {
+                    function,
+                    arguments,
+                    ty: resolved.result,
+                    position: None,
+                })))
             }
             Callee::Cast(_) => Err(unsupported("a cast in FROM").at(name.position)),
             Callee::Aggregate(_) => {
@@ -126,7 +138,9 @@ impl Binder<'_> {
                     // One column takes the alias, or the function's name.
                     [(own, ty)] => {
                         scalar = single && !ordinality;
-                        let plain = own.is_empty() || own == call.function.name || single && alias.is_some();
+                        let plain = own.is_empty()
+                            || own == call.function.name
+                            || single && alias.is_some();
                         let own = if own.is_empty() { call.function.name } else { own };
                         let name = if plain && single { label.clone() } else { own.to_owned() };
                         columns.push((name, *ty));
@@ -152,7 +166,9 @@ impl Binder<'_> {
                 for item in items {
                     match item {
                         Item::Set(call) => calls.push(call),
-                        Item::Value(_) => return Err(unsupported("a function without rows in ROWS FROM")),
+                        Item::Value(_) => {
+                            return Err(unsupported("a function without rows in ROWS FROM"));
+                        }
                     }
                 }
                 PlanNode::FunctionScan { calls, ordinality }
@@ -160,7 +176,10 @@ impl Binder<'_> {
         };
         let output: Vec<OutputColumn> =
             columns.iter().map(|(name, ty)| OutputColumn::computed(name.clone(), *ty)).collect();
-        let named = columns.into_iter().enumerate().map(|(place, (name, ty))| NamedColumn::new(name, place, ty));
+        let named = columns
+            .into_iter()
+            .enumerate()
+            .map(|(place, (name, ty))| NamedColumn::new(name, place, ty));
         let mut relation = NamedRelation::of_columns(label, named.collect());
         relation.scalar = scalar;
         self.finish(Plan::new(node, output), relation, alias)

@@ -1,7 +1,8 @@
 //! The list of what a query gives: `*` written out, and the names that PostgreSQL gives to columns.
 
 use sqlparser::ast::{
-    self, Expr as Ast, ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, WildcardAdditionalOptions,
+    self, Expr as Ast, ObjectNamePart, SelectItem, SelectItemQualifiedWildcardKind, SetExpr,
+    WildcardAdditionalOptions,
 };
 
 use super::binder::{Binder, syntax, unsupported};
@@ -80,8 +81,12 @@ impl Binder<'_> {
         let end = self.level().uses.len();
         let (mut typmod, mut origin) = (-1, (0, 0));
         match strip(ast) {
-            Ast::Cast { data_type, .. } => typmod = self.data_type(data_type).map_or(-1, |(_, typmod)| typmod),
-            Ast::TypedString(typed) => typmod = self.data_type(&typed.data_type).map_or(-1, |(_, typmod)| typmod),
+            Ast::Cast { data_type, .. } => {
+                typmod = self.data_type(data_type).map_or(-1, |(_, typmod)| typmod)
+            }
+            Ast::TypedString(typed) => {
+                typmod = self.data_type(&typed.data_type).map_or(-1, |(_, typmod)| typmod)
+            }
             Ast::Identifier(_) | Ast::CompoundIdentifier(_) => {
                 if let Some(column) = self.plain_column(&expr) {
                     (typmod, origin) = (column.typmod, column.origin);
@@ -89,15 +94,26 @@ impl Binder<'_> {
             }
             _ => {}
         }
-        let fields = if expr.ty() == PgType::Record { self.record_fields(ast, &expr) } else { Vec::new() };
-        Ok(Target { expr, name, typmod, origin, fields, uses: start..end, position: self.at_expr(ast) })
+        let fields =
+            if expr.ty() == PgType::Record { self.record_fields(ast, &expr) } else { Vec::new() };
+        Ok(Target {
+            expr,
+            name,
+            typmod,
+            origin,
+            fields,
+            uses: start..end,
+            position: self.at_expr(ast),
+        })
     }
 
     /// The column in sight that an expression is, if it is nothing more.
     fn plain_column(&self, expr: &Expr) -> Option<NamedColumn> {
         let (level, column) = match expr {
             Expr::Column(column, _) => (self.levels.len().checked_sub(1)?, *column),
-            Expr::Outer { depth, column, .. } => (self.levels.len().checked_sub(1 + depth)?, *column),
+            Expr::Outer { depth, column, .. } => {
+                (self.levels.len().checked_sub(1 + depth)?, *column)
+            }
             _ => return None,
         };
         let relations = &self.levels.get(level)?.namespace.relations;
@@ -106,7 +122,11 @@ impl Binder<'_> {
     }
 
     /// `*`.
-    fn expand_all(&mut self, options: &WildcardAdditionalOptions, targets: &mut Vec<Target>) -> Result<()> {
+    fn expand_all(
+        &mut self,
+        options: &WildcardAdditionalOptions,
+        targets: &mut Vec<Target>,
+    ) -> Result<()> {
         let at = self.at(options.wildcard_token.0.span.start);
         let level = self.level();
         if level.namespace.relations.is_empty() {
@@ -145,14 +165,20 @@ impl Binder<'_> {
         }
         for column in found.columns {
             let expr = self.refer(level, column.expr, relation);
-            let (name, typmod, origin, fields) = (column.name, column.typmod, column.origin, column.fields);
+            let (name, typmod, origin, fields) =
+                (column.name, column.typmod, column.origin, column.fields);
             targets.push(Target { expr, name, typmod, origin, fields, uses: 0..0, position: at });
         }
         Ok(())
     }
 
     /// `(record).*`.
-    fn expand_record(&mut self, record: &Ast, field: &ast::Ident, targets: &mut Vec<Target>) -> Result<()> {
+    fn expand_record(
+        &mut self,
+        record: &Ast,
+        field: &ast::Ident,
+        targets: &mut Vec<Target>,
+    ) -> Result<()> {
         let at = self.at_ident(field);
         let expr = self.bind_expr(record)?;
         let fields = self.record_fields(record, &expr);
@@ -166,12 +192,25 @@ impl Binder<'_> {
         for (place, (name, ty)) in fields.into_iter().enumerate() {
             let expr = Expr::Field { record: Box::new(expr.clone()), field: place, ty };
             let (typmod, origin) = (-1, (0, 0));
-            targets.push(Target { expr, name, typmod, origin, fields: vec![], uses: 0..0, position: at });
+            targets.push(Target {
+                expr,
+                name,
+                typmod,
+                origin,
+                fields: vec![],
+                uses: 0..0,
+                position: at,
+            });
         }
         Ok(())
     }
 
-    fn push_columns(&mut self, columns: Vec<NamedColumn>, at: Option<usize>, targets: &mut Vec<Target>) {
+    fn push_columns(
+        &mut self,
+        columns: Vec<NamedColumn>,
+        at: Option<usize>,
+        targets: &mut Vec<Target>,
+    ) {
         let place = self.levels.len().saturating_sub(1);
         self.lowest = self.lowest.min(place);
         for column in columns {
@@ -228,7 +267,9 @@ fn name_and_strength(expr: &Ast) -> Option<(String, bool)> {
     let good = |name: &str| Some((name.to_owned(), true));
     match expr {
         Ast::Nested(inner) | Ast::Collate { expr: inner, .. } => name_and_strength(inner),
-        Ast::Identifier(ident) if ident.quote_style.is_none() && ident.value == "current_catalog" => {
+        Ast::Identifier(ident)
+            if ident.quote_style.is_none() && ident.value == "current_catalog" =>
+        {
             good("current_catalog")
         }
         Ast::Identifier(ident) => good(&ident.value),
@@ -247,7 +288,9 @@ fn name_and_strength(expr: &Ast) -> Option<(String, bool)> {
         },
         Ast::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Ast::Interval(_) => Some(("interval".to_owned(), false)),
-        Ast::Value(ast::ValueWithSpan { value: ast::Value::Boolean(_), .. }) => Some(("bool".to_owned(), false)),
+        Ast::Value(ast::ValueWithSpan { value: ast::Value::Boolean(_), .. }) => {
+            Some(("bool".to_owned(), false))
+        }
         Ast::Case { else_result, .. } => match else_result.as_deref().and_then(name_and_strength) {
             Some((name, true)) => Some((name, true)),
             _ => Some(("case".to_owned(), false)),
@@ -298,14 +341,18 @@ fn type_name(data_type: &ast::DataType) -> String {
     use ast::DataType as D;
     let ty = match data_type {
         D::Array(element) => match element {
-            ast::ArrayElemTypeDef::SquareBracket(element, _) | ast::ArrayElemTypeDef::Qualified(element, _) => {
+            ast::ArrayElemTypeDef::SquareBracket(element, _)
+            | ast::ArrayElemTypeDef::Qualified(element, _) => {
                 return type_name(element);
             }
             _ => return "array".to_owned(),
         },
         D::Custom(name, _) => {
-            let Some(ident) = name.0.last().and_then(|part| part.as_ident()) else { return name.to_string() };
-            let known = PgType::from_name(&ident.value).filter(|_| ident.quote_style.is_none() && name.0.len() == 1);
+            let Some(ident) = name.0.last().and_then(|part| part.as_ident()) else {
+                return name.to_string();
+            };
+            let known = PgType::from_name(&ident.value)
+                .filter(|_| ident.quote_style.is_none() && name.0.len() == 1);
             return known.map_or_else(|| ident.value.clone(), |ty| type_column_name(ty).to_owned());
         }
         D::Character(_) | D::Char(_) => PgType::Bpchar,

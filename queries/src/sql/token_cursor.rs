@@ -154,7 +154,10 @@ impl<'a> TokenCursor<'a> {
     }
 
     /// Takes one or more of something, between commas.
-    pub(super) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Result<T>) -> Result<Vec<T>> {
+    pub(super) fn list<T>(
+        &mut self,
+        mut item: impl FnMut(&mut Self) -> Result<T>,
+    ) -> Result<Vec<T>> {
         let mut items = vec![item(self)?];
         while self.take_token(&Token::Comma) {
             items.push(item(self)?);

@@ -4,24 +4,35 @@
 //! `Outer` of depth 1 there. Every walk counts these levels, so that a reference to one row is found wherever it is.
 
 use crate::plan::{
-    AggregateCall, Expr, Frame, FrameBound, Plan, PlanNode, ProjectSetItem, SetCall, SortKey, SubqueryKind, WindowCall,
+    AggregateCall, Expr, Frame, FrameBound, Plan, PlanNode, ProjectSetItem, SetCall, SortKey,
+    SubqueryKind, WindowCall,
 };
 
 /// Calls `visit` for an expression and everything in it, outermost first. `visit` is told the level, counted from 0
 /// where the walk began, and says whether to go on into the parts.
-pub(super) fn walk_expr(expr: &mut Expr, level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+pub(super) fn walk_expr(
+    expr: &mut Expr,
+    level: usize,
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     if !visit(expr, level) {
         return;
     }
     match expr {
-        Expr::Literal(..) | Expr::Parameter(..) | Expr::Column(..) | Expr::Outer { .. } | Expr::Grouping(_) => {}
+        Expr::Literal(..)
+        | Expr::Parameter(..)
+        | Expr::Column(..)
+        | Expr::Outer { .. }
+        | Expr::Grouping(_) => {}
         Expr::Call(call) => walk_all(&mut call.arguments, level, visit),
         Expr::And(parts) | Expr::Or(parts) | Expr::Row(parts) | Expr::Coalesce(parts, _) => {
             walk_all(parts, level, visit);
         }
         Expr::Extreme { inputs, .. } => walk_all(inputs, level, visit),
         Expr::Array { elements, .. } => walk_all(elements, level, visit),
-        Expr::Not(input) | Expr::IsNull(input) | Expr::IsNotNull(input) => walk_expr(input, level, visit),
+        Expr::Not(input) | Expr::IsNull(input) | Expr::IsNotNull(input) => {
+            walk_expr(input, level, visit)
+        }
         Expr::IsBool { input, .. } => walk_expr(input, level, visit),
         Expr::Field { record, .. } => walk_expr(record, level, visit),
         Expr::IsDistinct { left, right, .. } => {
@@ -62,7 +73,11 @@ pub(super) fn walk_expr(expr: &mut Expr, level: usize, visit: &mut dyn FnMut(&mu
     }
 }
 
-fn walk_all(expressions: &mut [Expr], level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+fn walk_all(
+    expressions: &mut [Expr],
+    level: usize,
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     for expression in expressions {
         walk_expr(expression, level, visit);
     }
@@ -75,7 +90,11 @@ fn walk_keys(keys: &mut [SortKey], level: usize, visit: &mut dyn FnMut(&mut Expr
 }
 
 /// Calls `visit` for every expression of a plan that stands at a level.
-pub(super) fn walk_plan(plan: &mut Plan, level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+pub(super) fn walk_plan(
+    plan: &mut Plan,
+    level: usize,
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     match &mut plan.node {
         PlanNode::CteScan { .. } => {}
         PlanNode::Scan { filter, .. } => {
@@ -155,7 +174,11 @@ pub(super) fn walk_plan(plan: &mut Plan, level: usize, visit: &mut dyn FnMut(&mu
 }
 
 /// Calls `visit` for the expressions of a set-returning call.
-pub(super) fn walk_set_call(call: &mut SetCall, level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+pub(super) fn walk_set_call(
+    call: &mut SetCall,
+    level: usize,
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     walk_all(&mut call.arguments, level, visit);
 }
 
@@ -173,7 +196,11 @@ pub(super) fn walk_aggregate(
 }
 
 /// Calls `visit` for the expressions of a window call.
-pub(super) fn walk_window(call: &mut WindowCall, level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+pub(super) fn walk_window(
+    call: &mut WindowCall,
+    level: usize,
+    visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
+) {
     walk_all(&mut call.arguments, level, visit);
     walk_all(&mut call.partition, level, visit);
     walk_keys(&mut call.order, level, visit);
@@ -240,22 +267,31 @@ pub(super) fn uses_row(expr: &Expr) -> bool {
 /// value is seen.
 pub(super) fn same(left: &Expr, right: &Expr) -> bool {
     match (left, right) {
-        (Expr::Column(a, _), Expr::Column(b, _)) | (Expr::Parameter(a, _), Expr::Parameter(b, _)) => a == b,
-        (Expr::Outer { depth: a, column: b, .. }, Expr::Outer { depth: c, column: d, .. }) => (a, b) == (c, d),
-        (Expr::Literal(a, ty), Expr::Literal(b, other)) => ty == other && format!("{a:?}") == format!("{b:?}"),
+        (Expr::Column(a, _), Expr::Column(b, _))
+        | (Expr::Parameter(a, _), Expr::Parameter(b, _)) => a == b,
+        (Expr::Outer { depth: a, column: b, .. }, Expr::Outer { depth: c, column: d, .. }) => {
+            (a, b) == (c, d)
+        }
+        (Expr::Literal(a, ty), Expr::Literal(b, other)) => {
+            ty == other && format!("{a:?}") == format!("{b:?}")
+        }
         (Expr::Call(a), Expr::Call(b)) => {
-            std::ptr::eq(a.function, b.function) && a.ty == b.ty && same_all(&a.arguments, &b.arguments)
+            std::ptr::eq(a.function, b.function)
+                && a.ty == b.ty
+                && same_all(&a.arguments, &b.arguments)
         }
         (Expr::And(a), Expr::And(b))
         | (Expr::Or(a), Expr::Or(b))
         | (Expr::Row(a), Expr::Row(b))
         | (Expr::Coalesce(a, _), Expr::Coalesce(b, _)) => same_all(a, b),
-        (Expr::Not(a), Expr::Not(b)) | (Expr::IsNull(a), Expr::IsNull(b)) | (Expr::IsNotNull(a), Expr::IsNotNull(b)) => {
-            same(a, b)
-        }
+        (Expr::Not(a), Expr::Not(b))
+        | (Expr::IsNull(a), Expr::IsNull(b))
+        | (Expr::IsNotNull(a), Expr::IsNotNull(b)) => same(a, b),
         // Rarer forms: their text is the same only if they are.
         (Expr::Subquery(_), _) | (_, Expr::Subquery(_)) => false,
-        (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => format!("{a:?}") == format!("{b:?}"),
+        (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => {
+            format!("{a:?}") == format!("{b:?}")
+        }
         _ => false,
     }
 }

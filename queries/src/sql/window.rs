@@ -1,7 +1,8 @@
 //! Window calls: their window, named or written out, and its frame.
 
 use sqlparser::ast::{
-    self, Expr as Ast, FunctionArgumentClause, WindowFrameBound, WindowFrameUnits, WindowSpec, WindowType,
+    self, Expr as Ast, FunctionArgumentClause, WindowFrameBound, WindowFrameUnits, WindowSpec,
+    WindowType,
 };
 
 use super::binder::{Binder, unsupported};
@@ -10,7 +11,9 @@ use super::rewrite::{EXCLUDE, MARK};
 use super::scope::{Clause, WINDOWS};
 use super::walk::uses_row;
 use crate::error::{Result, SqlError, SqlState};
-use crate::plan::{Expr, Frame, FrameBound, FrameExclusion, FrameUnit, SortKey, WindowCall, WindowCallee};
+use crate::plan::{
+    Expr, Frame, FrameBound, FrameExclusion, FrameUnit, SortKey, WindowCall, WindowCallee,
+};
 use crate::types::PgType;
 use crate::types::functions::Callee;
 
@@ -37,10 +40,15 @@ impl Binder<'_> {
         function: &ast::Function,
     ) -> Result<Expr> {
         self.check_windows_allowed(name.position)?;
-        let Some(over) = &function.over else { return Err(SqlError::internal("a window call without a window")) };
+        let Some(over) = &function.over else {
+            return Err(SqlError::internal("a window call without a window"));
+        };
         if !function.within_group.is_empty() {
-            return Err(SqlError::unsupported(format!("OVER is not supported for ordered-set aggregate {}", name.name))
-                .at(name.position));
+            return Err(SqlError::unsupported(format!(
+                "OVER is not supported for ordered-set aggregate {}",
+                name.name
+            ))
+            .at(name.position));
         }
         if list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct) {
             let message = "DISTINCT is not implemented for window functions";
@@ -48,9 +56,9 @@ impl Binder<'_> {
         }
         if let Some(clause) = list.clauses.first() {
             return Err(match clause {
-                FunctionArgumentClause::OrderBy(_) => {
-                    SqlError::unsupported("aggregate ORDER BY is not implemented for window functions")
-                }
+                FunctionArgumentClause::OrderBy(_) => SqlError::unsupported(
+                    "aggregate ORDER BY is not implemented for window functions",
+                ),
                 other => unsupported(format!("{other} in a call")),
             }
             .at(name.position));
@@ -64,25 +72,32 @@ impl Binder<'_> {
         let callee = match resolved.callee {
             Callee::Window(window) => WindowCallee::Window(window),
             Callee::Aggregate(aggregate) if aggregate.ordered_set => {
-                let message = format!("OVER is not supported for ordered-set aggregate {}", name.name);
+                let message =
+                    format!("OVER is not supported for ordered-set aggregate {}", name.name);
                 return Err(SqlError::unsupported(message).at(name.position));
             }
             Callee::Aggregate(aggregate) => WindowCallee::Aggregate(aggregate),
             _ => {
-                let message =
-                    format!("OVER specified, but {} is not a window function nor an aggregate function", name.name);
+                let message = format!(
+                    "OVER specified, but {} is not a window function nor an aggregate function",
+                    name.name
+                );
                 return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
             }
         };
-        if arguments.values.is_empty() && !arguments.star && matches!(callee, WindowCallee::Aggregate(_)) {
-            let message = format!("{}(*) must be used to call a parameterless aggregate function", name.name);
+        if arguments.values.is_empty()
+            && !arguments.star
+            && matches!(callee, WindowCallee::Aggregate(_))
+        {
+            let message =
+                format!("{}(*) must be used to call a parameterless aggregate function", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         let filter = match (&function.filter, callee) {
             (None, _) => None,
-            (Some(filter), WindowCallee::Aggregate(_)) => {
-                Some(self.in_clause(Clause::Filter, |binder| binder.bind_boolean(filter, "FILTER"))?)
-            }
+            (Some(filter), WindowCallee::Aggregate(_)) => Some(
+                self.in_clause(Clause::Filter, |binder| binder.bind_boolean(filter, "FILTER"))?,
+            ),
             (Some(_), WindowCallee::Window(_)) => {
                 let message = "FILTER is not implemented for non-aggregate window functions";
                 return Err(SqlError::unsupported(message).at(name.position));
@@ -91,8 +106,15 @@ impl Binder<'_> {
         let arguments = self.convert_arguments(&resolved, arguments)?;
         let window = self.bind_window(over)?;
         let Window { partition, order, frame, .. } = window;
-        let call =
-            WindowCall { function: callee, arguments, filter, partition, order, frame, ty: resolved.result };
+        let call = WindowCall {
+            function: callee,
+            arguments,
+            filter,
+            partition,
+            order,
+            frame,
+            ty: resolved.result,
+        };
         let level = self.level();
         level.windows.push(call);
         Ok(Expr::Column(WINDOWS + level.windows.len() - 1, resolved.result))
@@ -107,7 +129,8 @@ impl Binder<'_> {
             }
             clause if clause.allows_windows() => Ok(()),
             Clause::WindowPartition | Clause::WindowOrder | Clause::WindowFrame => {
-                Err(windowing("window functions are not allowed in window definitions").at(position))
+                Err(windowing("window functions are not allowed in window definitions")
+                    .at(position))
             }
             clause => {
                 let message = format!("window functions are not allowed in {}", clause.name());
@@ -124,7 +147,12 @@ impl Binder<'_> {
     }
 
     fn named_window(&mut self, name: &ast::Ident) -> Result<Window> {
-        let found = self.level().named_windows.iter().find(|it| it.name == name.value).map(|it| it.spec.clone());
+        let found = self
+            .level()
+            .named_windows
+            .iter()
+            .find(|it| it.name == name.value)
+            .map(|it| it.spec.clone());
         match found {
             Some(spec) => self.bind_window_spec(&spec),
             None => {
@@ -181,7 +209,8 @@ impl Binder<'_> {
             return refuse("override ORDER BY clause of");
         }
         if base.framed {
-            let message = format!("cannot copy window \"{}\" because it has a frame clause", name.value);
+            let message =
+                format!("cannot copy window \"{}\" because it has a frame clause", name.value);
             return Err(windowing(message).at(self.at_ident(name)));
         }
         Ok((base.partition, if order.is_empty() { base.order } else { order }))
@@ -233,7 +262,12 @@ impl Binder<'_> {
         })
     }
 
-    fn bind_frame_offset(&mut self, offset: &Ast, unit: FrameUnit, order: &[SortKey]) -> Result<Expr> {
+    fn bind_frame_offset(
+        &mut self,
+        offset: &Ast,
+        unit: FrameUnit,
+        order: &[SortKey],
+    ) -> Result<Expr> {
         let name = match unit {
             FrameUnit::Rows => "ROWS",
             FrameUnit::Range => "RANGE",
@@ -256,7 +290,9 @@ impl Binder<'_> {
         let bound = self.to_wanted(bound, wanted, name, offset)?;
         if uses_row(&bound) {
             let message = format!("argument of {name} must not contain variables");
-            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_expr(offset)));
+            return Err(
+                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_expr(offset))
+            );
         }
         Ok(bound)
     }
@@ -265,7 +301,8 @@ impl Binder<'_> {
 /// The window's base and what its frame leaves out, both of which may hide in its name.
 fn base_and_exclusion(name: Option<&ast::Ident>) -> (Option<ast::Ident>, FrameExclusion) {
     let Some(name) = name else { return (None, FrameExclusion::NoOthers) };
-    let hidden = if name.quote_style == Some(MARK) { name.value.strip_prefix(EXCLUDE) } else { None };
+    let hidden =
+        if name.quote_style == Some(MARK) { name.value.strip_prefix(EXCLUDE) } else { None };
     let Some((word, base)) = hidden.and_then(|rest| rest.split_once(' ')) else {
         return (Some(name.clone()), FrameExclusion::NoOthers);
     };
@@ -275,7 +312,11 @@ fn base_and_exclusion(name: Option<&ast::Ident>) -> (Option<ast::Ident>, FrameEx
         "ties" => FrameExclusion::Ties,
         _ => FrameExclusion::NoOthers,
     };
-    let base = (!base.is_empty()).then(|| ast::Ident { value: base.to_owned(), quote_style: None, span: name.span });
+    let base = (!base.is_empty()).then(|| ast::Ident {
+        value: base.to_owned(),
+        quote_style: None,
+        span: name.span,
+    });
     (base, exclusion)
 }
 
@@ -284,7 +325,9 @@ fn check_frame(start: &FrameBound, end: &FrameBound) -> Result<()> {
     let message = match (start, end) {
         (B::UnboundedFollowing, _) => "frame start cannot be UNBOUNDED FOLLOWING",
         (_, B::UnboundedPreceding) => "frame end cannot be UNBOUNDED PRECEDING",
-        (B::CurrentRow, B::Preceding(_)) => "frame starting from current row cannot have preceding rows",
+        (B::CurrentRow, B::Preceding(_)) => {
+            "frame starting from current row cannot have preceding rows"
+        }
         (B::Following(_), B::CurrentRow | B::Preceding(_)) => {
             "frame starting from following row cannot have preceding rows"
         }

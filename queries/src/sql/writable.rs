@@ -38,21 +38,34 @@ impl Binder<'_> {
     }
 
     /// The place of a table's column.
-    pub(super) fn column_place(&self, schema: &RelationSchema, ident: &ast::Ident) -> Result<usize> {
+    pub(super) fn column_place(
+        &self,
+        schema: &RelationSchema,
+        ident: &ast::Ident,
+    ) -> Result<usize> {
         schema.columns.iter().position(|column| column.name == ident.value).ok_or_else(|| {
-            let message = format!("column \"{}\" of relation \"{}\" does not exist", ident.value, schema.name);
+            let message = format!(
+                "column \"{}\" of relation \"{}\" does not exist",
+                ident.value, schema.name
+            );
             SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(ident))
         })
     }
 
     /// The places of columns that are listed to be written, each once.
-    pub(super) fn column_places(&self, schema: &RelationSchema, idents: &[ast::Ident]) -> Result<Vec<usize>> {
+    pub(super) fn column_places(
+        &self,
+        schema: &RelationSchema,
+        idents: &[ast::Ident],
+    ) -> Result<Vec<usize>> {
         let mut places = Vec::with_capacity(idents.len());
         for ident in idents {
             let place = self.column_place(schema, ident)?;
             if places.contains(&place) {
                 let message = format!("column \"{}\" specified more than once", ident.value);
-                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(ident)));
+                return Err(
+                    SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(ident))
+                );
             }
             places.push(place);
         }
@@ -102,7 +115,11 @@ pub(super) fn check_insertable(schema: &RelationSchema, place: usize) -> Result<
 }
 
 /// Fails for a column that cannot be changed.
-pub(super) fn check_updatable(schema: &RelationSchema, place: usize, to_default: bool) -> Result<()> {
+pub(super) fn check_updatable(
+    schema: &RelationSchema,
+    place: usize,
+    to_default: bool,
+) -> Result<()> {
     let Some(target) = target(schema) else { return Ok(()) };
     let name = schema.columns[place].name;
     if !target.insertable(place) {

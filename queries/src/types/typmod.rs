@@ -38,9 +38,16 @@ pub fn from_arguments(ty: PgType, arguments: &[i32]) -> Result<i32> {
         (PgType::Numeric, _) => Err(invalid("invalid NUMERIC type modifier".to_owned())),
         (PgType::Time | PgType::TimeTz | PgType::Timestamp | PgType::TimestampTz, [places]) => {
             if *places < 0 {
-                let name = if matches!(ty, PgType::Time | PgType::TimeTz) { "TIME" } else { "TIMESTAMP" };
-                let zone = if matches!(ty, PgType::TimeTz | PgType::TimestampTz) { " WITH TIME ZONE" } else { "" };
-                return Err(invalid(format!("{name}({places}){zone} precision must not be negative")));
+                let name =
+                    if matches!(ty, PgType::Time | PgType::TimeTz) { "TIME" } else { "TIMESTAMP" };
+                let zone = if matches!(ty, PgType::TimeTz | PgType::TimestampTz) {
+                    " WITH TIME ZONE"
+                } else {
+                    ""
+                };
+                return Err(invalid(format!(
+                    "{name}({places}){zone} precision must not be negative"
+                )));
             }
             Ok(*places.min(&SECOND_PLACES_MAX))
         }
@@ -64,10 +71,13 @@ pub fn from_arguments(ty: PgType, arguments: &[i32]) -> Result<i32> {
 
 fn numeric(precision: i32, scale: i32) -> Result<i32> {
     if !(1..=PRECISION_MAX).contains(&precision) {
-        return Err(invalid(format!("NUMERIC precision {precision} must be between 1 and {PRECISION_MAX}")));
+        return Err(invalid(format!(
+            "NUMERIC precision {precision} must be between 1 and {PRECISION_MAX}"
+        )));
     }
     if !(-PRECISION_MAX..=PRECISION_MAX).contains(&scale) {
-        let message = format!("NUMERIC scale {scale} must be between -{PRECISION_MAX} and {PRECISION_MAX}");
+        let message =
+            format!("NUMERIC scale {scale} must be between -{PRECISION_MAX} and {PRECISION_MAX}");
         return Err(invalid(message));
     }
     Ok((precision << 16 | (scale & 0x7ff)) + HEADER)
@@ -93,9 +103,8 @@ pub fn format_type(ty: PgType, typmod: i32) -> String {
         return format!("{}[]", format_type(element, typmod));
     }
     match ty {
-        PgType::Varchar | PgType::Bpchar => {
-            length(typmod).map_or_else(|| ty.name().to_owned(), |length| format!("{}({length})", ty.name()))
-        }
+        PgType::Varchar | PgType::Bpchar => length(typmod)
+            .map_or_else(|| ty.name().to_owned(), |length| format!("{}({length})", ty.name())),
         PgType::Numeric => match precision_and_scale(typmod) {
             Some((precision, scale)) => format!("numeric({precision},{scale})"),
             None => "numeric".to_owned(),
@@ -167,8 +176,11 @@ impl IntervalFields {
     }
 
     fn name(self) -> String {
-        let named: Vec<&str> =
-            Self::ORDER.iter().filter(|(_, bit)| self.0 & bit != 0).map(|(name, _)| *name).collect();
+        let named: Vec<&str> = Self::ORDER
+            .iter()
+            .filter(|(_, bit)| self.0 & bit != 0)
+            .map(|(name, _)| *name)
+            .collect();
         match named.as_slice() {
             _ if self == Self::FULL => String::new(),
             [] => String::new(),

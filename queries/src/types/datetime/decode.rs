@@ -189,7 +189,9 @@ impl<'a> Decoder<'a> {
             return self.julian_with_zone(text);
         }
         let is_date = if self.time_only {
-            place == 0 && parts.len() >= 2 && (parts[parts.len() - 1].kind == Kind::Date || parts[1].kind == Kind::Time)
+            place == 0
+                && parts.len() >= 2
+                && (parts[parts.len() - 1].kind == Kind::Date || parts[1].kind == Kind::Time)
         } else {
             self.label.is_none() && !self.has(field::MONTH | field::DAY)
         };
@@ -268,7 +270,8 @@ impl<'a> Decoder<'a> {
     fn time(&mut self, text: &str) -> Step<u32> {
         let clock = &mut self.clock;
         let Scanned { value: hour, rest } = integer(text)?;
-        let Scanned { value: minute, rest } = integer(rest.strip_prefix(':').ok_or(ParseError::Format)?)?;
+        let Scanned { value: minute, rest } =
+            integer(rest.strip_prefix(':').ok_or(ParseError::Format)?)?;
         (clock.hour, clock.minute, clock.second, clock.microsecond) = (hour, minute, 0, 0);
         if rest.starts_with('.') {
             clock.microsecond = fraction(rest)?;
@@ -284,7 +287,8 @@ impl<'a> Decoder<'a> {
         } else if !rest.is_empty() {
             return Err(ParseError::Format);
         }
-        let sane = clock.hour >= 0 && (0..60).contains(&clock.minute) && (0..=60).contains(&clock.second);
+        let sane =
+            clock.hour >= 0 && (0..60).contains(&clock.minute) && (0..=60).contains(&clock.second);
         if !sane || (!self.time_only && clock.time_overflows()) {
             return Err(ParseError::Field);
         }
@@ -299,7 +303,11 @@ impl<'a> Decoder<'a> {
         let point = text.find('.');
         if self.time_only {
             return match point {
-                Some(_) if place == 0 && parts.len() >= 2 && parts[parts.len() - 1].kind == Kind::Date => {
+                Some(_)
+                    if place == 0
+                        && parts.len() >= 2
+                        && parts[parts.len() - 1].kind == Kind::Date =>
+                {
                     self.date(text)
                 }
                 Some(point) if point > 2 => self.run_together(text, self.assumed()),
@@ -311,7 +319,9 @@ impl<'a> Decoder<'a> {
         match point {
             Some(_) if self.given & field::DATE == 0 => self.date(text),
             Some(point) if point > 2 => self.run_together(text, self.given),
-            _ if text.len() >= 6 && (self.given & field::DATE == 0 || self.given & field::TIME == 0) => {
+            _ if text.len() >= 6
+                && (self.given & field::DATE == 0 || self.given & field::TIME == 0) =>
+            {
                 self.run_together(text, self.given)
             }
             _ => self.number(text, self.text_month, self.given),
@@ -579,7 +589,9 @@ impl<'a> Decoder<'a> {
         if month || day {
             return Err(ParseError::MonthOrDay);
         }
-        if self.given & field::DATE == field::DATE && clock.day > calendar::month_days(clock.year, clock.month) {
+        if self.given & field::DATE == field::DATE
+            && clock.day > calendar::month_days(clock.year, clock.month)
+        {
             return Err(ParseError::Field);
         }
         Ok(())
@@ -596,7 +608,9 @@ impl<'a> Decoder<'a> {
 
     /// The offset in seconds east at the local time of a clock.
     fn offset_of(&self, clock: &Clock) -> Step<i64> {
-        if matches!(self.offset, Offset::Session | Offset::Zone(_)) && self.given & field::DAYLIGHT != 0 {
+        if matches!(self.offset, Offset::Session | Offset::Zone(_))
+            && self.given & field::DAYLIGHT != 0
+        {
             return Err(ParseError::Format);
         }
         let local = clock.days().saturating_mul(DAY).saturating_add(clock.time());

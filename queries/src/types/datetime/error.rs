@@ -23,15 +23,18 @@ impl ParseError {
     /// The error as the client sees it (`DateTimeParseError`).
     pub(super) fn report(self, ty: &str, text: &str) -> SqlError {
         let (state, message) = match &self {
-            Self::Format => {
-                (SqlState::INVALID_DATETIME_FORMAT, format!("invalid input syntax for type {ty}: \"{text}\""))
-            }
-            Self::Field | Self::MonthOrDay => {
-                (SqlState::DATETIME_FIELD_OVERFLOW, format!("date/time field value out of range: \"{text}\""))
-            }
-            Self::Interval => {
-                (SqlState::INTERVAL_FIELD_OVERFLOW, format!("interval field value out of range: \"{text}\""))
-            }
+            Self::Format => (
+                SqlState::INVALID_DATETIME_FORMAT,
+                format!("invalid input syntax for type {ty}: \"{text}\""),
+            ),
+            Self::Field | Self::MonthOrDay => (
+                SqlState::DATETIME_FIELD_OVERFLOW,
+                format!("date/time field value out of range: \"{text}\""),
+            ),
+            Self::Interval => (
+                SqlState::INTERVAL_FIELD_OVERFLOW,
+                format!("interval field value out of range: \"{text}\""),
+            ),
             Self::Displacement => (
                 SqlState::INVALID_TIME_ZONE_DISPLACEMENT_VALUE,
                 format!("time zone displacement out of range: \"{text}\""),
@@ -42,7 +45,9 @@ impl ParseError {
         };
         let error = SqlError::new(state, message);
         match self {
-            Self::MonthOrDay => error.with_hint("Perhaps you need a different \"datestyle\" setting."),
+            Self::MonthOrDay => {
+                error.with_hint("Perhaps you need a different \"datestyle\" setting.")
+            }
             _ => error,
         }
     }

@@ -88,7 +88,10 @@ impl Sum {
     }
 
     fn years(&mut self, value: i64, fraction: f64, scale: i64) -> Step {
-        let years = value.checked_mul(scale).and_then(|it| i32::try_from(it).ok()).ok_or(ParseError::Field)?;
+        let years = value
+            .checked_mul(scale)
+            .and_then(|it| i32::try_from(it).ok())
+            .ok_or(ParseError::Field)?;
         self.months(i64::from(years) * 12)?;
         self.months(to_i64((fraction * to_f64(scale) * 12.0).round_ties_even()))
     }
@@ -215,7 +218,8 @@ fn number(text: &str, unit: Unit) -> Step<(Unit, i64, f64)> {
             return Err(ParseError::Format);
         }
         let months = if negative { -scanned.value } else { scanned.value };
-        let total = value.checked_mul(12).and_then(|it| it.checked_add(months)).ok_or(ParseError::Field)?;
+        let total =
+            value.checked_mul(12).and_then(|it| it.checked_add(months)).ok_or(ParseError::Field)?;
         return Ok((Unit::Month, total, 0.0));
     }
     if rest.is_empty() {
@@ -262,7 +266,8 @@ fn clock(text: &str, fields: IntervalFields) -> Step<i64> {
 /// A number within an ISO 8601 interval, with its fraction, and what follows.
 fn iso_number(text: &str) -> Step<(i64, f64, &str)> {
     let sign = usize::from(text.starts_with(['-', '+']));
-    let length = sign + text[sign..].bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
+    let length = sign
+        + text[sign..].bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (number, rest) = text.split_at(length);
     if !number.starts_with(|it: char| it.is_ascii_digit() || it == '-' || it == '.') {
         return Err(ParseError::Format);
@@ -277,7 +282,8 @@ fn iso_number(text: &str) -> Step<(i64, f64, &str)> {
 /// `P1Y2M3DT4H5M6S`, `P0001-02-03T04:05:06`, `P00010203T040506`.
 fn decode_iso(text: &str) -> Step<Sum> {
     let mut sum = Sum::default();
-    let mut rest = text.strip_prefix('P').filter(|rest| !rest.is_empty()).ok_or(ParseError::Format)?;
+    let mut rest =
+        text.strip_prefix('P').filter(|rest| !rest.is_empty()).ok_or(ParseError::Format)?;
     let mut in_date = true;
     let mut have_field = false;
     while !rest.is_empty() {

@@ -40,13 +40,21 @@ pub(super) fn part_of_day(text: &str) -> Result<i64, ParseError> {
     if !text[1..].bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(ParseError::Format);
     }
-    #[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "a day has fewer microseconds than 2^53")]
+    #[expect(
+        clippy::as_conversions,
+        clippy::cast_precision_loss,
+        reason = "a day has fewer microseconds than 2^53"
+    )]
     let microseconds = fraction_value(text) * DAY as f64;
     Ok(to_i64(microseconds.trunc()))
 }
 
 /// A float cut to an integer.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "saturates, as it should")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "saturates, as it should"
+)]
 pub(super) fn to_i64(value: f64) -> i64 {
     value as i64
 }

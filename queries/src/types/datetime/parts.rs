@@ -2,8 +2,8 @@
 //!
 //! Source: `datetime.c` (`ParseDateTime`).
 
-use super::token;
 use super::error::ParseError;
+use super::token;
 
 /// What a field looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

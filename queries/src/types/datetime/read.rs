@@ -4,7 +4,8 @@ use super::calendar::{self, EPOCH_JULIAN};
 use super::decode::{Decoded, Decoder};
 use super::parts::split;
 use super::{
-    DATE_INFINITY, DATE_MINUS_INFINITY, DAY, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, interval,
+    DATE_INFINITY, DATE_MINUS_INFINITY, DAY, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY,
+    interval,
 };
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::text::ReadContext;
@@ -12,7 +13,8 @@ use crate::types::typmod::IntervalFields;
 use crate::types::{Datum, PgType};
 
 /// The least and the first too large `timestamp`: 4714-11-24 BC and 294277-01-01.
-pub(crate) const TIMESTAMP_RANGE: std::ops::Range<i64> = -211_813_488_000_000_000..9_223_371_331_200_000_000;
+pub(crate) const TIMESTAMP_RANGE: std::ops::Range<i64> =
+    -211_813_488_000_000_000..9_223_371_331_200_000_000;
 
 /// The least and the first too large `date`: 4714-11-24 BC and 5874898-01-01.
 pub(crate) const DATE_RANGE: std::ops::Range<i64> = -EPOCH_JULIAN..2_147_483_494 - EPOCH_JULIAN;
@@ -70,8 +72,13 @@ fn timestamp(decoded: &Decoded, with_zone: bool, text: &str) -> Result<i64> {
         Decoded::MinusInfinity => return Ok(TIMESTAMP_MINUS_INFINITY),
     };
     let local = clock.days().checked_mul(DAY).and_then(|it| it.checked_add(clock.time()));
-    let moment = local.and_then(|it| it.checked_sub(offset * SECOND)).filter(|it| TIMESTAMP_RANGE.contains(it));
+    let moment = local
+        .and_then(|it| it.checked_sub(offset * SECOND))
+        .filter(|it| TIMESTAMP_RANGE.contains(it));
     moment.ok_or_else(|| {
-        SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, format!("timestamp out of range: \"{text}\""))
+        SqlError::new(
+            SqlState::DATETIME_FIELD_OVERFLOW,
+            format!("timestamp out of range: \"{text}\""),
+        )
     })
 }

@@ -68,8 +68,18 @@ fn clip(word: &str) -> &str {
 /// What a word in a date means.
 pub(super) fn find(word: &str) -> Option<Token> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september", "october",
-        "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let word = clip(word);
     for (place, name) in (1..).zip(MONTHS) {
@@ -104,8 +114,9 @@ pub(super) fn find(word: &str) -> Option<Token> {
         "s" => Token::Unit(Unit::Second),
         "y" => Token::Unit(Unit::Year),
         "t" => Token::IsoTime,
-        "sun" | "sunday" | "mon" | "monday" | "tue" | "tues" | "tuesday" | "wed" | "weds" | "wednesday" | "thu"
-        | "thur" | "thurs" | "thursday" | "fri" | "friday" | "sat" | "saturday" => Token::Weekday,
+        "sun" | "sunday" | "mon" | "monday" | "tue" | "tues" | "tuesday" | "wed" | "weds"
+        | "wednesday" | "thu" | "thur" | "thurs" | "thursday" | "fri" | "friday" | "sat"
+        | "saturday" => Token::Weekday,
         _ => return None,
     })
 }
@@ -136,9 +147,13 @@ pub(crate) fn unit(word: &str) -> Option<Unit> {
 /// The name of a field of a timestamp, beside those of [`unit`].
 pub(crate) fn field(word: &str) -> Option<Unit> {
     match find(word) {
-        Some(Token::Unit(it @ (Unit::DayOfWeek | Unit::DayOfYear | Unit::IsoDayOfWeek | Unit::IsoYear | Unit::Julian))) => {
-            Some(it)
-        }
+        Some(Token::Unit(
+            it @ (Unit::DayOfWeek
+            | Unit::DayOfYear
+            | Unit::IsoDayOfWeek
+            | Unit::IsoYear
+            | Unit::Julian),
+        )) => Some(it),
         Some(Token::Named(Named::Epoch)) => Some(Unit::Epoch),
         _ => None,
     }

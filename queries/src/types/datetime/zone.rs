@@ -108,6 +108,8 @@ pub(super) fn offset_of_abbreviation(zone: &TimeZone, name: &str, local: i64) ->
     let usual = offset_of_local(zone, local);
     let utc = local.saturating_sub(usual * SECOND);
     let moments = [utc, utc.saturating_sub(HALF_YEAR), utc.saturating_add(HALF_YEAR)];
-    let found = moments.into_iter().find(|moment| abbreviation_at(zone, *moment).0.eq_ignore_ascii_case(name));
+    let found = moments
+        .into_iter()
+        .find(|moment| abbreviation_at(zone, *moment).0.eq_ignore_ascii_case(name));
     found.map_or(usual, |moment| offset_at(zone, moment))
 }

@@ -1,0 +1,272 @@
+//! A database, opened from its directory: the log with its shards, the projections that follow it, the catalog
+//! of names. Sessions of the protocol and users of the library share it.
+//!
+//! It wires the layers together and owns what they share; it decides nothing.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rotabase_engine::db::{Db, DbOptions, StoreError};
+use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::{Clock, Random};
+use rotabase_engine::feed::Feed;
+use rotabase_engine::log::{Identity, LogOptions};
+use rotabase_engine::position::Positions;
+use rotabase_engine::schedule::Schedule;
+use rotabase_queries::catalog::{Catalog, Entry};
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::projection::{ProjectionOptions, Projections};
+use rotabase_queries::relation::Relation;
+use rotabase_raft::router::Router;
+use rotabase_raft::{DirectoryStore, Environment, Node, NodeConfig, Outcome, Request, ShardStatus, Subscription, WriteError};
+use tokio::sync::Semaphore;
+
+use crate::roles::ObjectStore;
+use crate::scram::ScramVerifier;
+use crate::session::client::Session;
+use crate::session::{Backend, Login, SessionStart};
+
+/// The queries that may run at once beside those that are answered directly; others wait their turn.
+pub const QUERIES_MAX: usize = 16;
+
+/// The longest that a command may wait until it is stored, where no `statement_timeout` is shorter.
+pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// The shards that a database gets when nothing else is said.
+pub const SHARDS_DEFAULT: u16 = 16;
+
+/// Where the log lies, within a database's directory.
+pub const LOG_DIRECTORY: &str = "log";
+
+/// Where the projections lie, within a database's directory.
+pub const PROJECTIONS_DIRECTORY: &str = "projections";
+
+/// How a database is opened.
+#[derive(Clone, Debug)]
+pub struct DatabaseConfig {
+    /// Its directory; made if it is not there.
+    pub path: PathBuf,
+    /// The number of shards of a new database, 1 to 1024.
+    pub shards: u16,
+    /// The bytes of memory that storage may use for blocks and unwritten rows.
+    pub storage_cache_bytes: usize,
+    /// The bytes of memory that aggregates may take.
+    pub aggregate_cache_bytes: usize,
+    /// The bytes of memory that one statement's sorts and hashes may take.
+    pub work_bytes: usize,
+    /// The wall clock.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub random: Arc<dyn Random>,
+}
+
+impl DatabaseConfig {
+    /// The defaults, on a directory, with the real clock.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            shards: SHARDS_DEFAULT,
+            storage_cache_bytes: 128 << 20,
+            aggregate_cache_bytes: 128 << 20,
+            work_bytes: 256 << 20,
+            clock: Arc::new(crate::env::SystemClock),
+            random: Arc::new(crate::env::SystemRandom::default()),
+        }
+    }
+}
+
+/// An open database. Cloning it is cheap; all clones are one database.
+#[derive(Clone, Debug)]
+pub struct Database {
+    shared: Arc<Shared>,
+}
+
+/// What all sessions share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) config: DatabaseConfig,
+    pub(crate) node: Node<Schedule>,
+    pub(crate) projections: Arc<Projections>,
+    pub(crate) objects: ObjectStore,
+    pub(crate) queries: Arc<Semaphore>,
+    /// Where sorts put what memory does not hold.
+    pub(crate) spill_directory: Arc<Path>,
+    pub(crate) copies: crate::session::copy::Progress,
+    /// The relations that need no view.
+    base: Catalog,
+    catalog: RwLock<Arc<Catalog>>,
+    /// Grows when names change their meaning; statements bound before are bound again.
+    generation: AtomicU64,
+}
+
+impl Database {
+    /// Opens the database in a directory; makes it if there is none.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
+        Self::open_with(DatabaseConfig::new(path.as_ref())).await
+    }
+
+    /// Opens a database with a configuration.
+    pub async fn open_with(config: DatabaseConfig) -> Result<Self> {
+        std::fs::create_dir_all(&config.path).map_err(|error| {
+            let path = config.path.display();
+            SqlError::new(SqlState::IO_ERROR, format!("could not create directory \"{path}\": {error}"))
+        })?;
+        let store = open_store(&config)?;
+        let node_config = NodeConfig::default();
+        let environment = Environment {
+            transport: Router::new().attach(node_config.machine.id),
+            store: store.clone(),
+            clock: Arc::clone(&config.clock),
+            random: Arc::clone(&config.random),
+        };
+        let node = Node::open(node_config, environment)
+            .await
+            .map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
+        let feed: Arc<dyn Feed> = node.feed();
+        let options = ProjectionOptions { db: db_options(&config), on_failure: None };
+        let projections = Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
+        let objects = ObjectStore::open(&config.path)?;
+        let relations = projections.relations();
+        let base = Catalog::new(relations);
+        let shared = Shared {
+            node,
+            projections,
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            spill_directory: Arc::from(std::env::temp_dir()),
+            copies: crate::session::copy::Progress::default(),
+            catalog: RwLock::new(Arc::new(base.clone())),
+            base,
+            generation: AtomicU64::new(0),
+            objects,
+            config,
+        };
+        let database = Self { shared: Arc::new(shared) };
+        database.refresh_catalog();
+        Ok(database)
+    }
+
+    /// Opens a session for a role, as an embedded user. Roles are not asked for passwords here: whoever links
+    /// the library has the files.
+    pub fn session(&self, user: &str) -> Result<Session> {
+        Session::new(self.clone(), SessionStart {
+            user: user.to_owned(),
+            database: user.to_owned(),
+            settings: Vec::new(),
+            pid: 0,
+            peer: None,
+            tls: false,
+        })
+    }
+
+    /// Sends commands of the domain past SQL: all are carried out or none.
+    pub async fn execute_commands(
+        &self,
+        requests: Vec<Request<Schedule>>,
+        metadata: Metadata,
+    ) -> std::result::Result<Outcome, WriteError<Schedule>> {
+        self.shared.node.execute(requests, metadata, COMMAND_DEADLINE).await
+    }
+
+    /// Follows the events after `positions`: first what is stored, then what comes.
+    pub fn subscribe(&self, positions: &Positions) -> Subscription {
+        self.shared.node.subscribe(positions)
+    }
+
+    /// How the shards are doing.
+    pub fn shards(&self) -> Vec<ShardStatus> {
+        self.shared.node.status()
+    }
+
+    /// The projections.
+    pub fn projections(&self) -> &Arc<Projections> {
+        &self.shared.projections
+    }
+
+    /// The log's node.
+    pub fn node(&self) -> &Node<Schedule> {
+        &self.shared.node
+    }
+
+    /// Finishes what was begun, writes what is cached and closes the files.
+    pub async fn close(self) {
+        self.shared.node.shutdown().await;
+        let projections = Arc::clone(&self.shared.projections);
+        // Writing out the last rows blocks.
+        let _ = tokio::task::spawn_blocking(move || projections.shutdown()).await;
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Builds the catalog anew after a view was made or dropped.
+    pub(crate) fn refresh_catalog(&self) {
+        let objects = self.shared.objects.current();
+        let views = objects.views.values().map(|view| Arc::new(view.to_view()));
+        *self.shared.catalog.write() = Arc::new(self.shared.base.clone().with_views(views));
+        self.shared.generation.fetch_add(1, Ordering::Release);
+    }
+}
+
+impl Backend for Database {
+    type Session = Session;
+
+    fn login(&self, name: &str) -> Option<Login> {
+        let objects = self.shared.objects.current();
+        let role = objects.roles.get(name)?;
+        let verifier = role.verifier.as_deref().and_then(|text| text.parse::<ScramVerifier>().ok());
+        Some(Login { can_login: role.login, superuser: role.superuser, verifier })
+    }
+
+    async fn connect(&self, start: SessionStart) -> Result<Session> {
+        Session::new(self.clone(), start)
+    }
+}
+
+impl Shared {
+    /// The names as they are now, and their generation.
+    pub(crate) fn catalog(&self) -> (Arc<Catalog>, u64) {
+        let generation = self.generation();
+        (Arc::clone(&self.catalog.read()), generation)
+    }
+
+    /// A built-in table of schema `public`.
+    pub(crate) fn relation(&self, name: &str) -> Result<Arc<dyn Relation>> {
+        match self.base.find(Some(rotabase_queries::catalog::PUBLIC), name, &[]) {
+            Some(Entry::Relation(relation)) => Ok(Arc::clone(relation)),
+            _ => Err(SqlError::internal(format!("table {name} is built in"))),
+        }
+    }
+
+    /// The generation of the names.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::Acquire)
+    }
+}
+
+/// The memory of the log's storage and of the projections', each.
+fn db_options(config: &DatabaseConfig) -> DbOptions {
+    DbOptions {
+        cache_bytes: config.storage_cache_bytes / 4,
+        write_buffer_bytes: config.storage_cache_bytes / 4,
+        ..DbOptions::default()
+    }
+}
+
+/// Opens the log; makes it if there is none.
+fn open_store(config: &DatabaseConfig) -> Result<Arc<DirectoryStore>> {
+    let path = config.path.join(LOG_DIRECTORY);
+    let cluster = config.random.uuid_v7(config.clock.now_microseconds());
+    let create = (!Db::exists(&path)).then_some(Identity { cluster, shards: config.shards });
+    let options = LogOptions { create, db: db_options(config), ..LogOptions::default() };
+    // After a failed write nobody knows what the disk holds: to go on would be to guess.
+    let on_fatal = Box::new(|error: &StoreError| {
+        tracing::error!(%error, "storage failed: the process ends so that nothing is acknowledged that may be lost");
+        std::process::abort();
+    });
+    let store = DirectoryStore::open(&path, &options, on_fatal)?;
+    Ok(store.with_aggregate_bytes(config.aggregate_cache_bytes))
+}

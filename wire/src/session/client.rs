@@ -1,0 +1,486 @@
+//! A session: what one client has said so far, and the statement that it runs now.
+//!
+//! A statement goes from text to [`Bound`] once, is kept with what it was bound against, and is then carried
+//! out by the module for its kind: [`super::query`] reads, [`super::write`] sends commands, [`super::copy`]
+//! moves many rows, [`super::utility`] does everything else. The session knows nothing of messages.
+
+use std::sync::Arc;
+
+use rotabase_engine::entry::Metadata;
+use rotabase_engine::position::Positions;
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::exec::{DirectPlan, ExecContext, Settings};
+use rotabase_queries::plan::{OutputColumn, Plan};
+use rotabase_queries::sql::{self, Bound, Statement, Utility};
+use rotabase_queries::types::{Datum, PgType};
+use tokio::sync::Notify;
+
+use super::api::{
+    CancelHandle, ExecuteOptions, Execution, Notice, Notification, Prepared, SessionApi, SessionStart, Severity, Statements,
+};
+use super::block::{Block, Status};
+use super::copy::CopyIn;
+use super::cursor::Cursors;
+use super::running::{self, Running};
+use super::settings::{Consistency, SessionSettings};
+use crate::database::Database;
+use crate::roles::Privilege;
+
+/// The notices that are kept until the client is told.
+const NOTICES_MAX: usize = 100;
+
+/// A statement as a session keeps it.
+#[derive(Debug)]
+pub struct SessionStatement {
+    /// What was parsed.
+    pub(crate) statement: Arc<Statement>,
+    /// What it was bound to, if it was prepared.
+    pub(crate) bound: Option<Arc<BoundStatement>>,
+    /// The types that the client declared.
+    declared: Vec<PgType>,
+}
+
+/// A bound statement, ready to run.
+#[derive(Debug)]
+pub(crate) struct BoundStatement {
+    pub(crate) bound: Bound,
+    /// The optimised plan of a query, or of the rows that a command works on.
+    pub(crate) plan: Option<Arc<Plan>>,
+    /// The plan's short cut, if it has one.
+    pub(crate) direct: Option<DirectPlan>,
+    /// The catalog it was bound with.
+    generation: u64,
+    /// The settings that binding depends on.
+    search_path: Vec<String>,
+    time_zone: String,
+}
+
+/// One client's session.
+#[derive(Debug)]
+pub struct Session {
+    pub(crate) database: Database,
+    pub(crate) settings: SessionSettings,
+    pub(crate) user: String,
+    pub(crate) status: Status,
+    pub(crate) block: Option<Block>,
+    /// Everything that this session has written.
+    pub(crate) written: Positions,
+    pub(crate) statements: Statements<SessionStatement>,
+    pub(crate) cursors: Cursors,
+    pub(crate) copy: Option<CopyIn>,
+    pub(crate) running: Arc<Running>,
+    notices: Vec<Notice>,
+    wakeup: Arc<Notify>,
+}
+
+impl Session {
+    /// Opens a session.
+    pub(crate) fn new(database: Database, start: SessionStart) -> Result<Self> {
+        let settings = SessionSettings::new(&start.user, &start.database, start.pid, &start.settings)?;
+        Ok(Self {
+            database,
+            settings,
+            user: start.user,
+            status: Status::Idle,
+            block: None,
+            written: Positions::default(),
+            statements: Statements::default(),
+            cursors: Cursors::default(),
+            copy: None,
+            running: Arc::new(Running::default()),
+            notices: Vec::new(),
+            wakeup: Arc::new(Notify::new()),
+        })
+    }
+
+    /// Tells the client something beside the result.
+    pub(crate) fn notice(&mut self, severity: Severity, error: SqlError) {
+        if self.notices.len() < NOTICES_MAX {
+            self.notices.push(Notice { severity, error });
+        }
+    }
+
+    /// A warning with a code and a message.
+    pub(crate) fn warn(&mut self, state: SqlState, message: &str) {
+        self.notice(Severity::Warning, SqlError::new(state, message));
+    }
+
+    /// The wall clock, in PostgreSQL's microseconds.
+    pub(crate) fn now(&self) -> i64 {
+        self.database.shared().config.clock.now_microseconds()
+    }
+
+    /// Who asks, for the metadata of events.
+    pub(crate) fn metadata(&self) -> Metadata {
+        let correlation = self.settings.get("rotabase.correlation_id").unwrap_or_default();
+        Metadata {
+            user: self.user.clone(),
+            application: self.settings.shared().application_name.clone(),
+            correlation: (!correlation.is_empty()).then(|| correlation.to_owned()),
+            transaction: None,
+        }
+    }
+
+    /// What a statement has around it; the snapshot is the newest there is.
+    pub(crate) fn context(&self, statement: &running::Statement, parameters: Vec<Datum>) -> ExecContext {
+        let shared = self.database.shared();
+        let now = self.now();
+        ExecContext {
+            settings: self.settings.shared(),
+            transaction_time: self.block.as_ref().map_or(now, |block| block.started),
+            statement_time: now,
+            clock: Arc::clone(&shared.config.clock),
+            random: Arc::clone(&shared.config.random),
+            parameters: parameters.into(),
+            snapshot: shared.projections.snapshot(),
+            cancel: statement.cancel(),
+            memory_bytes_max: shared.config.work_bytes,
+            spill_directory: Some(Arc::clone(&shared.spill_directory)),
+        }
+    }
+
+    /// Waits until the projections show what the session's consistency asks for.
+    pub(crate) async fn wait_until_readable(&mut self, statement: &running::Statement) -> Result<()> {
+        let mut needed = match self.settings.consistency() {
+            Consistency::Eventual => return Ok(()),
+            Consistency::Session => None,
+            Consistency::Strong => {
+                let barrier = self.database.node().read_barrier(crate::database::COMMAND_DEADLINE);
+                Some(statement.wait(barrier).await?.map_err(crate::sqlstate::write_error)?)
+            }
+        };
+        if let Some(read_after) = self.settings.read_after() {
+            needed.get_or_insert_default().merge(read_after);
+        }
+        match &mut needed {
+            Some(needed) => needed.merge(&self.written),
+            None => return self.wait_for(&self.written.clone(), statement).await,
+        }
+        self.wait_for(&needed.unwrap_or_default(), statement).await
+    }
+
+    /// Waits until the projections cover `positions`.
+    pub(crate) async fn wait_for(&self, positions: &Positions, statement: &running::Statement) -> Result<()> {
+        let projections = self.database.projections();
+        if projections.reached(positions) {
+            return Ok(());
+        }
+        let (reached, waiting) = tokio::sync::oneshot::channel();
+        let ready = Box::new(move |result| drop(reached.send(result)));
+        let _place = projections
+            .wait_for(positions, ready)
+            .map_err(|error| SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, error.to_string()))?;
+        match statement.wait(waiting).await? {
+            Ok(result) => Ok(result?),
+            Err(_) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the projections have stopped")),
+        }
+    }
+
+    /// 42501 unless the session's role may do this with the table.
+    pub(crate) fn check_privilege(&self, privilege: Privilege, schema: &str, table: &str) -> Result<()> {
+        // What describes the database can be read by everybody.
+        if schema != rotabase_queries::catalog::PUBLIC && privilege == Privilege::Select {
+            return Ok(());
+        }
+        if self.database.shared().objects.current().allows(&self.user, privilege, table) {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {table}")))
+    }
+
+    /// Whether the session's role may do everything.
+    pub(crate) fn is_superuser(&self) -> bool {
+        self.database.shared().objects.current().roles.get(&self.user).is_some_and(|role| role.superuser)
+    }
+
+    /// Binds a statement against the names as they are now.
+    pub(crate) fn bind(&self, statement: &Statement, declared: &[PgType]) -> Result<Arc<BoundStatement>> {
+        let (catalog, generation) = self.database.shared().catalog();
+        let settings = self.settings.shared();
+        let bound = sql::bind(&catalog, &settings, statement, declared)?;
+        let plan = plan_of(&bound).map(|plan| Arc::new(rotabase_queries::optimize::optimize(plan.clone())));
+        let direct = match &bound {
+            Bound::Query(_) => plan.as_deref().and_then(rotabase_queries::exec::direct),
+            _ => None,
+        };
+        Ok(Arc::new(BoundStatement {
+            bound,
+            plan,
+            direct,
+            generation,
+            search_path: settings.search_path.clone(),
+            time_zone: settings.time_zone_name.clone(),
+        }))
+    }
+
+    /// The bound form of a prepared statement; bound anew if what it was bound with has changed.
+    fn bound(&self, prepared: &SessionStatement) -> Result<Arc<BoundStatement>> {
+        if let Some(bound) = &prepared.bound {
+            let settings = self.settings.shared();
+            let current = bound.generation == self.database.shared().generation()
+                && bound.search_path == settings.search_path
+                && bound.time_zone == settings.time_zone_name;
+            if current {
+                return Ok(Arc::clone(bound));
+            }
+        }
+        self.bind(&prepared.statement, &prepared.declared)
+    }
+
+    /// A prepared statement over a parsed one.
+    pub(crate) fn prepare_parsed(
+        &self,
+        statement: Arc<Statement>,
+        declared: Vec<PgType>,
+    ) -> Result<Prepared<SessionStatement>> {
+        let bound = self.bind(&statement, &declared)?;
+        Ok(Prepared {
+            parameters: bound.bound.parameters().to_vec(),
+            columns: self.columns(&bound.bound),
+            command: bound.bound.tag(),
+            statement: SessionStatement { statement, bound: Some(bound), declared },
+        })
+    }
+
+    /// The columns of a statement's rows; those of FETCH and EXECUTE only the session knows.
+    fn columns(&self, bound: &Bound) -> Option<Arc<[OutputColumn]>> {
+        match bound {
+            Bound::Utility(Utility::Fetch(fetch)) => self.cursors.columns(&fetch.cursor),
+            Bound::Execute(execute) => self.statements.get(&execute.name).ok()?.columns.clone(),
+            bound => bound.columns(),
+        }
+    }
+
+    async fn run(&mut self, prepared: &Prepared<SessionStatement>, parameters: Vec<Datum>) -> Result<Execution> {
+        let statement = &prepared.statement.statement;
+        if self.status == Status::Failed && !statement.ends_failed_block() {
+            return Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        let bound = self.bound(&prepared.statement)?;
+        self.run_bound(&bound, parameters).await
+    }
+
+    /// Carries out a bound statement.
+    pub(crate) async fn run_bound(&mut self, bound: &Arc<BoundStatement>, parameters: Vec<Datum>) -> Result<Execution> {
+        if bound.bound.writes() {
+            self.check_writable(bound.bound.tag())?;
+        }
+        let statement = self.running.begin(self.settings.statement_timeout());
+        match &bound.bound {
+            Bound::Empty => Ok(Execution::Empty),
+            Bound::Query(_) => self.query(bound, statement, parameters).await,
+            Bound::Insert(insert) => self.insert(insert, bound, statement, parameters).await,
+            Bound::Update(update) => self.update(update, bound, statement, parameters).await,
+            Bound::Delete(delete) => self.delete(delete, bound, statement, parameters).await,
+            Bound::CopyFrom(copy) => self.copy_from(copy),
+            Bound::CopyTo(copy) => self.copy_to(copy, bound, statement).await,
+            Bound::Subscribe(_) => Err(SqlError::unsupported("SUBSCRIBE gives rows through COPY only")
+                .with_hint("Use COPY (SUBSCRIBE TO events) TO STDOUT.")),
+            Bound::Explain(explain) => self.explain(explain, bound, statement, parameters).await,
+            Bound::DeclareCursor(declare) => self.declare_cursor(declare, bound, statement, parameters).await,
+            Bound::Prepare(prepare) => self.prepare_named(prepare),
+            Bound::Execute(execute) => {
+                drop(statement);
+                self.execute_named(execute).await
+            }
+            Bound::CreateView(create) => self.create_view(create),
+            Bound::Utility(utility) => self.utility(utility, &statement).await,
+        }
+    }
+
+    fn check_writable(&self, command: &str) -> Result<()> {
+        if self.block.as_ref().is_some_and(|block| block.read_only) || self.settings.get("transaction_read_only") == Ok("on") {
+            let message = format!("cannot execute {command} in a read-only transaction");
+            return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
+        }
+        Ok(())
+    }
+
+    fn after_error(&mut self) {
+        if self.status == Status::Open {
+            self.status = Status::Failed;
+        }
+    }
+}
+
+/// The plan that a statement runs, if it runs one.
+fn plan_of(bound: &Bound) -> Option<&Plan> {
+    match bound {
+        Bound::Query(query) => Some(&query.plan),
+        Bound::Insert(insert) => Some(&insert.source),
+        Bound::Update(update) => Some(&update.source),
+        Bound::Delete(delete) => Some(&delete.source),
+        Bound::CopyTo(copy) => match &copy.source {
+            sql::CopySource::Plan(plan) => Some(plan),
+            sql::CopySource::Ssim | sql::CopySource::Subscribe(_) => None,
+        },
+        Bound::Explain(explain) => plan_of(&explain.statement),
+        Bound::DeclareCursor(declare) => Some(&declare.query.plan),
+        Bound::Empty
+        | Bound::CopyFrom(_)
+        | Bound::Subscribe(_)
+        | Bound::Prepare(_)
+        | Bound::Execute(_)
+        | Bound::CreateView(_)
+        | Bound::Utility(_) => None,
+    }
+}
+
+impl SessionApi for Session {
+    type Statement = SessionStatement;
+
+    fn parse(&mut self, text: &str) -> Result<Vec<Arc<Prepared<SessionStatement>>>> {
+        let statements = match sql::parse(text) {
+            Ok(statements) => statements,
+            Err(error) => {
+                self.after_error();
+                return Err(error);
+            }
+        };
+        let unbound = |statement: Statement| {
+            Arc::new(Prepared {
+                parameters: Vec::new(),
+                columns: None,
+                command: "",
+                statement: SessionStatement { statement: Arc::new(statement), bound: None, declared: Vec::new() },
+            })
+        };
+        Ok(statements.into_iter().filter(|statement| !statement.is_empty()).map(unbound).collect())
+    }
+
+    async fn prepare(&mut self, text: &str, parameter_oids: &[u32]) -> Result<Arc<Prepared<SessionStatement>>> {
+        let mut statements = sql::parse(text)?;
+        if statements.len() > 1 {
+            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
+        }
+        let statement = statements.pop().ok_or_else(|| SqlError::internal("a text has a statement, be it an empty one"))?;
+        if self.status == Status::Failed && !statement.ends_failed_block() {
+            return Err(SqlError::new(
+                SqlState::IN_FAILED_SQL_TRANSACTION,
+                "current transaction is aborted, commands ignored until end of transaction block",
+            ));
+        }
+        let declared = parameter_oids.iter().map(|oid| declared_type(*oid)).collect::<Result<_>>()?;
+        Ok(Arc::new(self.prepare_parsed(Arc::new(statement), declared)?))
+    }
+
+    fn statements(&mut self) -> &mut Statements<SessionStatement> {
+        &mut self.statements
+    }
+
+    async fn execute(
+        &mut self,
+        prepared: &Arc<Prepared<SessionStatement>>,
+        parameters: Vec<Datum>,
+        _options: ExecuteOptions,
+    ) -> Result<Execution> {
+        let result = self.run(prepared, parameters).await;
+        if result.is_err() {
+            self.after_error();
+        }
+        result
+    }
+
+    fn copy_data(&mut self, data: &[u8]) -> Result<bool> {
+        let Some(copy) = &mut self.copy else { return Ok(false) };
+        let result = copy.spool(data);
+        if result.is_err() {
+            self.copy = None;
+            self.after_error();
+        }
+        result.map(|()| false)
+    }
+
+    async fn copy_drain(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    async fn copy_done(&mut self, _options: ExecuteOptions) -> Result<String> {
+        let result = self.finish_copy().await;
+        if result.is_err() {
+            self.after_error();
+        }
+        result
+    }
+
+    fn copy_abort(&mut self) {
+        self.copy = None;
+    }
+
+    async fn sync(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    fn fail(&mut self) {
+        self.copy = None;
+        self.after_error();
+    }
+
+    fn transaction_status(&self) -> u8 {
+        match self.status {
+            Status::Idle => b'I',
+            Status::Open => b'T',
+            Status::Failed => b'E',
+        }
+    }
+
+    fn transaction_time(&self) -> i64 {
+        self.block.as_ref().map_or_else(|| self.now(), |block| block.started)
+    }
+
+    fn settings(&self) -> Arc<Settings> {
+        self.settings.shared()
+    }
+
+    fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    fn reported_parameters(&self) -> Vec<(String, String)> {
+        self.settings.reportable()
+    }
+
+    fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
+        self.settings.take_changes()
+    }
+
+    fn take_notifications(&mut self) -> Vec<Notification> {
+        Vec::new()
+    }
+
+    fn wakeup(&self) -> Arc<Notify> {
+        Arc::clone(&self.wakeup)
+    }
+
+    fn cancel_handle(&self) -> CancelHandle {
+        let running = Arc::clone(&self.running);
+        Arc::new(move || running.cancel())
+    }
+
+    fn cursor_columns(&self, name: &str) -> Option<Arc<[OutputColumn]>> {
+        self.cursors.columns(name)
+    }
+
+    fn close_cursor(&mut self, name: &str) {
+        self.cursors.close(name);
+    }
+
+    async fn close(self) {
+        // A block that is open has stored nothing: dropping it rolls it back.
+        drop(self);
+    }
+}
+
+/// The type of a parameter as the client declares it; 0 leaves it to the statement.
+fn declared_type(oid: u32) -> Result<PgType> {
+    match oid {
+        0 => Ok(PgType::Unknown),
+        oid => match PgType::from_oid(oid) {
+            Some(ty) => Ok(ty),
+            None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist"))),
+        },
+    }
+}

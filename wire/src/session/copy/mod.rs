@@ -1,0 +1,188 @@
+//! COPY: many rows in or out, in PostgreSQL's formats or as SSIM.
+//!
+//! # In
+//!
+//! Input is spooled as it comes ([`spool`]). When the client is done, a thread reads it from the beginning and
+//! turns records into commands ([`input`]), while the session decides them, chunk by chunk. Nothing is stored
+//! until all of it has been decided: bad input anywhere leaves nothing behind, and a slow client holds nothing
+//! that others could wait for.
+//!
+//! # Out
+//!
+//! Rows are encoded a batch at a time as the client takes them ([`output`]).
+
+pub(crate) mod binary;
+pub(crate) mod input;
+pub(crate) mod output;
+pub(crate) mod progress;
+pub(crate) mod record;
+pub(crate) mod rotations;
+pub(crate) mod spool;
+pub(crate) mod ssim;
+
+use std::sync::Arc;
+
+use rotabase_engine::schedule::Schedule;
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::sql::{CopyFormat, CopyFrom, CopyTarget};
+use rotabase_raft::{Request, WriteError};
+use tokio::sync::mpsc;
+
+use super::api::{CopyInFormat, Execution};
+use super::client::Session;
+use super::query::blocking;
+use super::running;
+use super::write::SendError;
+use crate::roles::Privilege;
+use crate::sqlstate;
+use input::Converter;
+use progress::Entry;
+pub(crate) use progress::Progress;
+use spool::Spool;
+
+/// The commands that are decided at once.
+const CHUNK_COMMANDS: usize = 4096;
+
+/// The chunks that may wait to be decided.
+const CHUNKS_WAITING_MAX: usize = 2;
+
+/// The bad records that an error names.
+pub(crate) const BAD_RECORDS_SHOWN: usize = 20;
+
+/// The longest that deciding one chunk may wait for other statements.
+const CHUNK_DEADLINE: std::time::Duration = std::time::Duration::from_secs(60);
+
+/// The longest that storing a COPY may take.
+const COMMIT_DEADLINE: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// A COPY FROM STDIN under way.
+#[derive(Debug)]
+pub(crate) struct CopyIn {
+    copy: CopyFrom,
+    spool: Spool,
+    entry: Arc<Entry>,
+}
+
+/// Commands on their way from the reading thread to the session.
+#[derive(Debug, Default)]
+pub(crate) struct Chunk {
+    pub(crate) requests: Vec<Request<Schedule>>,
+    /// For each request the line that it came from.
+    pub(crate) lines: Vec<u64>,
+}
+
+impl CopyIn {
+    /// Takes a piece of the input.
+    pub(crate) fn spool(&mut self, data: &[u8]) -> Result<()> {
+        self.spool.write(data)?;
+        self.entry.bytes(self.spool.bytes());
+        Ok(())
+    }
+}
+
+impl Session {
+    /// Begins COPY FROM STDIN.
+    pub(crate) fn copy_from(&mut self, copy: &CopyFrom) -> Result<Execution> {
+        let (name, columns) = match &copy.target {
+            CopyTarget::Table { table, columns } => {
+                let schema = table.schema();
+                self.check_privilege(Privilege::Insert, schema.schema, schema.name)?;
+                (schema.name, columns.len())
+            }
+            CopyTarget::Ssim => {
+                self.check_privilege(Privilege::Insert, rotabase_queries::catalog::PUBLIC, "legs")?;
+                ("ssim", 1)
+            }
+            CopyTarget::LegRotations(columns) => {
+                self.check_privilege(Privilege::Update, rotabase_queries::catalog::PUBLIC, "legs")?;
+                ("leg_rotations", columns.len())
+            }
+            CopyTarget::AirplaneRotations(columns) => {
+                self.check_privilege(Privilege::Update, rotabase_queries::catalog::PUBLIC, "airplanes")?;
+                ("airplane_rotations", columns.len())
+            }
+        };
+        let pid = self.settings.shared().backend_pid;
+        let entry = self.database.shared().copies.begin(pid, name, "COPY FROM");
+        self.copy = Some(CopyIn { copy: copy.clone(), spool: Spool::default(), entry });
+        Ok(Execution::CopyIn(CopyInFormat { binary: copy.options.format == CopyFormat::Binary, columns }))
+    }
+
+    /// Carries out the COPY whose input is complete; the command tag.
+    pub(crate) async fn finish_copy(&mut self) -> Result<String> {
+        let copy = self.copy.take().ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"))?;
+        let statement = self.running.begin(self.settings.statement_timeout());
+        self.wait_until_readable(&statement).await?;
+        let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let converter = Converter::new(self, &copy.copy, chunks, statement.cancel());
+        let (spool, entry) = (copy.spool, copy.entry);
+        let reading = tokio::spawn(blocking(move || converter.run(spool.into_reader()?, &entry)));
+        let decided = if self.block.is_some() {
+            self.decide_in_block(waiting, &statement).await
+        } else {
+            self.decide_and_store(waiting, reading, &statement).await.map(Some)
+        };
+        match decided {
+            Ok(Some(rows)) => Ok(format!("COPY {rows}")),
+            Ok(None) => Err(SqlError::internal("a block's COPY has ended without a count")),
+            Err(error) => Err(statement.explain(error)),
+        }
+    }
+
+    /// Decides the chunks as they come and stores them once the input has ended well.
+    async fn decide_and_store(
+        &mut self,
+        mut waiting: mpsc::Receiver<Chunk>,
+        reading: tokio::task::JoinHandle<Result<u64>>,
+        statement: &running::Statement,
+    ) -> Result<u64> {
+        let mut write = self.database.node().begin(self.metadata());
+        let mut refused = None;
+        let mut stored_something = false;
+        while let Some(chunk) = statement.wait(waiting.recv()).await? {
+            if refused.is_some() || chunk.requests.is_empty() {
+                // The rest is read for its own errors only.
+                continue;
+            }
+            stored_something = true;
+            if let Err(error) = write.decide(chunk.requests, CHUNK_DEADLINE).await {
+                refused = Some(with_line(error, &chunk.lines));
+            }
+        }
+        let rows = reading.await.map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))??;
+        if let Some(error) = refused {
+            return Err(error);
+        }
+        if stored_something {
+            let outcome = write.commit(COMMIT_DEADLINE).await.map_err(sqlstate::write_error)?;
+            self.written.merge(&outcome.positions);
+        }
+        Ok(rows)
+    }
+
+    /// In a block the commands are kept for its end, like those of any statement.
+    async fn decide_in_block(&mut self, mut waiting: mpsc::Receiver<Chunk>, statement: &running::Statement) -> Result<Option<u64>> {
+        let mut rows = 0;
+        while let Some(chunk) = statement.wait(waiting.recv()).await? {
+            rows += u64::try_from(chunk.requests.len()).unwrap_or(u64::MAX);
+            let lines = chunk.lines;
+            match self.send(chunk.requests, statement.timeout()).await {
+                Ok(_) => {}
+                Err(SendError::Write(error)) => return Err(with_line(error, &lines)),
+                Err(error @ SendError::Block(_)) => return Err(self.write_error(error, statement)),
+            }
+        }
+        Ok(Some(rows))
+    }
+}
+
+/// A refusal with the line that it is about.
+fn with_line(error: WriteError<Schedule>, lines: &[u64]) -> SqlError {
+    let line = match &error {
+        WriteError::Refused { request, .. } => lines.get(*request).copied(),
+        _ => None,
+    };
+    let mut error = sqlstate::write_error(error);
+    error.context = line.map(|line| format!("COPY, line {line}"));
+    error
+}

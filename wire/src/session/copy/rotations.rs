@@ -1,0 +1,202 @@
+//! `COPY leg_rotations` and `COPY airplane_rotations`: what flies what, which SSIM does not say.
+//!
+//! A rotation is named by its UUID or by its name. Loading legs into a rotation that does not exist creates it.
+
+use rotabase_engine::schedule::{
+    AggregateId, AirportCode, Carrier, Command, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Registration, RotationId, Schedule, Suffix, ValueError,
+};
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::sql::command::{add_leg, remove_leg};
+use rotabase_queries::sql::{AIRPLANE_ROTATIONS_COLUMNS, LEG_ROTATIONS_COLUMNS};
+use rotabase_queries::types::{Datum, PgType};
+use rotabase_raft::Request;
+use rustc_hash::{FxHashMap, FxHashSet};
+use uuid::Uuid;
+
+use super::input::Converter;
+use super::record::Record;
+use crate::sqlstate;
+
+/// Legs and their rotations, as they are read.
+pub(crate) struct LegRotations {
+    /// For each column its place in the record.
+    places: [Option<usize>; 6],
+    by_name: FxHashMap<String, RotationId>,
+    /// Rotations named by UUID that are known to be there, or are being created.
+    known: FxHashSet<RotationId>,
+    /// Rows of one rotation mostly stand together.
+    last: Option<(String, RotationId)>,
+}
+
+impl LegRotations {
+    /// Reads records with these columns, given as places in [`LEG_ROTATIONS_COLUMNS`].
+    pub(crate) fn new(columns: Vec<usize>) -> Self {
+        let mut places = [None; 6];
+        for (at, column) in columns.into_iter().enumerate() {
+            places[column] = Some(at);
+        }
+        Self { places, by_name: FxHashMap::default(), known: FxHashSet::default(), last: None }
+    }
+
+    /// Turns a record into commands.
+    pub(crate) fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
+        let designator = self.designator(converter, record)?;
+        let rotation = required(record, self.places[0], LEG_ROTATIONS_COLUMNS[0])?;
+        let rotation = match &self.last {
+            Some((name, id)) if name == rotation => *id,
+            _ => {
+                let id = self.rotation(converter, record.line, rotation)?;
+                self.last = Some((rotation.to_owned(), id));
+                id
+            }
+        };
+        let mut legs = converter.snapshot.legs_by_designator(&designator)?;
+        let day = sqlstate::date(designator.day_of_origin.0);
+        let row = match (legs.pop(), legs.len()) {
+            (None, _) => {
+                return Err(SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("leg {designator} of {day} does not exist"))
+                    .with_hint("Load the schedule's SSIM file first."));
+            }
+            (Some(row), 0) => row,
+            (Some(_), others) => {
+                let message = format!("flight designator {designator} of {day} is shared by {} legs", others + 1);
+                return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+                    .with_hint("Assign these legs by their ids, with UPDATE legs SET rotation_id = ... WHERE id = ...."));
+            }
+        };
+        let before = row.rotation();
+        if before == Some(rotation) {
+            return Ok(());
+        }
+        let requests = [remove_leg(&row.leg, before), add_leg(&row.leg, Some(rotation))];
+        converter.send(record.line, requests.into_iter().map(|it| Request { id: it.id, expected_version: None, command: it.command }))
+    }
+
+    /// Nothing is left over.
+    pub(crate) fn finish(self, _converter: &mut Converter) -> Result<()> {
+        Ok(())
+    }
+
+    fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
+        let carrier: Carrier = parsed(record, self.places[1], LEG_ROTATIONS_COLUMNS[1])?;
+        let number = typed(converter, record, self.places[2], LEG_ROTATIONS_COLUMNS[2], PgType::Int4)?;
+        let number = match number {
+            Datum::Int4(number) => FlightNumber::new(i64::from(number)),
+            _ => None,
+        };
+        let number = number.ok_or_else(|| SqlError::new(SqlState::CHECK_VIOLATION, "flight number is out of range").with_detail("Flight numbers are 1 to 9999."))?;
+        let suffix: Suffix = match self.places[3].map(|at| record.text(at)).transpose()?.flatten() {
+            Some(text) => text.parse().map_err(|error| malformed(LEG_ROTATIONS_COLUMNS[3], &error))?,
+            None => Suffix::NONE,
+        };
+        let departure_airport: AirportCode = parsed(record, self.places[4], LEG_ROTATIONS_COLUMNS[4])?;
+        let day = match typed(converter, record, self.places[5], LEG_ROTATIONS_COLUMNS[5], PgType::Date)? {
+            Datum::Date(day) => DayOfOrigin(day),
+            _ => return Err(SqlError::internal("a date was read")),
+        };
+        Ok(FlightDesignator { flight: FlightId { carrier, number, suffix }, departure_airport, day_of_origin: day })
+    }
+
+    /// The rotation that a record names; created if it does not exist.
+    fn rotation(&mut self, converter: &mut Converter, line: u64, text: &str) -> Result<RotationId> {
+        if let Ok(id) = Uuid::parse_str(text) {
+            let id = RotationId(id);
+            if self.known.insert(id) && converter.snapshot.rotation(id)?.is_none() {
+                converter.send(line, [create(id, None)])?;
+            }
+            return Ok(id);
+        }
+        if let Some(id) = self.by_name.get(text) {
+            return Ok(*id);
+        }
+        let id = match named(converter, text)? {
+            Some(id) => id,
+            None => {
+                let id = RotationId(converter.new_id());
+                converter.send(line, [create(id, Some(text.to_owned()))])?;
+                id
+            }
+        };
+        self.by_name.insert(text.to_owned(), id);
+        Ok(id)
+    }
+}
+
+/// Airplanes and their rotations, as they are read.
+pub(crate) struct AirplaneRotations {
+    places: [Option<usize>; 2],
+}
+
+impl AirplaneRotations {
+    /// Reads records with these columns, given as places in [`AIRPLANE_ROTATIONS_COLUMNS`].
+    pub(crate) fn new(columns: Vec<usize>) -> Self {
+        let mut places = [None; 2];
+        for (at, column) in columns.into_iter().enumerate() {
+            places[column] = Some(at);
+        }
+        Self { places }
+    }
+
+    /// Turns a record into commands.
+    pub(crate) fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
+        let registration: Registration = parsed(record, self.places[0], AIRPLANE_ROTATIONS_COLUMNS[0])?;
+        let text = required(record, self.places[1], AIRPLANE_ROTATIONS_COLUMNS[1])?;
+        let rotation = match Uuid::parse_str(text) {
+            Ok(id) => RotationId(id),
+            Err(_) => named(converter, text)?.ok_or_else(|| {
+                SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("rotation \"{text}\" does not exist"))
+                    .with_hint("Load leg_rotations first.")
+            })?,
+        };
+        let require = Request::new(AggregateId::Rotation(rotation), Command::RequireRotation);
+        let assign = Request::new(AggregateId::Airplane(registration), Command::AssignRotation(rotation));
+        converter.send(record.line, [require, assign])
+    }
+}
+
+fn create(id: RotationId, name: Option<String>) -> Request<Schedule> {
+    Request::new(AggregateId::Rotation(id), Command::CreateRotation(name))
+}
+
+/// The one rotation of a name, if there is one.
+fn named(converter: &Converter, name: &str) -> Result<Option<RotationId>> {
+    let found = converter.snapshot.rotations_named(name, 2)?;
+    match found.as_slice() {
+        [] => Ok(None),
+        [id] => Ok(Some(*id)),
+        _ => {
+            let message = format!("rotation name \"{name}\" is shared by several rotations");
+            Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message).with_hint("Name the rotation by its id."))
+        }
+    }
+}
+
+fn required<'a>(record: &'a Record, place: Option<usize>, column: &str) -> Result<&'a str> {
+    let text = place.map(|at| record.text(at)).transpose()?.flatten();
+    text.ok_or_else(|| {
+        let message = format!("null value in column \"{column}\" violates not-null constraint");
+        let mut error = SqlError::new(SqlState::NOT_NULL_VIOLATION, message);
+        error.column = Some(column.to_owned());
+        error
+    })
+}
+
+fn parsed<T: std::str::FromStr<Err = ValueError>>(record: &Record, place: Option<usize>, column: &str) -> Result<T> {
+    required(record, place, column)?.parse().map_err(|error| malformed(column, &error))
+}
+
+fn malformed(column: &str, error: &ValueError) -> SqlError {
+    let message = format!("invalid {}: \"{}\"", error.what, error.text);
+    let mut sql = SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message);
+    sql.column = Some(column.to_owned());
+    sql
+}
+
+fn typed(converter: &Converter, record: &Record, place: Option<usize>, column: &str, ty: PgType) -> Result<Datum> {
+    required(record, place, column)?;
+    let Some(at) = place else { return Ok(Datum::Null) };
+    converter.value(record, at, ty).map_err(|mut error| {
+        error.column = Some(column.to_owned());
+        error
+    })
+}

@@ -1,0 +1,505 @@
+//! The session's settings: their names, defaults, checks and what `SHOW` says.
+//!
+//! Every setting is a row of one table. The values are kept as text, as PostgreSQL shows them; the few that
+//! change what expressions give are kept parsed beside it, in [`Settings`], which running statements share.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rotabase_engine::position::Positions;
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::exec::Settings;
+
+/// How a value is checked and normalised.
+#[derive(Clone, Copy, Debug)]
+enum Kind {
+    /// `on` or `off`.
+    Bool,
+    /// A whole number in a range.
+    Int(i64, i64),
+    /// Milliseconds, with PostgreSQL's units.
+    Milliseconds,
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// Anything.
+    Text,
+    /// Cannot be changed.
+    Fixed,
+    /// A time zone.
+    TimeZone,
+    /// `DateStyle`.
+    DateStyle,
+    /// `search_path`.
+    List,
+    /// A position token.
+    Position,
+}
+
+/// One setting.
+struct Setting {
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    /// Whether clients are told when it changes (ParameterStatus).
+    reported: bool,
+    description: &'static str,
+}
+
+const fn setting(name: &'static str, default: &'static str, kind: Kind, reported: bool, description: &'static str) -> Setting {
+    Setting { name, default, kind, reported, description }
+}
+
+const ISOLATION: &[&str] = &["serializable", "repeatable read", "read committed", "read uncommitted"];
+const LEVELS: &[&str] = &["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning", "error"];
+
+/// All settings, by name. The version numbers are PostgreSQL 15's, because clients choose by them.
+const SETTINGS: &[Setting] = &[
+    setting("application_name", "", Kind::Text, true, "Names the client in logs and in the metadata of events."),
+    setting("backslash_quote", "safe_encoding", Kind::Word(&["safe_encoding", "on", "off"]), false, "Accepted for compatibility."),
+    setting("block_size", "8192", Kind::Fixed, false, "Size of a disk block."),
+    setting("bytea_output", "hex", Kind::Word(&["hex", "escape"]), false, "Output format of bytea."),
+    setting("check_function_bodies", "on", Kind::Bool, false, "Accepted for compatibility."),
+    setting("client_encoding", "UTF8", Kind::Word(&["utf8", "utf-8", "unicode"]), true, "The client's encoding: UTF8."),
+    setting("client_min_messages", "notice", Kind::Word(LEVELS), false, "The least severe message that is sent."),
+    setting("datestyle", "ISO, MDY", Kind::DateStyle, true, "Format of dates; the output is ISO."),
+    setting("default_table_access_method", "heap", Kind::Text, false, "Accepted for compatibility."),
+    setting("default_tablespace", "", Kind::Text, false, "Accepted for compatibility."),
+    setting("default_transaction_deferrable", "off", Kind::Bool, false, "Accepted for compatibility."),
+    setting("default_transaction_isolation", "read committed", Kind::Word(ISOLATION), false, "Isolation of new transactions."),
+    setting("default_transaction_read_only", "off", Kind::Bool, true, "Whether new transactions are read-only."),
+    setting("extra_float_digits", "1", Kind::Int(-15, 3), false, "Digits of floating-point output."),
+    setting("idle_in_transaction_session_timeout", "0", Kind::Milliseconds, false, "Ends a session that idles in a transaction."),
+    setting("idle_session_timeout", "0", Kind::Milliseconds, false, "Ends a session that idles."),
+    setting("in_hot_standby", "off", Kind::Fixed, true, "Whether this node is a read replica."),
+    setting("integer_datetimes", "on", Kind::Fixed, true, "Times are integers."),
+    setting("intervalstyle", "postgres", Kind::Word(&["postgres"]), true, "Output format of intervals."),
+    setting("is_superuser", "on", Kind::Fixed, true, "Whether the user is an administrator."),
+    setting("jit", "off", Kind::Bool, false, "Accepted for compatibility."),
+    setting("lc_collate", "C", Kind::Fixed, false, "Text sorts by its bytes."),
+    setting("lc_ctype", "C.UTF-8", Kind::Fixed, false, "Character classes."),
+    setting("lc_messages", "C", Kind::Text, false, "Language of messages."),
+    setting("lc_monetary", "C", Kind::Text, false, "Accepted for compatibility."),
+    setting("lc_numeric", "C", Kind::Text, false, "Accepted for compatibility."),
+    setting("lc_time", "C", Kind::Text, false, "Accepted for compatibility."),
+    setting("lock_timeout", "0", Kind::Milliseconds, false, "Accepted for compatibility; nothing waits for a lock."),
+    setting("max_connections", "1000", Kind::Fixed, false, "How many sessions there can be."),
+    setting("max_identifier_length", "63", Kind::Fixed, false, "The longest name."),
+    setting("max_index_keys", "32", Kind::Fixed, false, "The most columns of an index."),
+    setting("rotabase.as_of", "", Kind::Text, false, "Reads the schedule as it was at this instant; empty for now."),
+    setting("rotabase.consistency", "session", Kind::Word(&["session", "eventual", "strong"]), false, "What a SELECT has to see."),
+    setting("rotabase.correlation_id", "", Kind::Text, false, "The client's own id, kept with every event it causes."),
+    setting("rotabase.position", "0", Kind::Fixed, false, "The position that this session has written up to."),
+    setting("rotabase.read_after", "", Kind::Position, false, "A position that every SELECT waits for."),
+    setting("row_security", "on", Kind::Bool, false, "Accepted for compatibility."),
+    setting("search_path", "\"$user\", public", Kind::List, false, "The schemas that unqualified names are looked up in."),
+    setting("server_encoding", "UTF8", Kind::Fixed, true, "The server's encoding."),
+    setting("server_version", crate::SERVER_VERSION, Kind::Fixed, true, "The version of PostgreSQL that clients can expect."),
+    setting("server_version_num", crate::SERVER_VERSION_NUM, Kind::Fixed, false, "The same as a number."),
+    setting("session_authorization", "", Kind::Fixed, true, "The session user."),
+    setting("standard_conforming_strings", "on", Kind::Word(&["on"]), true, "Backslashes in strings are ordinary."),
+    setting("statement_timeout", "0", Kind::Milliseconds, false, "Cancels a statement that takes longer."),
+    setting("synchronize_seqscans", "on", Kind::Bool, false, "Accepted for compatibility."),
+    setting("synchronous_commit", "on", Kind::Word(&["on"]), false, "Every commit is durable before it is acknowledged."),
+    setting("timezone", "UTC", Kind::TimeZone, true, "The time zone of times that are shown or read."),
+    setting("transaction_deferrable", "off", Kind::Bool, false, "Accepted for compatibility."),
+    setting("transaction_isolation", "read committed", Kind::Word(ISOLATION), false, "Isolation of this transaction."),
+    setting("transaction_read_only", "off", Kind::Bool, false, "Whether this transaction is read-only."),
+    setting("work_mem", "65536", Kind::Text, false, "Memory of one statement's sorts and hashes, in kB."),
+    setting("xmloption", "content", Kind::Text, false, "Accepted for compatibility."),
+];
+
+/// The spelling that `SHOW ALL` and ParameterStatus use where it is not the lower-case name.
+fn display_name(name: &'static str) -> &'static str {
+    match name {
+        "datestyle" => "DateStyle",
+        "timezone" => "TimeZone",
+        "intervalstyle" => "IntervalStyle",
+        name => name,
+    }
+}
+
+/// The settings of one session.
+#[derive(Clone, Debug)]
+pub(crate) struct SessionSettings {
+    shared: Arc<Settings>,
+    defaults: Arc<BTreeMap<String, String>>,
+    /// What `SET LOCAL` and a block's `SET` have to give back when the block ends.
+    saved: Option<Arc<Settings>>,
+    statement_timeout: Option<Duration>,
+    read_after: Option<Positions>,
+    reported: Vec<(String, String)>,
+}
+
+/// How a `SELECT` has to be served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Consistency {
+    /// At least what this session wrote.
+    Session,
+    /// Whatever there is.
+    Eventual,
+    /// Everything that was acknowledged anywhere before.
+    Strong,
+}
+
+impl SessionSettings {
+    /// The settings at the start of a session. `options` are what the client's start-up message set; they
+    /// become the session's defaults, to which RESET returns.
+    pub(crate) fn new(user: &str, database: &str, backend_pid: i32, options: &[(String, String)]) -> Result<Self> {
+        let mut all: BTreeMap<String, String> = SETTINGS.iter().map(|it| (it.name.to_owned(), it.default.to_owned())).collect();
+        all.insert("session_authorization".to_owned(), user.to_owned());
+        let shared = Settings {
+            user: user.to_owned(),
+            database: database.to_owned(),
+            search_path: search_path("\"$user\", public", user),
+            backend_pid,
+            all: Arc::new(all.clone()),
+            ..Settings::default()
+        };
+        let mut settings = Self {
+            shared: Arc::new(shared),
+            defaults: Arc::new(all),
+            saved: None,
+            statement_timeout: None,
+            read_after: None,
+            reported: Vec::new(),
+        };
+        for (name, value) in options {
+            settings.set(name, value)?;
+        }
+        settings.defaults = Arc::clone(&settings.shared.all);
+        settings.reported.clear();
+        Ok(settings)
+    }
+
+    /// What running statements see.
+    pub(crate) fn shared(&self) -> Arc<Settings> {
+        Arc::clone(&self.shared)
+    }
+
+    /// Sets a setting to a value as the user wrote it.
+    pub(crate) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let name = name.to_ascii_lowercase();
+        let setting = match find(&name) {
+            Ok(setting) => setting,
+            // As in PostgreSQL, a name with a dot may be anything: an extension's placeholder.
+            Err(_) if name.contains('.') && !name.starts_with("rotabase.") => {
+                self.store(&name, value.to_owned());
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        let value = normalise(setting, value)?;
+        self.parse(setting, &value)?;
+        self.store(&name, value);
+        Ok(())
+    }
+
+    /// The value of a setting.
+    pub(crate) fn get(&self, name: &str) -> Result<&str> {
+        let name = name.to_ascii_lowercase();
+        self.shared.all.get(&name).map(String::as_str).ok_or_else(|| unknown(&name))
+    }
+
+    /// Returns a setting to the session's default.
+    pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
+        let name = name.to_ascii_lowercase();
+        match self.defaults.get(&name).cloned() {
+            Some(value) if find(&name).is_ok_and(|it| matches!(it.kind, Kind::Fixed)) => drop(value),
+            Some(value) => self.set(&name, &value)?,
+            None if self.shared.all.contains_key(&name) => self.store(&name, String::new()),
+            None => return Err(unknown(&name)),
+        }
+        Ok(())
+    }
+
+    /// Returns every setting to the session's default.
+    pub(crate) fn reset_all(&mut self) -> Result<()> {
+        let names: Vec<String> = self.shared.all.keys().cloned().collect();
+        names.iter().try_for_each(|name| self.reset(name))
+    }
+
+    /// Remembers the settings, so that [`Self::leave_block`] can bring them back.
+    pub(crate) fn enter_block(&mut self) {
+        self.saved = Some(Arc::clone(&self.shared));
+    }
+
+    /// At the end of a block: what it set stays if it committed, and goes if it did not.
+    pub(crate) fn leave_block(&mut self, committed: bool) {
+        let Some(saved) = self.saved.take() else { return };
+        if !committed {
+            let values: Vec<(String, String)> = saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            for (name, value) in values {
+                if self.shared.all.get(&name) != Some(&value) {
+                    // The value was valid when it was set.
+                    let _ = self.set(&name, &value);
+                }
+            }
+        }
+        for name in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
+            let default = self.get(&format!("default_{name}")).unwrap_or_default().to_owned();
+            let _ = self.set(name, &default);
+        }
+    }
+
+    /// All settings with their values and descriptions, as `SHOW ALL` lists them.
+    pub(crate) fn rows(&self) -> Vec<[String; 3]> {
+        SETTINGS
+            .iter()
+            .map(|it| {
+                let value = self.shared.all.get(it.name).cloned().unwrap_or_default();
+                [display_name(it.name).to_owned(), shown(it, &value), it.description.to_owned()]
+            })
+            .collect()
+    }
+
+    /// The settings that clients are told at the start.
+    pub(crate) fn reportable(&self) -> Vec<(String, String)> {
+        SETTINGS
+            .iter()
+            .filter(|it| it.reported)
+            .map(|it| (display_name(it.name).to_owned(), self.shared.all.get(it.name).cloned().unwrap_or_default()))
+            .collect()
+    }
+
+    /// The reported settings that have changed since the last call.
+    pub(crate) fn take_changes(&mut self) -> Vec<(String, String)> {
+        std::mem::take(&mut self.reported)
+    }
+
+    /// `statement_timeout`, none for 0.
+    pub(crate) fn statement_timeout(&self) -> Option<Duration> {
+        self.statement_timeout
+    }
+
+    /// `rotabase.read_after`.
+    pub(crate) fn read_after(&self) -> Option<&Positions> {
+        self.read_after.as_ref()
+    }
+
+    /// `rotabase.consistency`.
+    pub(crate) fn consistency(&self) -> Consistency {
+        match self.get("rotabase.consistency") {
+            Ok("eventual") => Consistency::Eventual,
+            Ok("strong") => Consistency::Strong,
+            _ => Consistency::Session,
+        }
+    }
+
+    /// Sets a setting that users cannot set.
+    pub(crate) fn set_fixed(&mut self, name: &str, value: String) {
+        self.store(name, value);
+    }
+
+    /// The name that a result column of `SHOW name` has.
+    pub(crate) fn column_name(name: &str) -> String {
+        let name = name.to_ascii_lowercase();
+        SETTINGS.iter().find(|it| it.name == name).map_or(name.clone(), |it| display_name(it.name).to_owned())
+    }
+
+    /// The value as `SHOW` prints it.
+    pub(crate) fn show(&self, name: &str) -> Result<String> {
+        let value = self.get(name)?;
+        let lower = name.to_ascii_lowercase();
+        Ok(SETTINGS.iter().find(|it| it.name == lower).map_or_else(|| value.to_owned(), |it| shown(it, value)))
+    }
+
+    fn store(&mut self, name: &str, value: String) {
+        if self.shared.all.get(name) == Some(&value) {
+            return;
+        }
+        if let Some(setting) = SETTINGS.iter().find(|it| it.name == name && it.reported) {
+            self.reported.push((display_name(setting.name).to_owned(), value.clone()));
+        }
+        let shared = Arc::make_mut(&mut self.shared);
+        Arc::make_mut(&mut shared.all).insert(name.to_owned(), value);
+    }
+
+    /// Keeps the parsed form of what changes how statements run.
+    fn parse(&mut self, setting: &Setting, value: &str) -> Result<()> {
+        match setting.name {
+            "timezone" => {
+                let zone = rotabase_queries::types::datetime::zone::find(value).ok_or_else(|| bad_value(setting, value))?;
+                let shared = Arc::make_mut(&mut self.shared);
+                shared.time_zone = zone;
+                value.clone_into(&mut shared.time_zone_name);
+            }
+            "datestyle" => Arc::make_mut(&mut self.shared).date_order_dmy = value.ends_with("DMY"),
+            "extra_float_digits" => Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1),
+            "bytea_output" => Arc::make_mut(&mut self.shared).bytea_escape = value == "escape",
+            "application_name" => value.clone_into(&mut Arc::make_mut(&mut self.shared).application_name),
+            "search_path" => {
+                let user = self.shared.user.clone();
+                Arc::make_mut(&mut self.shared).search_path = search_path(value, &user);
+            }
+            "statement_timeout" => {
+                self.statement_timeout = value.parse().ok().filter(|it| *it > 0).map(Duration::from_millis);
+            }
+            "rotabase.read_after" => {
+                self.read_after = if value.is_empty() { None } else { Some(value.parse().map_err(|_| bad_value(setting, value))?) };
+            }
+            "rotabase.as_of" if !value.is_empty() => {
+                return Err(SqlError::unsupported("reading the schedule as of a past instant is not offered yet"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn find(name: &str) -> Result<&'static Setting> {
+    SETTINGS.iter().find(|it| it.name == name).ok_or_else(|| unknown(name))
+}
+
+fn unknown(name: &str) -> SqlError {
+    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+}
+
+fn bad_value(setting: &Setting, value: &str) -> SqlError {
+    let message = format!("invalid value for parameter \"{}\": \"{value}\"", display_name(setting.name));
+    let error = SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
+    match setting.kind {
+        Kind::Word(words) => error.with_hint(format!("Available values: {}.", words.join(", "))),
+        _ => error,
+    }
+}
+
+/// Checks a value and gives it the form in which it is kept.
+fn normalise(setting: &Setting, value: &str) -> Result<String> {
+    let bad = || bad_value(setting, value);
+    match setting.kind {
+        Kind::Text | Kind::List | Kind::TimeZone => Ok(value.to_owned()),
+        Kind::Position => value.parse::<Positions>().map(|_| value.to_owned()).map_err(|_| bad()),
+        Kind::Fixed => {
+            let message = format!("parameter \"{}\" cannot be changed", display_name(setting.name));
+            if value == setting.default { Ok(value.to_owned()) } else { Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message)) }
+        }
+        Kind::Bool => match value.to_ascii_lowercase().as_str() {
+            "on" | "true" | "yes" | "1" | "t" | "y" => Ok("on".to_owned()),
+            "off" | "false" | "no" | "0" | "f" | "n" => Ok("off".to_owned()),
+            _ => {
+                let message = format!("parameter \"{}\" requires a Boolean value", display_name(setting.name));
+                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+            }
+        },
+        Kind::Int(least, most) => {
+            let number: i64 = value.trim().parse().map_err(|_| bad())?;
+            if (least..=most).contains(&number) {
+                return Ok(number.to_string());
+            }
+            let name = display_name(setting.name);
+            let message = format!("{number} is outside the valid range for parameter \"{name}\" ({least} .. {most})");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
+        Kind::Milliseconds => milliseconds(value).map(|it| it.to_string()).ok_or_else(bad),
+        Kind::Word(words) => {
+            let lower = value.to_ascii_lowercase();
+            if !words.contains(&lower.as_str()) {
+                return Err(bad());
+            }
+            Ok(if setting.name == "client_encoding" { "UTF8".to_owned() } else { lower })
+        }
+        Kind::DateStyle => date_style(value).ok_or_else(bad),
+    }
+}
+
+/// Only ISO output is offered; the field order changes how ambiguous dates are read.
+fn date_style(value: &str) -> Option<String> {
+    let mut order = "MDY";
+    for word in value.split(',').map(|word| word.trim().to_ascii_lowercase()) {
+        match word.as_str() {
+            "iso" | "default" => {}
+            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
+            "dmy" | "euro" | "european" => order = "DMY",
+            "ymd" => order = "YMD",
+            _ => return None,
+        }
+    }
+    Some(format!("ISO, {order}"))
+}
+
+/// PostgreSQL's units of time; without one, milliseconds.
+fn milliseconds(value: &str) -> Option<u64> {
+    let value = value.trim();
+    let digits = value.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(value.len());
+    let (number, unit) = value.split_at(digits);
+    let factor: u64 = match unit.trim() {
+        "" | "ms" => 1,
+        "s" => 1000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        "us" => return number.parse::<u64>().ok().map(|it| it.div_ceil(1000)),
+        _ => return None,
+    };
+    let most = u64::try_from(i32::MAX).expect("positive");
+    number.parse::<u64>().ok()?.checked_mul(factor).filter(|it| *it <= most)
+}
+
+/// Times are shown with the largest unit that divides them, as PostgreSQL does.
+fn shown(setting: &Setting, value: &str) -> String {
+    if setting.name == "work_mem" {
+        return value.parse::<u64>().map_or_else(|_| value.to_owned(), |kb| if kb % 1024 == 0 { format!("{}MB", kb / 1024) } else { format!("{kb}kB") });
+    }
+    if !matches!(setting.kind, Kind::Milliseconds) {
+        return value.to_owned();
+    }
+    let number: u64 = value.parse().unwrap_or(0);
+    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
+    match units.iter().find(|(unit, _)| number > 0 && number % unit == 0) {
+        Some((unit, name)) => format!("{}{name}", number / unit),
+        None if number == 0 => "0".to_owned(),
+        None => format!("{number}ms"),
+    }
+}
+
+/// The schemas of a `search_path`, `"$user"` replaced.
+fn search_path(value: &str, user: &str) -> Vec<String> {
+    value
+        .split(',')
+        .map(|part| part.trim().trim_matches(|quote| quote == '"' || quote == '\'').to_owned())
+        .filter(|part| !part.is_empty())
+        .map(|part| if part == "$user" { user.to_owned() } else { part })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session() -> SessionSettings {
+        SessionSettings::new("rotabase", "rotabase", 1, &[]).expect("defaults are valid")
+    }
+
+    #[test]
+    fn values_are_checked_and_normalised() {
+        let mut settings = session();
+        settings.set("statement_timeout", "2s").expect("a time");
+        assert_eq!(settings.show("statement_timeout").expect("known"), "2s");
+        assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
+        assert_eq!(settings.set("statement_timeout", "soon").expect_err("no time").state, SqlState::INVALID_PARAMETER_VALUE);
+        assert_eq!(settings.set("nothing", "1").expect_err("unknown").state, SqlState::UNDEFINED_OBJECT);
+        assert_eq!(settings.set("server_version", "9").expect_err("fixed").state, SqlState::CANT_CHANGE_RUNTIME_PARAM);
+        settings.set("rotabase.consistency", "STRONG").expect("a word");
+        assert_eq!(settings.consistency(), Consistency::Strong);
+    }
+
+    #[test]
+    fn clients_are_told_of_what_they_follow() {
+        let mut settings = session();
+        settings.set("timezone", "Europe/Berlin").expect("a zone");
+        settings.set("work_mem", "1024").expect("accepted");
+        assert_eq!(settings.take_changes(), [("TimeZone".to_owned(), "Europe/Berlin".to_owned())]);
+        settings.reset_all().expect("defaults are valid");
+        assert_eq!(settings.show("timezone").expect("known"), "UTC");
+    }
+
+    #[test]
+    fn a_block_that_rolls_back_takes_its_settings_with_it() {
+        let mut settings = session();
+        settings.enter_block();
+        settings.set("application_name", "planner").expect("text");
+        settings.leave_block(false);
+        assert_eq!(settings.show("application_name").expect("known"), "");
+    }
+}

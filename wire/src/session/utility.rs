@@ -1,0 +1,474 @@
+//! Everything that is neither reading nor writing rows: settings, transactions, prepared statements, roles,
+//! views.
+
+use std::collections::BTreeSet;
+
+use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::exec::Batch;
+use rotabase_queries::sql::{
+    self, BeginWord, CreateView, Discard, Execute, Grant, GrantObjects, Isolation, Prepare, RoleName, RoleOptions, Set, TransactionModes, Utility,
+};
+use rotabase_queries::types::{Datum, PgType};
+use rotabase_raft::WriteError;
+use std::sync::Arc;
+
+use super::api::{Execution, Rows, RowsTag, Severity};
+use super::block::{Block, Status};
+use super::client::Session;
+use super::running;
+use super::settings::SessionSettings;
+use crate::database::COMMAND_DEADLINE;
+use crate::roles::{self, Privilege, Role, StoredView};
+use crate::scram::{SALT_BYTES, ScramVerifier};
+
+impl Session {
+    /// Carries out a statement that needs no plan.
+    pub(crate) async fn utility(&mut self, utility: &Utility, statement: &running::Statement) -> Result<Execution> {
+        match utility {
+            Utility::Begin(modes, word) => self.begin(*modes, *word)?,
+            Utility::Commit { chain } => return self.commit(*chain, statement).await,
+            Utility::Rollback { chain } => self.roll_back(*chain),
+            Utility::Savepoint(name) => self.in_block("SAVEPOINT")?.savepoint(name.clone()),
+            Utility::Release(name) => {
+                if !self.in_block("RELEASE SAVEPOINT")?.release(name) {
+                    return Err(no_savepoint(name));
+                }
+            }
+            Utility::RollbackTo(name) => self.roll_back_to(name)?,
+            Utility::SetTransaction(modes) => self.set_transaction(*modes)?,
+            Utility::SetSessionCharacteristics(modes) => self.set_characteristics(*modes)?,
+            Utility::Set(set) => self.set(set)?,
+            Utility::Reset(name) => self.settings.reset(name)?,
+            Utility::ResetAll => self.settings.reset_all()?,
+            Utility::Show(name) => return self.show(name),
+            Utility::ShowAll => return self.show_all(),
+            Utility::Discard(what) => self.discard(*what)?,
+            Utility::Fetch(fetch) => return self.fetch(fetch).await,
+            Utility::Move(fetch) => return self.move_cursor(fetch).await,
+            Utility::Close(Some(name)) => {
+                if !self.cursors.close(name) {
+                    return Err(SqlError::new(SqlState::UNDEFINED_CURSOR, format!("cursor \"{name}\" does not exist")));
+                }
+            }
+            Utility::Close(None) => self.cursors.clear(),
+            Utility::Deallocate(Some(name)) => {
+                self.statements.get(name)?;
+                self.statements.remove(name);
+            }
+            Utility::Deallocate(None) => self.statements.clear(),
+            Utility::Listen(_) | Utility::Notify { .. } => {
+                return Err(SqlError::unsupported("notifications are not offered yet"));
+            }
+            Utility::Unlisten(_) => {}
+            Utility::CreateRole(create) => self.create_role(&create.name, &create.options)?,
+            Utility::AlterRole { role, options } => self.alter_role(role, options)?,
+            Utility::DropRole { roles, if_exists } => self.drop_roles(roles, *if_exists)?,
+            Utility::Grant(grant) => self.grant(grant)?,
+            Utility::GrantRole(_) => return Err(SqlError::unsupported("roles cannot be members of roles")),
+            Utility::DropView { views, if_exists, .. } => self.drop_views(views, *if_exists)?,
+            Utility::Nothing(_) => {}
+        }
+        Ok(Execution::Done(utility.tag().to_owned()))
+    }
+
+    fn begin(&mut self, modes: TransactionModes, _word: BeginWord) -> Result<()> {
+        if self.status != Status::Idle {
+            self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+            return self.set_modes(modes);
+        }
+        self.start_block();
+        self.set_modes(modes)
+    }
+
+    fn start_block(&mut self) {
+        let read_only = self.settings.get("default_transaction_read_only") == Ok("on");
+        self.settings.enter_block();
+        self.block = Some(Block::new(self.now(), read_only));
+        self.status = Status::Open;
+    }
+
+    async fn commit(&mut self, chain: bool, statement: &running::Statement) -> Result<Execution> {
+        match self.status {
+            Status::Idle => self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"),
+            Status::Failed => {
+                self.roll_back(chain);
+                return Ok(Execution::Done("ROLLBACK".to_owned()));
+            }
+            Status::Open => {
+                let requests = self.block.take().map(Block::into_requests).unwrap_or_default();
+                // Whatever comes of it, the block ends here.
+                self.status = Status::Idle;
+                let result = self.commit_requests(requests, statement).await;
+                self.settings.leave_block(result.is_ok());
+                self.cursors.end_block(result.is_ok());
+                result?;
+                if chain {
+                    self.start_block();
+                }
+            }
+        }
+        Ok(Execution::Done("COMMIT".to_owned()))
+    }
+
+    async fn commit_requests(
+        &mut self,
+        requests: Vec<rotabase_raft::Request<rotabase_engine::schedule::Schedule>>,
+        statement: &running::Statement,
+    ) -> Result<()> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let deadline = statement.timeout().map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
+        let metadata = self.metadata();
+        match self.database.node().execute(requests, metadata, deadline).await {
+            Ok(outcome) => {
+                self.written.merge(&outcome.positions);
+                Ok(())
+            }
+            // What a statement of the block decided does not hold any more.
+            Err(WriteError::Refused { .. } | WriteError::VersionMismatch { .. }) => Err(crate::sqlstate::conflict()),
+            Err(error) => Err(self.write_error(error.into(), statement)),
+        }
+    }
+
+    fn roll_back(&mut self, chain: bool) {
+        if self.status == Status::Idle {
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
+            return;
+        }
+        self.block = None;
+        self.status = Status::Idle;
+        self.settings.leave_block(false);
+        self.cursors.end_block(false);
+        if chain {
+            self.start_block();
+        }
+    }
+
+    fn in_block(&mut self, command: &str) -> Result<&mut Block> {
+        self.block.as_mut().ok_or_else(|| {
+            let message = format!("{command} can only be used in transaction blocks");
+            SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)
+        })
+    }
+
+    fn roll_back_to(&mut self, name: &str) -> Result<()> {
+        if !self.in_block("ROLLBACK TO SAVEPOINT")?.roll_back_to(name) {
+            return Err(no_savepoint(name));
+        }
+        self.status = Status::Open;
+        Ok(())
+    }
+
+    fn set_transaction(&mut self, modes: TransactionModes) -> Result<()> {
+        if self.block.is_none() {
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+            return Ok(());
+        }
+        self.set_modes(modes)
+    }
+
+    fn set_modes(&mut self, modes: TransactionModes) -> Result<()> {
+        if let Some(isolation) = modes.isolation {
+            self.settings.set("transaction_isolation", isolation_name(isolation))?;
+        }
+        if let (Some(read_only), Some(block)) = (modes.read_only, &mut self.block) {
+            block.read_only = read_only;
+        }
+        let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
+        self.settings.set("transaction_read_only", if read_only { "on" } else { "off" })
+    }
+
+    fn set_characteristics(&mut self, modes: TransactionModes) -> Result<()> {
+        if let Some(isolation) = modes.isolation {
+            self.settings.set("default_transaction_isolation", isolation_name(isolation))?;
+            if self.block.is_none() {
+                self.settings.set("transaction_isolation", isolation_name(isolation))?;
+            }
+        }
+        if let Some(read_only) = modes.read_only {
+            let value = if read_only { "on" } else { "off" };
+            self.settings.set("default_transaction_read_only", value)?;
+            if self.block.is_none() {
+                self.settings.set("transaction_read_only", value)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, set: &Set) -> Result<()> {
+        if set.local && self.block.is_none() {
+            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+            return Ok(());
+        }
+        match &set.values {
+            None => self.settings.reset(&set.name),
+            Some(values) => self.settings.set(&set.name, &values.join(", ")),
+        }
+    }
+
+    fn show(&mut self, name: &str) -> Result<Execution> {
+        if name.eq_ignore_ascii_case("rotabase.position") {
+            let position = self.written.to_string();
+            self.settings.set_fixed("rotabase.position", position);
+        }
+        let value = self.settings.show(name)?;
+        let column = SessionSettings::column_name(name);
+        let columns = Arc::from([rotabase_queries::plan::OutputColumn::computed(column, PgType::Text)]);
+        let batch = Batch { width: 1, rows: 1, values: vec![Datum::text(value)] };
+        Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch)))
+    }
+
+    fn show_all(&mut self) -> Result<Execution> {
+        let columns = Utility::ShowAll.columns().ok_or_else(|| SqlError::internal("SHOW ALL has columns"))?;
+        let rows = self.settings.rows();
+        let batch = Batch { width: 3, rows: rows.len(), values: rows.into_iter().flatten().map(Datum::text).collect() };
+        Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch)))
+    }
+
+    fn discard(&mut self, what: Discard) -> Result<()> {
+        if what != Discard::All {
+            return Ok(());
+        }
+        if self.status != Status::Idle {
+            let message = "DISCARD ALL cannot run inside a transaction block";
+            return Err(SqlError::new(SqlState::ACTIVE_SQL_TRANSACTION, message));
+        }
+        self.cursors.clear();
+        self.statements.clear();
+        self.settings.reset_all()
+    }
+
+    /// PREPARE.
+    pub(crate) fn prepare_named(&mut self, prepare: &Prepare) -> Result<Execution> {
+        self.statements.check_free(&prepare.name)?;
+        let prepared = self.prepare_parsed(Arc::clone(&prepare.statement), prepare.types.clone())?;
+        self.statements.insert(&prepare.name, Arc::new(prepared))?;
+        Ok(Execution::Done("PREPARE".to_owned()))
+    }
+
+    /// EXECUTE.
+    pub(crate) async fn execute_named(&mut self, execute: &Execute) -> Result<Execution> {
+        let prepared = Arc::clone(self.statements.get(&execute.name)?);
+        let (catalog, _) = self.database.shared().catalog();
+        let settings = self.settings.shared();
+        let arguments = sql::bind_arguments(&catalog, &settings, execute, &prepared.parameters)?;
+        let statement = self.running.begin(None);
+        let context = self.context(&statement, Vec::new());
+        let values = arguments
+            .iter()
+            .map(|argument| rotabase_queries::exec::evaluate(argument, &[], &context))
+            .collect::<Result<Vec<_>>>()?;
+        drop(statement);
+        let bound = match &prepared.statement.bound {
+            Some(bound) => Arc::clone(bound),
+            None => self.bind(&prepared.statement.statement, &[])?,
+        };
+        Box::pin(self.run_bound(&bound, values)).await
+    }
+
+    /// CREATE VIEW.
+    pub(crate) fn create_view(&mut self, create: &CreateView) -> Result<Execution> {
+        self.require_superuser("create views")?;
+        let view = StoredView::of(&create.view, &self.user);
+        let (catalog, _) = self.database.shared().catalog();
+        let name = view.name.clone();
+        let taken = catalog.find(Some(&view.schema), &name, &[]).is_some();
+        let database = self.database.clone();
+        database.shared().objects.change(|objects| {
+            let replaces = objects.views.contains_key(&name);
+            if taken && !(create.replace && replaces) {
+                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+            }
+            let oid = objects.views.get(&name).map_or_else(|| objects.next_oid(), |view| view.oid);
+            objects.views.insert(name.clone(), StoredView { oid, ..view });
+            Ok(())
+        })?;
+        database.refresh_catalog();
+        Ok(Execution::Done("CREATE VIEW".to_owned()))
+    }
+
+    fn drop_views(&mut self, views: &[(Option<String>, String)], if_exists: bool) -> Result<()> {
+        self.require_superuser("drop views")?;
+        let mut missing = Vec::new();
+        self.database.shared().objects.change(|objects| {
+            for (_, name) in views {
+                if objects.views.remove(name).is_none() {
+                    missing.push(name.clone());
+                }
+            }
+            match missing.first() {
+                Some(name) if !if_exists => {
+                    Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("view \"{name}\" does not exist")))
+                }
+                _ => Ok(()),
+            }
+        })?;
+        for name in missing {
+            let error = SqlError::new(SqlState("00000"), format!("view \"{name}\" does not exist, skipping"));
+            self.notice(Severity::Notice, error);
+        }
+        self.database.refresh_catalog();
+        Ok(())
+    }
+
+    fn require_superuser(&self, what: &str) -> Result<()> {
+        if self.is_superuser() {
+            return Ok(());
+        }
+        Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied to {what}")))
+    }
+
+    fn create_role(&mut self, name: &str, options: &RoleOptions) -> Result<()> {
+        self.require_superuser("create role")?;
+        let mut role = Role::default();
+        self.apply(options, &mut role)?;
+        self.database.shared().objects.change(|objects| {
+            if objects.roles.contains_key(name) {
+                return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, format!("role \"{name}\" already exists")));
+            }
+            objects.roles.insert(name.to_owned(), role);
+            Ok(())
+        })
+    }
+
+    fn alter_role(&mut self, role: &RoleName, options: &RoleOptions) -> Result<()> {
+        let name = self.role_name(role);
+        // Everybody may change the own password, and nothing else.
+        let only_password = RoleOptions { password: options.password.clone(), ..RoleOptions::default() } == *options;
+        if !(only_password && name == self.user) {
+            self.require_superuser("alter role")?;
+        }
+        let mut changed = self.database.shared().objects.current().roles.get(&name).cloned().ok_or_else(|| roles::no_role(&name))?;
+        self.apply(options, &mut changed)?;
+        self.database.shared().objects.change(|objects| {
+            *objects.role_mut(&name)? = changed;
+            Ok(())
+        })
+    }
+
+    fn drop_roles(&mut self, names: &[RoleName], if_exists: bool) -> Result<()> {
+        self.require_superuser("drop role")?;
+        let names: Vec<String> = names.iter().map(|name| self.role_name(name)).collect();
+        if names.iter().any(|name| *name == self.user || name == roles::BOOTSTRAP_ROLE) {
+            let message = "current user and the bootstrap role cannot be dropped";
+            return Err(SqlError::new(SqlState::OBJECT_IN_USE, message));
+        }
+        self.database.shared().objects.change(|objects| {
+            for name in &names {
+                if objects.roles.remove(name).is_none() && !if_exists {
+                    return Err(roles::no_role(name));
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn apply(&self, options: &RoleOptions, role: &mut Role) -> Result<()> {
+        if !options.in_roles.is_empty() || !options.members.is_empty() || !options.admins.is_empty() {
+            return Err(SqlError::unsupported("roles cannot be members of roles"));
+        }
+        if options.valid_until.is_some() {
+            return Err(SqlError::unsupported("passwords do not expire"));
+        }
+        role.login = options.login.unwrap_or(role.login);
+        role.superuser = options.superuser.unwrap_or(role.superuser);
+        match &options.password {
+            None => {}
+            Some(None) => role.verifier = None,
+            // A verifier is taken as it is, as PostgreSQL does, so that no password has to travel.
+            Some(Some(text)) if text.parse::<ScramVerifier>().is_ok() => role.verifier = Some(text.clone()),
+            Some(Some(password)) => {
+                let random = &self.database.shared().config.random;
+                let mut salt = [0; SALT_BYTES];
+                salt[..8].copy_from_slice(&random.next_u64().to_be_bytes());
+                salt[8..].copy_from_slice(&random.next_u64().to_be_bytes());
+                role.verifier = Some(ScramVerifier::derive(password, salt).to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, grant: &Grant) -> Result<()> {
+        self.require_superuser("grant privileges")?;
+        let (GrantObjects::Tables(_) | GrantObjects::AllTablesInSchemas(_)) = &grant.objects else {
+            // Schemas and the database are open to everybody who can connect.
+            return Ok(());
+        };
+        let tables = self.granted_tables(&grant.objects)?;
+        let privileges = granted_privileges(grant);
+        let names: Vec<String> = grant.roles.iter().map(|name| self.role_name(name)).collect();
+        self.database.shared().objects.change(|objects| {
+            for name in &names {
+                if name == "public" {
+                    objects.roles.entry(name.clone()).or_default();
+                }
+                let role = objects.role_mut(name)?;
+                for table in &tables {
+                    let held = role.grants.entry(table.clone()).or_default();
+                    if grant.grant {
+                        held.extend(&privileges);
+                    } else {
+                        held.retain(|privilege| !privileges.contains(privilege));
+                    }
+                }
+                role.grants.retain(|_, held| !held.is_empty());
+            }
+            Ok(())
+        })
+    }
+
+    fn granted_tables(&self, objects: &GrantObjects) -> Result<Vec<String>> {
+        let (catalog, _) = self.database.shared().catalog();
+        let settings = self.settings.shared();
+        match objects {
+            GrantObjects::Tables(tables) => tables
+                .iter()
+                .map(|(schema, name)| match catalog.find(schema.as_deref(), name, &settings.search_path) {
+                    Some(_) => Ok(name.clone()),
+                    None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))),
+                })
+                .collect(),
+            GrantObjects::AllTablesInSchemas(schemas) => {
+                Ok(schemas.iter().flat_map(|schema| catalog.entries(schema)).map(|entry| entry.name().to_owned()).collect())
+            }
+            GrantObjects::Schemas(_) | GrantObjects::Databases(_) => Ok(Vec::new()),
+        }
+    }
+
+    fn role_name(&self, name: &RoleName) -> String {
+        match name {
+            RoleName::Name(name) => name.clone(),
+            RoleName::CurrentUser | RoleName::SessionUser => self.user.clone(),
+            RoleName::Public => "public".to_owned(),
+        }
+    }
+}
+
+fn granted_privileges(grant: &Grant) -> BTreeSet<Privilege> {
+    let all = [Privilege::Select, Privilege::Insert, Privilege::Update, Privilege::Delete];
+    let Some(named) = &grant.privileges else { return BTreeSet::from(all) };
+    named
+        .iter()
+        .filter_map(|privilege| match privilege {
+            sql::Privilege::Select => Some(Privilege::Select),
+            sql::Privilege::Insert => Some(Privilege::Insert),
+            sql::Privilege::Update => Some(Privilege::Update),
+            sql::Privilege::Delete => Some(Privilege::Delete),
+            _ => None,
+        })
+        .collect()
+}
+
+fn isolation_name(isolation: Isolation) -> &'static str {
+    match isolation {
+        Isolation::ReadUncommitted => "read uncommitted",
+        Isolation::ReadCommitted => "read committed",
+        Isolation::RepeatableRead => "repeatable read",
+        Isolation::Serializable => "serializable",
+    }
+}
+
+fn no_savepoint(name: &str) -> SqlError {
+    SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+}
