@@ -23,7 +23,10 @@ async fn main() -> Result<()> {
     for reply in session.run_sql(script, Vec::new()).await? {
         println!("{}", reply.tag);
         for row in reply.text_rows(&session) {
-            println!("  {}", row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join(" | "));
+            println!(
+                "  {}",
+                row.into_iter().map(Option::unwrap_or_default).collect::<Vec<_>>().join(" | ")
+            );
         }
     }
     // Everything that has happened, from the beginning; a running program would go on waiting for more.

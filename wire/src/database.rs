@@ -21,7 +21,10 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::projection::{ProjectionOptions, Projections};
 use rotabase_queries::relation::Relation;
 use rotabase_raft::router::Router;
-use rotabase_raft::{DirectoryStore, Environment, Node, NodeConfig, Outcome, Request, ShardStatus, Subscription, WriteError};
+use rotabase_raft::{
+    DirectoryStore, Environment, Node, NodeConfig, Outcome, Request, ShardStatus, Subscription,
+    WriteError,
+};
 use tokio::sync::Semaphore;
 
 use crate::roles::ObjectStore;
@@ -112,7 +115,10 @@ impl Database {
     pub async fn open_with(config: DatabaseConfig) -> Result<Self> {
         std::fs::create_dir_all(&config.path).map_err(|error| {
             let path = config.path.display();
-            SqlError::new(SqlState::IO_ERROR, format!("could not create directory \"{path}\": {error}"))
+            SqlError::new(
+                SqlState::IO_ERROR,
+                format!("could not create directory \"{path}\": {error}"),
+            )
         })?;
         let store = open_store(&config)?;
         let node_config = NodeConfig::default();
@@ -127,7 +133,8 @@ impl Database {
             .map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
         let feed: Arc<dyn Feed> = node.feed();
         let options = ProjectionOptions { db: db_options(&config), on_failure: None };
-        let projections = Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
+        let projections =
+            Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
         let objects = ObjectStore::open(&config.path)?;
         let relations = projections.relations();
         let base = Catalog::new(relations);
@@ -151,14 +158,17 @@ impl Database {
     /// Opens a session for a role, as an embedded user. Roles are not asked for passwords here: whoever links
     /// the library has the files.
     pub fn session(&self, user: &str) -> Result<Session> {
-        Session::new(self.clone(), SessionStart {
-            user: user.to_owned(),
-            database: user.to_owned(),
-            settings: Vec::new(),
-            pid: 0,
-            peer: None,
-            tls: false,
-        })
+        Session::new(
+            self.clone(),
+            SessionStart {
+                user: user.to_owned(),
+                database: user.to_owned(),
+                settings: Vec::new(),
+                pid: 0,
+                peer: None,
+                tls: false,
+            },
+        )
     }
 
     /// Sends commands of the domain past SQL: all are carried out or none.

@@ -15,10 +15,21 @@
 //! Decide anything about a schedule: rules are the engine's, reading is the queries crate's.
 
 pub mod config;
+pub mod database;
 pub mod env;
 pub mod http;
 pub mod metrics;
 pub mod protocol;
+pub mod roles;
 pub mod scram;
 pub mod session;
+mod sqlstate;
 pub mod ssim;
+
+pub use database::{Database, DatabaseConfig};
+
+/// The version of PostgreSQL that clients can expect; they choose their catalog queries by it.
+pub const SERVER_VERSION: &str = "15.8";
+
+/// The same as a number.
+pub const SERVER_VERSION_NUM: &str = "150008";

@@ -109,14 +109,20 @@ const VIEW_OID_MIN: u32 = 100_000;
 impl Default for Objects {
     fn default() -> Self {
         let role = Role { login: true, superuser: true, ..Role::default() };
-        Self { version: 1, roles: BTreeMap::from([(BOOTSTRAP_ROLE.to_owned(), role)]), views: BTreeMap::new() }
+        Self {
+            version: 1,
+            roles: BTreeMap::from([(BOOTSTRAP_ROLE.to_owned(), role)]),
+            views: BTreeMap::new(),
+        }
     }
 }
 
 impl Objects {
     /// Whether `user` may do `privilege` with a table of schema `public`.
     pub fn allows(&self, user: &str, privilege: Privilege, table: &str) -> bool {
-        let granted = |role: &Role| role.superuser || role.grants.get(table).is_some_and(|it| it.contains(&privilege));
+        let granted = |role: &Role| {
+            role.superuser || role.grants.get(table).is_some_and(|it| it.contains(&privilege))
+        };
         self.roles.get(user).is_some_and(granted) || self.roles.get("public").is_some_and(granted)
     }
 
@@ -150,7 +156,10 @@ impl ObjectStore {
         let path = data.join(FILE_NAME);
         let objects = match std::fs::read(&path) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
-                SqlError::new(SqlState::DATA_CORRUPTED, format!("could not read \"{}\": {error}", path.display()))
+                SqlError::new(
+                    SqlState::DATA_CORRUPTED,
+                    format!("could not read \"{}\": {error}", path.display()),
+                )
             })?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Objects::default(),
             Err(error) => return Err(io_error(&path, &error)),
@@ -202,8 +211,11 @@ mod tests {
         let store = ObjectStore::open(directory.path()).expect("new");
         store
             .change(|objects| {
-                let grants = BTreeMap::from([("legs".to_owned(), BTreeSet::from([Privilege::Select]))]);
-                objects.roles.insert("planner".to_owned(), Role { login: true, grants, ..Role::default() });
+                let grants =
+                    BTreeMap::from([("legs".to_owned(), BTreeSet::from([Privilege::Select]))]);
+                objects
+                    .roles
+                    .insert("planner".to_owned(), Role { login: true, grants, ..Role::default() });
                 Ok(())
             })
             .expect("written");

@@ -15,11 +15,12 @@ pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
     match error {
         WriteError::Refused { refusal, .. } => refused(&refusal),
         WriteError::VersionMismatch { .. } => conflict(),
-        WriteError::NotLeader { shard, leader } => {
-            SqlError::new(SqlState::CANNOT_CONNECT_NOW, format!("shard {shard} is led by another node"))
-                .with_detail("Nothing was stored.")
-                .with_hint(format!("Node {} leads it.", leader.address))
-        }
+        WriteError::NotLeader { shard, leader } => SqlError::new(
+            SqlState::CANNOT_CONNECT_NOW,
+            format!("shard {shard} is led by another node"),
+        )
+        .with_detail("Nothing was stored.")
+        .with_hint(format!("Node {} leads it.", leader.address)),
         WriteError::Unavailable { shard } => {
             SqlError::new(SqlState::CANNOT_CONNECT_NOW, format!("shard {shard} has no leader now"))
                 .with_detail("Nothing was stored.")
@@ -31,13 +32,17 @@ pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
             "the outcome of the statement is unknown: leadership was lost before it was confirmed",
         )
         .with_hint("Read before you repeat it."),
-        WriteError::Deadline => SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the write path did not answer in time")
-            .with_detail("Nothing was stored."),
+        WriteError::Deadline => {
+            SqlError::new(SqlState::CANNOT_CONNECT_NOW, "the write path did not answer in time")
+                .with_detail("Nothing was stored.")
+        }
         WriteError::Overloaded => {
-            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "too many commands are waiting").with_detail("Nothing was stored.")
+            SqlError::new(SqlState::TOO_MANY_CONNECTIONS, "too many commands are waiting")
+                .with_detail("Nothing was stored.")
         }
         WriteError::TooLarge => {
-            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the statement writes too much at once").with_hint("Split it.")
+            SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the statement writes too much at once")
+                .with_hint("Split it.")
         }
         WriteError::Store(error) => error.into(),
     }
@@ -45,8 +50,11 @@ pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
 
 /// Another session was faster, again and again.
 pub(crate) fn conflict() -> SqlError {
-    SqlError::new(SqlState::SERIALIZATION_FAILURE, "could not serialize access due to concurrent update")
-        .with_hint("The statement can be repeated.")
+    SqlError::new(
+        SqlState::SERIALIZATION_FAILURE,
+        "could not serialize access due to concurrent update",
+    )
+    .with_hint("The statement can be repeated.")
 }
 
 /// What a client is told of a refusal.
@@ -64,8 +72,10 @@ pub(crate) fn refused(refusal: &Refusal) -> SqlError {
         Refusal::LegMissing(_) | Refusal::LegChanged(_) | Refusal::RotationHasLegs(_) => {
             conflict().with_detail(sentence(&refusal.to_string()))
         }
-        Refusal::DesignatorChanged(_) => SqlError::unsupported("the flight designator of a leg cannot be updated")
-            .with_hint("Delete the leg and insert another."),
+        Refusal::DesignatorChanged(_) => {
+            SqlError::unsupported("the flight designator of a leg cannot be updated")
+                .with_hint("Delete the leg and insert another.")
+        }
         Refusal::WrongAggregate(_) => SqlError::internal(refusal.to_string()),
     }
 }
@@ -73,7 +83,8 @@ pub(crate) fn refused(refusal: &Refusal) -> SqlError {
 /// The leg that clashes and the one it clashes with, in full.
 fn overlap(added: &Leg, existing: &Leg) -> SqlError {
     let flight = |leg: &Leg| AggregateId::Flight(leg.designator.flight).to_string();
-    let message = format!("leg {} overlaps leg {} in its rotation", flight(added), flight(existing));
+    let message =
+        format!("leg {} overlaps leg {} in its rotation", flight(added), flight(existing));
     let detail = format!("{} and {} overlap in time.", describe(added), describe(existing));
     let error = SqlError::new(SqlState::EXCLUSION_VIOLATION, message)
         .with_detail(detail)
@@ -120,15 +131,17 @@ fn key_of(id: &AggregateId) -> (&'static str, &'static str) {
 
 fn unique(id: &AggregateId) -> SqlError {
     let (table, column) = key_of(id);
-    let error = SqlError::new(SqlState::UNIQUE_VIOLATION, format!("{} {id} already exists", noun(id)))
-        .with_detail(format!("Key ({column})=({id}) already exists."));
+    let error =
+        SqlError::new(SqlState::UNIQUE_VIOLATION, format!("{} {id} already exists", noun(id)))
+            .with_detail(format!("Key ({column})=({id}) already exists."));
     with_names(error, table, &format!("{table}_pkey"))
 }
 
 fn missing(id: &AggregateId) -> SqlError {
     let (table, column) = key_of(id);
-    let error = SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("{} {id} does not exist", noun(id)))
-        .with_detail(format!("Key ({column})=({id}) is not present in table \"{table}\"."));
+    let error =
+        SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("{} {id} does not exist", noun(id)))
+            .with_detail(format!("Key ({column})=({id}) is not present in table \"{table}\"."));
     with_names(error, table, &format!("{table}_{column}_fkey"))
 }
 

@@ -61,7 +61,9 @@ impl Block {
             return Err(several(&first, &second));
         }
         if self.requests.len() + more.len() > BLOCK_COMMANDS_MAX {
-            return Err(SqlError::unsupported(format!("a transaction block holds at most {BLOCK_COMMANDS_MAX} commands")));
+            return Err(SqlError::unsupported(format!(
+                "a transaction block holds at most {BLOCK_COMMANDS_MAX} commands"
+            )));
         }
         Ok(())
     }
@@ -105,13 +107,15 @@ impl Block {
 }
 
 fn several(first: &AggregateId, second: &AggregateId) -> SqlError {
-    SqlError::unsupported("a transaction block can write to one airport, airplane, rotation or flight only")
-        .with_detail(format!(
-            "The block writes to {} {first} and to {} {second}.",
-            first.type_name().to_lowercase(),
-            second.type_name().to_lowercase()
-        ))
-        .with_hint("Outside a block a statement may write to any number of them, and is atomic.")
+    SqlError::unsupported(
+        "a transaction block can write to one airport, airplane, rotation or flight only",
+    )
+    .with_detail(format!(
+        "The block writes to {} {first} and to {} {second}.",
+        first.type_name().to_lowercase(),
+        second.type_name().to_lowercase()
+    ))
+    .with_hint("Outside a block a statement may write to any number of them, and is atomic.")
 }
 
 #[cfg(test)]

@@ -16,7 +16,8 @@ use rotabase_queries::types::{Datum, PgType};
 use tokio::sync::Notify;
 
 use super::api::{
-    CancelHandle, ExecuteOptions, Execution, Notice, Notification, Prepared, SessionApi, SessionStart, Severity, Statements,
+    CancelHandle, ExecuteOptions, Execution, Notice, Notification, Prepared, SessionApi,
+    SessionStart, Severity, Statements,
 };
 use super::block::{Block, Status};
 use super::copy::CopyIn;
@@ -76,7 +77,8 @@ pub struct Session {
 impl Session {
     /// Opens a session.
     pub(crate) fn new(database: Database, start: SessionStart) -> Result<Self> {
-        let settings = SessionSettings::new(&start.user, &start.database, start.pid, &start.settings)?;
+        let settings =
+            SessionSettings::new(&start.user, &start.database, start.pid, &start.settings)?;
         Ok(Self {
             database,
             settings,
@@ -122,7 +124,11 @@ impl Session {
     }
 
     /// What a statement has around it; the snapshot is the newest there is.
-    pub(crate) fn context(&self, statement: &running::Statement, parameters: Vec<Datum>) -> ExecContext {
+    pub(crate) fn context(
+        &self,
+        statement: &running::Statement,
+        parameters: Vec<Datum>,
+    ) -> ExecContext {
         let shared = self.database.shared();
         let now = self.now();
         ExecContext {
@@ -140,7 +146,10 @@ impl Session {
     }
 
     /// Waits until the projections show what the session's consistency asks for.
-    pub(crate) async fn wait_until_readable(&mut self, statement: &running::Statement) -> Result<()> {
+    pub(crate) async fn wait_until_readable(
+        &mut self,
+        statement: &running::Statement,
+    ) -> Result<()> {
         let mut needed = match self.settings.consistency() {
             Consistency::Eventual => return Ok(()),
             Consistency::Session => None,
@@ -160,16 +169,20 @@ impl Session {
     }
 
     /// Waits until the projections cover `positions`.
-    pub(crate) async fn wait_for(&self, positions: &Positions, statement: &running::Statement) -> Result<()> {
+    pub(crate) async fn wait_for(
+        &self,
+        positions: &Positions,
+        statement: &running::Statement,
+    ) -> Result<()> {
         let projections = self.database.projections();
         if projections.reached(positions) {
             return Ok(());
         }
         let (reached, waiting) = tokio::sync::oneshot::channel();
         let ready = Box::new(move |result| drop(reached.send(result)));
-        let _place = projections
-            .wait_for(positions, ready)
-            .map_err(|error| SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, error.to_string()))?;
+        let _place = projections.wait_for(positions, ready).map_err(|error| {
+            SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, error.to_string())
+        })?;
         match statement.wait(waiting).await? {
             Ok(result) => Ok(result?),
             Err(_) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the projections have stopped")),
@@ -177,7 +190,12 @@ impl Session {
     }
 
     /// 42501 unless the session's role may do this with the table.
-    pub(crate) fn check_privilege(&self, privilege: Privilege, schema: &str, table: &str) -> Result<()> {
+    pub(crate) fn check_privilege(
+        &self,
+        privilege: Privilege,
+        schema: &str,
+        table: &str,
+    ) -> Result<()> {
         // What describes the database can be read by everybody.
         if schema != rotabase_queries::catalog::PUBLIC && privilege == Privilege::Select {
             return Ok(());
@@ -185,20 +203,34 @@ impl Session {
         if self.database.shared().objects.current().allows(&self.user, privilege, table) {
             return Ok(());
         }
-        Err(SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, format!("permission denied for table {table}")))
+        Err(SqlError::new(
+            SqlState::INSUFFICIENT_PRIVILEGE,
+            format!("permission denied for table {table}"),
+        ))
     }
 
     /// Whether the session's role may do everything.
     pub(crate) fn is_superuser(&self) -> bool {
-        self.database.shared().objects.current().roles.get(&self.user).is_some_and(|role| role.superuser)
+        self.database
+            .shared()
+            .objects
+            .current()
+            .roles
+            .get(&self.user)
+            .is_some_and(|role| role.superuser)
     }
 
     /// Binds a statement against the names as they are now.
-    pub(crate) fn bind(&self, statement: &Statement, declared: &[PgType]) -> Result<Arc<BoundStatement>> {
+    pub(crate) fn bind(
+        &self,
+        statement: &Statement,
+        declared: &[PgType],
+    ) -> Result<Arc<BoundStatement>> {
         let (catalog, generation) = self.database.shared().catalog();
         let settings = self.settings.shared();
         let bound = sql::bind(&catalog, &settings, statement, declared)?;
-        let plan = plan_of(&bound).map(|plan| Arc::new(rotabase_queries::optimize::optimize(plan.clone())));
+        let plan = plan_of(&bound)
+            .map(|plan| Arc::new(rotabase_queries::optimize::optimize(plan.clone())));
         let direct = match &bound {
             Bound::Query(_) => plan.as_deref().and_then(rotabase_queries::exec::direct),
             _ => None,
@@ -251,7 +283,11 @@ impl Session {
         }
     }
 
-    async fn run(&mut self, prepared: &Prepared<SessionStatement>, parameters: Vec<Datum>) -> Result<Execution> {
+    async fn run(
+        &mut self,
+        prepared: &Prepared<SessionStatement>,
+        parameters: Vec<Datum>,
+    ) -> Result<Execution> {
         let statement = &prepared.statement.statement;
         if self.status == Status::Failed && !statement.ends_failed_block() {
             return Err(SqlError::new(
@@ -264,7 +300,11 @@ impl Session {
     }
 
     /// Carries out a bound statement.
-    pub(crate) async fn run_bound(&mut self, bound: &Arc<BoundStatement>, parameters: Vec<Datum>) -> Result<Execution> {
+    pub(crate) async fn run_bound(
+        &mut self,
+        bound: &Arc<BoundStatement>,
+        parameters: Vec<Datum>,
+    ) -> Result<Execution> {
         if bound.bound.writes() {
             self.check_writable(bound.bound.tag())?;
         }
@@ -277,10 +317,14 @@ impl Session {
             Bound::Delete(delete) => self.delete(delete, bound, statement, parameters).await,
             Bound::CopyFrom(copy) => self.copy_from(copy),
             Bound::CopyTo(copy) => self.copy_to(copy, bound, statement).await,
-            Bound::Subscribe(_) => Err(SqlError::unsupported("SUBSCRIBE gives rows through COPY only")
-                .with_hint("Use COPY (SUBSCRIBE TO events) TO STDOUT.")),
+            Bound::Subscribe(_) => {
+                Err(SqlError::unsupported("SUBSCRIBE gives rows through COPY only")
+                    .with_hint("Use COPY (SUBSCRIBE TO events) TO STDOUT."))
+            }
             Bound::Explain(explain) => self.explain(explain, bound, statement, parameters).await,
-            Bound::DeclareCursor(declare) => self.declare_cursor(declare, bound, statement, parameters).await,
+            Bound::DeclareCursor(declare) => {
+                self.declare_cursor(declare, bound, statement, parameters).await
+            }
             Bound::Prepare(prepare) => self.prepare_named(prepare),
             Bound::Execute(execute) => {
                 drop(statement);
@@ -292,7 +336,9 @@ impl Session {
     }
 
     fn check_writable(&self, command: &str) -> Result<()> {
-        if self.block.as_ref().is_some_and(|block| block.read_only) || self.settings.get("transaction_read_only") == Ok("on") {
+        if self.block.as_ref().is_some_and(|block| block.read_only)
+            || self.settings.get("transaction_read_only") == Ok("on")
+        {
             let message = format!("cannot execute {command} in a read-only transaction");
             return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
         }
@@ -345,25 +391,39 @@ impl SessionApi for Session {
                 parameters: Vec::new(),
                 columns: None,
                 command: "",
-                statement: SessionStatement { statement: Arc::new(statement), bound: None, declared: Vec::new() },
+                statement: SessionStatement {
+                    statement: Arc::new(statement),
+                    bound: None,
+                    declared: Vec::new(),
+                },
             })
         };
         Ok(statements.into_iter().filter(|statement| !statement.is_empty()).map(unbound).collect())
     }
 
-    async fn prepare(&mut self, text: &str, parameter_oids: &[u32]) -> Result<Arc<Prepared<SessionStatement>>> {
+    async fn prepare(
+        &mut self,
+        text: &str,
+        parameter_oids: &[u32],
+    ) -> Result<Arc<Prepared<SessionStatement>>> {
         let mut statements = sql::parse(text)?;
         if statements.len() > 1 {
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, "cannot insert multiple commands into a prepared statement"));
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "cannot insert multiple commands into a prepared statement",
+            ));
         }
-        let statement = statements.pop().ok_or_else(|| SqlError::internal("a text has a statement, be it an empty one"))?;
+        let statement = statements
+            .pop()
+            .ok_or_else(|| SqlError::internal("a text has a statement, be it an empty one"))?;
         if self.status == Status::Failed && !statement.ends_failed_block() {
             return Err(SqlError::new(
                 SqlState::IN_FAILED_SQL_TRANSACTION,
                 "current transaction is aborted, commands ignored until end of transaction block",
             ));
         }
-        let declared = parameter_oids.iter().map(|oid| declared_type(*oid)).collect::<Result<_>>()?;
+        let declared =
+            parameter_oids.iter().map(|oid| declared_type(*oid)).collect::<Result<_>>()?;
         Ok(Arc::new(self.prepare_parsed(Arc::new(statement), declared)?))
     }
 
@@ -480,7 +540,10 @@ fn declared_type(oid: u32) -> Result<PgType> {
         0 => Ok(PgType::Unknown),
         oid => match PgType::from_oid(oid) {
             Some(ty) => Ok(ty),
-            None => Err(SqlError::new(SqlState::UNDEFINED_OBJECT, format!("type with OID {oid} does not exist"))),
+            None => Err(SqlError::new(
+                SqlState::UNDEFINED_OBJECT,
+                format!("type with OID {oid} does not exist"),
+            )),
         },
     }
 }

@@ -73,9 +73,9 @@ impl Cursors {
     }
 
     fn get_mut(&mut self, name: &str) -> Result<&mut OpenCursor> {
-        self.by_name
-            .get_mut(name)
-            .ok_or_else(|| SqlError::new(SqlState::UNDEFINED_CURSOR, format!("cursor \"{name}\" does not exist")))
+        self.by_name.get_mut(name).ok_or_else(|| {
+            SqlError::new(SqlState::UNDEFINED_CURSOR, format!("cursor \"{name}\" does not exist"))
+        })
     }
 }
 
@@ -93,7 +93,10 @@ impl Session {
             return Err(SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message));
         }
         if self.cursors.by_name.contains_key(&declare.name) {
-            return Err(SqlError::new(SqlState::DUPLICATE_CURSOR, format!("cursor \"{}\" already exists", declare.name)));
+            return Err(SqlError::new(
+                SqlState::DUPLICATE_CURSOR,
+                format!("cursor \"{}\" already exists", declare.name),
+            ));
         }
         if self.cursors.by_name.len() >= CURSORS_MAX {
             let message = format!("a session has at most {CURSORS_MAX} cursors");
@@ -107,7 +110,9 @@ impl Session {
         let permits = Arc::clone(&self.database.shared().queries);
         let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;
         let mut cursor = OpenCursor {
-            rows: Mutex::new(Some(stream.into_rows(Arc::clone(&columns), RowsTag::Counted("FETCH")))),
+            rows: Mutex::new(Some(
+                stream.into_rows(Arc::clone(&columns), RowsTag::Counted("FETCH")),
+            )),
             columns,
             kept: std::collections::VecDeque::new(),
             scroll: declare.scroll == Some(true),
@@ -128,7 +133,11 @@ impl Session {
         let cursor = self.cursors.get_mut(&fetch.cursor)?;
         let columns = Arc::clone(&cursor.columns);
         let rows = cursor.fetch(fetch.direction).await?;
-        let batch = Batch { width: columns.len(), rows: rows.len(), values: rows.into_iter().flatten().collect() };
+        let batch = Batch {
+            width: columns.len(),
+            rows: rows.len(),
+            values: rows.into_iter().flatten().collect(),
+        };
         Ok(Execution::Rows(Rows::complete(columns, RowsTag::Counted("FETCH"), batch)))
     }
 
@@ -149,7 +158,8 @@ impl OpenCursor {
                 None => *self.rows.get_mut() = None,
             }
             if self.kept.len() > CURSOR_ROWS_MAX {
-                let message = format!("a cursor that scrolls or is held has at most {CURSOR_ROWS_MAX} rows");
+                let message =
+                    format!("a cursor that scrolls or is held has at most {CURSOR_ROWS_MAX} rows");
                 return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
             }
         }
@@ -163,9 +173,15 @@ impl OpenCursor {
 
     async fn fetch(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>> {
         match direction {
-            FetchDirection::Forward(count) if count < 0 => self.backward(count.unsigned_abs()).await,
-            FetchDirection::Backward(count) if count < 0 => self.forward(count.unsigned_abs()).await,
-            FetchDirection::Forward(0) | FetchDirection::Backward(0) | FetchDirection::Relative(0) => self.again(),
+            FetchDirection::Forward(count) if count < 0 => {
+                self.backward(count.unsigned_abs()).await
+            }
+            FetchDirection::Backward(count) if count < 0 => {
+                self.forward(count.unsigned_abs()).await
+            }
+            FetchDirection::Forward(0)
+            | FetchDirection::Backward(0)
+            | FetchDirection::Relative(0) => self.again(),
             FetchDirection::Forward(count) => self.forward(count.unsigned_abs()).await,
             FetchDirection::Backward(count) => self.backward(count.unsigned_abs()).await,
             FetchDirection::Absolute(row) => self.absolute(row).await,
@@ -187,7 +203,11 @@ impl OpenCursor {
             self.kept.drain(..last - self.position).collect()
         };
         // Past the end it stands after the last row.
-        self.position = if rows.len() < count { self.position.max(last) + usize::from(self.scroll && self.position <= last) } else { last };
+        self.position = if rows.len() < count {
+            self.position.max(last) + usize::from(self.scroll && self.position <= last)
+        } else {
+            last
+        };
         Ok(rows)
     }
 
@@ -216,7 +236,8 @@ impl OpenCursor {
             self.position = target;
             return self.again();
         }
-        let mut rows = self.forward(u64::try_from(target - self.position).unwrap_or(u64::MAX)).await?;
+        let mut rows =
+            self.forward(u64::try_from(target - self.position).unwrap_or(u64::MAX)).await?;
         let reached = self.position == target;
         Ok(if reached { rows.pop().into_iter().collect() } else { Vec::new() })
     }
@@ -232,7 +253,10 @@ impl OpenCursor {
         if self.scroll {
             return Ok(());
         }
-        let error = SqlError::new(SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE, "cursor can only scan forward");
+        let error = SqlError::new(
+            SqlState::OBJECT_NOT_IN_PREREQUISITE_STATE,
+            "cursor can only scan forward",
+        );
         Err(error.with_hint("Declare it with SCROLL option to enable backward scan."))
     }
 }

@@ -24,7 +24,11 @@ impl Session {
     /// Runs the statements of a text, one after the other, and gathers what they give. A parameter is a value of
     /// the type that its statement infers; with parameters the text has to be one statement.
     pub async fn run_sql(&mut self, sql: &str, parameters: Vec<Datum>) -> Result<Vec<Reply>> {
-        let statements = if parameters.is_empty() { self.parse(sql)? } else { vec![self.prepare(sql, &[]).await?] };
+        let statements = if parameters.is_empty() {
+            self.parse(sql)?
+        } else {
+            vec![self.prepare(sql, &[]).await?]
+        };
         let mut replies = Vec::with_capacity(statements.len());
         for statement in statements {
             let options = ExecuteOptions { row_limit: 0, ends_transaction: true };
@@ -82,7 +86,12 @@ impl Reply {
     /// The rows as PostgreSQL's text, null as none, as the session's settings show them.
     pub fn text_rows(&self, session: &Session) -> Vec<Vec<Option<String>>> {
         let settings = SessionApi::settings(session);
-        let shown = |(value, column): (&Datum, &OutputColumn)| (!value.is_null()).then(|| text::to_string(value, column.ty, &settings));
-        self.rows.iter().map(|row| row.iter().zip(self.columns.iter()).map(shown).collect()).collect()
+        let shown = |(value, column): (&Datum, &OutputColumn)| {
+            (!value.is_null()).then(|| text::to_string(value, column.ty, &settings))
+        };
+        self.rows
+            .iter()
+            .map(|row| row.iter().zip(self.columns.iter()).map(shown).collect())
+            .collect()
     }
 }

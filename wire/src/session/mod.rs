@@ -1,9 +1,20 @@
 //! Sessions: what stands between the protocol and the database.
 //!
 //! [`api`] is the contract: everything that the protocol layer may ask of a session, and nothing of how
-//! messages look.
+//! messages look. [`client`] is the session of a [`crate::Database`]; the modules beside it carry out one kind of
+//! statement each.
 
 pub mod api;
+mod block;
+pub mod client;
+pub(crate) mod copy;
+mod cursor;
+pub mod embedded;
+mod query;
+mod running;
+mod settings;
+mod utility;
+mod write;
 
 pub use api::{
     Backend, CancelHandle, CopyInFormat, CopyOut, CopyRows, CopySource, CopyStep, ExecuteOptions,

@@ -45,7 +45,13 @@ impl Session {
                 return Ok(Execution::Rows(Rows::complete(columns, tag, batch)));
             }
         }
-        let stream = Stream::open(Arc::clone(plan), context, statement, Arc::clone(&self.database.shared().queries)).await?;
+        let stream = Stream::open(
+            Arc::clone(plan),
+            context,
+            statement,
+            Arc::clone(&self.database.shared().queries),
+        )
+        .await?;
         Ok(Execution::Rows(stream.into_rows(columns, tag)))
     }
 
@@ -62,30 +68,42 @@ impl Session {
             return Err(SqlError::unsupported("EXPLAIN ANALYZE is offered for queries only"));
         }
         let Some(plan) = bound.plan.clone() else {
-            return Err(SqlError::new(SqlState::FEATURE_NOT_SUPPORTED, "this statement has no plan to explain"));
+            return Err(SqlError::new(
+                SqlState::FEATURE_NOT_SUPPORTED,
+                "this statement has no plan to explain",
+            ));
         };
         self.check_reads(&plan)?;
         self.wait_until_readable(&statement).await?;
         let context = self.context(&statement, parameters);
         let options = explain_options(&explain.options)?;
-        let text = blocking(move || rotabase_queries::exec::explain::explain(&plan, &context, &options))
-            .await
-            .map_err(|error| statement.explain(error))?;
+        let text =
+            blocking(move || rotabase_queries::exec::explain::explain(&plan, &context, &options))
+                .await
+                .map_err(|error| statement.explain(error))?;
         let values: Vec<Datum> = text.into_iter().map(Datum::text).collect();
         let batch = Batch { width: 1, rows: values.len(), values };
         Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("EXPLAIN".to_owned()), batch)))
     }
 
     /// Runs a plan to its end and gathers its rows.
-    pub(crate) async fn collect(&self, plan: &Arc<Plan>, context: ExecContext, statement: &running::Statement) -> Result<Vec<Vec<Datum>>> {
+    pub(crate) async fn collect(
+        &self,
+        plan: &Arc<Plan>,
+        context: ExecContext,
+        statement: &running::Statement,
+    ) -> Result<Vec<Vec<Datum>>> {
         // Literal rows need no thread of their own.
         if is_literal(plan) {
             return gather(Cursor::open(Arc::clone(plan), context)?);
         }
         let permits = Arc::clone(&self.database.shared().queries);
-        let _permit = statement.wait(permits.acquire_owned()).await?.map_err(|_| shutting_down())?;
+        let _permit =
+            statement.wait(permits.acquire_owned()).await?.map_err(|_| shutting_down())?;
         let plan = Arc::clone(plan);
-        blocking(move || gather(Cursor::open(plan, context)?)).await.map_err(|error| statement.explain(error))
+        blocking(move || gather(Cursor::open(plan, context)?))
+            .await
+            .map_err(|error| statement.explain(error))
     }
 
     /// 42501 unless every relation of the plan may be read.
@@ -94,16 +112,18 @@ impl Session {
             return Ok(());
         }
         let relations = rotabase_queries::optimize::relations(plan);
-        relations.iter().try_for_each(|schema| self.check_privilege(Privilege::Select, schema.schema, schema.name))
+        relations.iter().try_for_each(|schema| {
+            self.check_privilege(Privilege::Select, schema.schema, schema.name)
+        })
     }
 
     /// A block's own changes cannot be shown yet, and hiding them would be a lie.
     fn refuse_unseen_writes(&self) -> Result<()> {
         match &self.block {
-            Some(block) if !block.is_empty() => {
-                Err(SqlError::unsupported("a query cannot be run in a transaction block that has written something")
-                    .with_hint("Query before the first write, or after COMMIT."))
-            }
+            Some(block) if !block.is_empty() => Err(SqlError::unsupported(
+                "a query cannot be run in a transaction block that has written something",
+            )
+            .with_hint("Query before the first write, or after COMMIT.")),
             _ => Ok(()),
         }
     }
@@ -136,15 +156,20 @@ fn gather(mut cursor: Cursor) -> Result<Vec<Vec<Datum>>> {
     while let Some(batch) = cursor.next()? {
         rows.extend(batch.iter().map(<[Datum]>::to_vec));
         if rows.len() > COMMAND_ROWS_MAX {
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a statement changes at most {COMMAND_ROWS_MAX} rows"))
-                .with_hint("Use COPY, or several statements."));
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a statement changes at most {COMMAND_ROWS_MAX} rows"),
+            )
+            .with_hint("Use COPY, or several statements."));
         }
     }
     Ok(rows)
 }
 
 /// Runs something that blocks or takes long on a thread for that.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => result,
         Err(error) => Err(SqlError::internal(format!("a statement's thread ended: {error}"))),
@@ -199,7 +224,11 @@ impl Stream {
     }
 
     /// The rows as the protocol takes them.
-    pub(crate) fn into_rows(mut self, columns: Arc<[rotabase_queries::plan::OutputColumn]>, tag: RowsTag) -> Rows {
+    pub(crate) fn into_rows(
+        mut self,
+        columns: Arc<[rotabase_queries::plan::OutputColumn]>,
+        tag: RowsTag,
+    ) -> Rows {
         let first = self.first.pop_front();
         if self.cursor.is_none() && self.first.is_empty() {
             let batch = first.unwrap_or(Batch { width: columns.len(), ..Batch::default() });
@@ -226,7 +255,10 @@ impl Stream {
     }
 }
 
-async fn permit(permits: &Arc<Semaphore>, statement: &running::Statement) -> Result<OwnedSemaphorePermit> {
+async fn permit(
+    permits: &Arc<Semaphore>,
+    statement: &running::Statement,
+) -> Result<OwnedSemaphorePermit> {
     statement.wait(Arc::clone(permits).acquire_owned()).await?.map_err(|_| shutting_down())
 }
 

@@ -93,7 +93,11 @@ impl Statement {
 
     /// 57014, for the reason it was stopped.
     pub(crate) fn stopped(&self) -> SqlError {
-        let reason = if self.stop.timed_out.load(Ordering::Relaxed) { "statement timeout" } else { "user request" };
+        let reason = if self.stop.timed_out.load(Ordering::Relaxed) {
+            "statement timeout"
+        } else {
+            "user request"
+        };
         SqlError::new(SqlState::QUERY_CANCELED, format!("canceling statement due to {reason}"))
     }
 }

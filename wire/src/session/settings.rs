@@ -46,34 +46,116 @@ struct Setting {
     description: &'static str,
 }
 
-const fn setting(name: &'static str, default: &'static str, kind: Kind, reported: bool, description: &'static str) -> Setting {
+const fn setting(
+    name: &'static str,
+    default: &'static str,
+    kind: Kind,
+    reported: bool,
+    description: &'static str,
+) -> Setting {
     Setting { name, default, kind, reported, description }
 }
 
-const ISOLATION: &[&str] = &["serializable", "repeatable read", "read committed", "read uncommitted"];
-const LEVELS: &[&str] = &["debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning", "error"];
+const ISOLATION: &[&str] =
+    &["serializable", "repeatable read", "read committed", "read uncommitted"];
+const LEVELS: &[&str] = &[
+    "debug5", "debug4", "debug3", "debug2", "debug1", "debug", "log", "info", "notice", "warning",
+    "error",
+];
 
 /// All settings, by name. The version numbers are PostgreSQL 15's, because clients choose by them.
 const SETTINGS: &[Setting] = &[
-    setting("application_name", "", Kind::Text, true, "Names the client in logs and in the metadata of events."),
-    setting("backslash_quote", "safe_encoding", Kind::Word(&["safe_encoding", "on", "off"]), false, "Accepted for compatibility."),
+    setting(
+        "application_name",
+        "",
+        Kind::Text,
+        true,
+        "Names the client in logs and in the metadata of events.",
+    ),
+    setting(
+        "backslash_quote",
+        "safe_encoding",
+        Kind::Word(&["safe_encoding", "on", "off"]),
+        false,
+        "Accepted for compatibility.",
+    ),
     setting("block_size", "8192", Kind::Fixed, false, "Size of a disk block."),
-    setting("bytea_output", "hex", Kind::Word(&["hex", "escape"]), false, "Output format of bytea."),
+    setting(
+        "bytea_output",
+        "hex",
+        Kind::Word(&["hex", "escape"]),
+        false,
+        "Output format of bytea.",
+    ),
     setting("check_function_bodies", "on", Kind::Bool, false, "Accepted for compatibility."),
-    setting("client_encoding", "UTF8", Kind::Word(&["utf8", "utf-8", "unicode"]), true, "The client's encoding: UTF8."),
-    setting("client_min_messages", "notice", Kind::Word(LEVELS), false, "The least severe message that is sent."),
+    setting(
+        "client_encoding",
+        "UTF8",
+        Kind::Word(&["utf8", "utf-8", "unicode"]),
+        true,
+        "The client's encoding: UTF8.",
+    ),
+    setting(
+        "client_min_messages",
+        "notice",
+        Kind::Word(LEVELS),
+        false,
+        "The least severe message that is sent.",
+    ),
     setting("datestyle", "ISO, MDY", Kind::DateStyle, true, "Format of dates; the output is ISO."),
-    setting("default_table_access_method", "heap", Kind::Text, false, "Accepted for compatibility."),
+    setting(
+        "default_table_access_method",
+        "heap",
+        Kind::Text,
+        false,
+        "Accepted for compatibility.",
+    ),
     setting("default_tablespace", "", Kind::Text, false, "Accepted for compatibility."),
-    setting("default_transaction_deferrable", "off", Kind::Bool, false, "Accepted for compatibility."),
-    setting("default_transaction_isolation", "read committed", Kind::Word(ISOLATION), false, "Isolation of new transactions."),
-    setting("default_transaction_read_only", "off", Kind::Bool, true, "Whether new transactions are read-only."),
-    setting("extra_float_digits", "1", Kind::Int(-15, 3), false, "Digits of floating-point output."),
-    setting("idle_in_transaction_session_timeout", "0", Kind::Milliseconds, false, "Ends a session that idles in a transaction."),
+    setting(
+        "default_transaction_deferrable",
+        "off",
+        Kind::Bool,
+        false,
+        "Accepted for compatibility.",
+    ),
+    setting(
+        "default_transaction_isolation",
+        "read committed",
+        Kind::Word(ISOLATION),
+        false,
+        "Isolation of new transactions.",
+    ),
+    setting(
+        "default_transaction_read_only",
+        "off",
+        Kind::Bool,
+        true,
+        "Whether new transactions are read-only.",
+    ),
+    setting(
+        "extra_float_digits",
+        "1",
+        Kind::Int(-15, 3),
+        false,
+        "Digits of floating-point output.",
+    ),
+    setting(
+        "idle_in_transaction_session_timeout",
+        "0",
+        Kind::Milliseconds,
+        false,
+        "Ends a session that idles in a transaction.",
+    ),
     setting("idle_session_timeout", "0", Kind::Milliseconds, false, "Ends a session that idles."),
     setting("in_hot_standby", "off", Kind::Fixed, true, "Whether this node is a read replica."),
     setting("integer_datetimes", "on", Kind::Fixed, true, "Times are integers."),
-    setting("intervalstyle", "postgres", Kind::Word(&["postgres"]), true, "Output format of intervals."),
+    setting(
+        "intervalstyle",
+        "postgres",
+        Kind::Word(&["postgres"]),
+        true,
+        "Output format of intervals.",
+    ),
     setting("is_superuser", "on", Kind::Fixed, true, "Whether the user is an administrator."),
     setting("jit", "off", Kind::Bool, false, "Accepted for compatibility."),
     setting("lc_collate", "C", Kind::Fixed, false, "Text sorts by its bytes."),
@@ -82,30 +164,126 @@ const SETTINGS: &[Setting] = &[
     setting("lc_monetary", "C", Kind::Text, false, "Accepted for compatibility."),
     setting("lc_numeric", "C", Kind::Text, false, "Accepted for compatibility."),
     setting("lc_time", "C", Kind::Text, false, "Accepted for compatibility."),
-    setting("lock_timeout", "0", Kind::Milliseconds, false, "Accepted for compatibility; nothing waits for a lock."),
+    setting(
+        "lock_timeout",
+        "0",
+        Kind::Milliseconds,
+        false,
+        "Accepted for compatibility; nothing waits for a lock.",
+    ),
     setting("max_connections", "1000", Kind::Fixed, false, "How many sessions there can be."),
     setting("max_identifier_length", "63", Kind::Fixed, false, "The longest name."),
     setting("max_index_keys", "32", Kind::Fixed, false, "The most columns of an index."),
-    setting("rotabase.as_of", "", Kind::Text, false, "Reads the schedule as it was at this instant; empty for now."),
-    setting("rotabase.consistency", "session", Kind::Word(&["session", "eventual", "strong"]), false, "What a SELECT has to see."),
-    setting("rotabase.correlation_id", "", Kind::Text, false, "The client's own id, kept with every event it causes."),
-    setting("rotabase.position", "0", Kind::Fixed, false, "The position that this session has written up to."),
-    setting("rotabase.read_after", "", Kind::Position, false, "A position that every SELECT waits for."),
+    setting(
+        "rotabase.as_of",
+        "",
+        Kind::Text,
+        false,
+        "Reads the schedule as it was at this instant; empty for now.",
+    ),
+    setting(
+        "rotabase.consistency",
+        "session",
+        Kind::Word(&["session", "eventual", "strong"]),
+        false,
+        "What a SELECT has to see.",
+    ),
+    setting(
+        "rotabase.correlation_id",
+        "",
+        Kind::Text,
+        false,
+        "The client's own id, kept with every event it causes.",
+    ),
+    setting(
+        "rotabase.position",
+        "0",
+        Kind::Fixed,
+        false,
+        "The position that this session has written up to.",
+    ),
+    setting(
+        "rotabase.read_after",
+        "",
+        Kind::Position,
+        false,
+        "A position that every SELECT waits for.",
+    ),
     setting("row_security", "on", Kind::Bool, false, "Accepted for compatibility."),
-    setting("search_path", "\"$user\", public", Kind::List, false, "The schemas that unqualified names are looked up in."),
+    setting(
+        "search_path",
+        "\"$user\", public",
+        Kind::List,
+        false,
+        "The schemas that unqualified names are looked up in.",
+    ),
     setting("server_encoding", "UTF8", Kind::Fixed, true, "The server's encoding."),
-    setting("server_version", crate::SERVER_VERSION, Kind::Fixed, true, "The version of PostgreSQL that clients can expect."),
-    setting("server_version_num", crate::SERVER_VERSION_NUM, Kind::Fixed, false, "The same as a number."),
+    setting(
+        "server_version",
+        crate::SERVER_VERSION,
+        Kind::Fixed,
+        true,
+        "The version of PostgreSQL that clients can expect.",
+    ),
+    setting(
+        "server_version_num",
+        crate::SERVER_VERSION_NUM,
+        Kind::Fixed,
+        false,
+        "The same as a number.",
+    ),
     setting("session_authorization", "", Kind::Fixed, true, "The session user."),
-    setting("standard_conforming_strings", "on", Kind::Word(&["on"]), true, "Backslashes in strings are ordinary."),
-    setting("statement_timeout", "0", Kind::Milliseconds, false, "Cancels a statement that takes longer."),
+    setting(
+        "standard_conforming_strings",
+        "on",
+        Kind::Word(&["on"]),
+        true,
+        "Backslashes in strings are ordinary.",
+    ),
+    setting(
+        "statement_timeout",
+        "0",
+        Kind::Milliseconds,
+        false,
+        "Cancels a statement that takes longer.",
+    ),
     setting("synchronize_seqscans", "on", Kind::Bool, false, "Accepted for compatibility."),
-    setting("synchronous_commit", "on", Kind::Word(&["on"]), false, "Every commit is durable before it is acknowledged."),
-    setting("timezone", "UTC", Kind::TimeZone, true, "The time zone of times that are shown or read."),
+    setting(
+        "synchronous_commit",
+        "on",
+        Kind::Word(&["on"]),
+        false,
+        "Every commit is durable before it is acknowledged.",
+    ),
+    setting(
+        "timezone",
+        "UTC",
+        Kind::TimeZone,
+        true,
+        "The time zone of times that are shown or read.",
+    ),
     setting("transaction_deferrable", "off", Kind::Bool, false, "Accepted for compatibility."),
-    setting("transaction_isolation", "read committed", Kind::Word(ISOLATION), false, "Isolation of this transaction."),
-    setting("transaction_read_only", "off", Kind::Bool, false, "Whether this transaction is read-only."),
-    setting("work_mem", "65536", Kind::Text, false, "Memory of one statement's sorts and hashes, in kB."),
+    setting(
+        "transaction_isolation",
+        "read committed",
+        Kind::Word(ISOLATION),
+        false,
+        "Isolation of this transaction.",
+    ),
+    setting(
+        "transaction_read_only",
+        "off",
+        Kind::Bool,
+        false,
+        "Whether this transaction is read-only.",
+    ),
+    setting(
+        "work_mem",
+        "65536",
+        Kind::Text,
+        false,
+        "Memory of one statement's sorts and hashes, in kB.",
+    ),
     setting("xmloption", "content", Kind::Text, false, "Accepted for compatibility."),
 ];
 
@@ -145,8 +323,14 @@ pub(crate) enum Consistency {
 impl SessionSettings {
     /// The settings at the start of a session. `options` are what the client's start-up message set; they
     /// become the session's defaults, to which RESET returns.
-    pub(crate) fn new(user: &str, database: &str, backend_pid: i32, options: &[(String, String)]) -> Result<Self> {
-        let mut all: BTreeMap<String, String> = SETTINGS.iter().map(|it| (it.name.to_owned(), it.default.to_owned())).collect();
+    pub(crate) fn new(
+        user: &str,
+        database: &str,
+        backend_pid: i32,
+        options: &[(String, String)],
+    ) -> Result<Self> {
+        let mut all: BTreeMap<String, String> =
+            SETTINGS.iter().map(|it| (it.name.to_owned(), it.default.to_owned())).collect();
         all.insert("session_authorization".to_owned(), user.to_owned());
         let shared = Settings {
             user: user.to_owned(),
@@ -205,7 +389,9 @@ impl SessionSettings {
     pub(crate) fn reset(&mut self, name: &str) -> Result<()> {
         let name = name.to_ascii_lowercase();
         match self.defaults.get(&name).cloned() {
-            Some(value) if find(&name).is_ok_and(|it| matches!(it.kind, Kind::Fixed)) => drop(value),
+            Some(value) if find(&name).is_ok_and(|it| matches!(it.kind, Kind::Fixed)) => {
+                drop(value)
+            }
             Some(value) => self.set(&name, &value)?,
             None if self.shared.all.contains_key(&name) => self.store(&name, String::new()),
             None => return Err(unknown(&name)),
@@ -228,7 +414,8 @@ impl SessionSettings {
     pub(crate) fn leave_block(&mut self, committed: bool) {
         let Some(saved) = self.saved.take() else { return };
         if !committed {
-            let values: Vec<(String, String)> = saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            let values: Vec<(String, String)> =
+                saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             for (name, value) in values {
                 if self.shared.all.get(&name) != Some(&value) {
                     // The value was valid when it was set.
@@ -258,7 +445,12 @@ impl SessionSettings {
         SETTINGS
             .iter()
             .filter(|it| it.reported)
-            .map(|it| (display_name(it.name).to_owned(), self.shared.all.get(it.name).cloned().unwrap_or_default()))
+            .map(|it| {
+                (
+                    display_name(it.name).to_owned(),
+                    self.shared.all.get(it.name).cloned().unwrap_or_default(),
+                )
+            })
             .collect()
     }
 
@@ -294,14 +486,20 @@ impl SessionSettings {
     /// The name that a result column of `SHOW name` has.
     pub(crate) fn column_name(name: &str) -> String {
         let name = name.to_ascii_lowercase();
-        SETTINGS.iter().find(|it| it.name == name).map_or(name.clone(), |it| display_name(it.name).to_owned())
+        SETTINGS
+            .iter()
+            .find(|it| it.name == name)
+            .map_or(name.clone(), |it| display_name(it.name).to_owned())
     }
 
     /// The value as `SHOW` prints it.
     pub(crate) fn show(&self, name: &str) -> Result<String> {
         let value = self.get(name)?;
         let lower = name.to_ascii_lowercase();
-        Ok(SETTINGS.iter().find(|it| it.name == lower).map_or_else(|| value.to_owned(), |it| shown(it, value)))
+        Ok(SETTINGS
+            .iter()
+            .find(|it| it.name == lower)
+            .map_or_else(|| value.to_owned(), |it| shown(it, value)))
     }
 
     fn store(&mut self, name: &str, value: String) {
@@ -319,27 +517,39 @@ impl SessionSettings {
     fn parse(&mut self, setting: &Setting, value: &str) -> Result<()> {
         match setting.name {
             "timezone" => {
-                let zone = rotabase_queries::types::datetime::zone::find(value).ok_or_else(|| bad_value(setting, value))?;
+                let zone = rotabase_queries::types::datetime::zone::find(value)
+                    .ok_or_else(|| bad_value(setting, value))?;
                 let shared = Arc::make_mut(&mut self.shared);
                 shared.time_zone = zone;
                 value.clone_into(&mut shared.time_zone_name);
             }
             "datestyle" => Arc::make_mut(&mut self.shared).date_order_dmy = value.ends_with("DMY"),
-            "extra_float_digits" => Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1),
+            "extra_float_digits" => {
+                Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1)
+            }
             "bytea_output" => Arc::make_mut(&mut self.shared).bytea_escape = value == "escape",
-            "application_name" => value.clone_into(&mut Arc::make_mut(&mut self.shared).application_name),
+            "application_name" => {
+                value.clone_into(&mut Arc::make_mut(&mut self.shared).application_name)
+            }
             "search_path" => {
                 let user = self.shared.user.clone();
                 Arc::make_mut(&mut self.shared).search_path = search_path(value, &user);
             }
             "statement_timeout" => {
-                self.statement_timeout = value.parse().ok().filter(|it| *it > 0).map(Duration::from_millis);
+                self.statement_timeout =
+                    value.parse().ok().filter(|it| *it > 0).map(Duration::from_millis);
             }
             "rotabase.read_after" => {
-                self.read_after = if value.is_empty() { None } else { Some(value.parse().map_err(|_| bad_value(setting, value))?) };
+                self.read_after = if value.is_empty() {
+                    None
+                } else {
+                    Some(value.parse().map_err(|_| bad_value(setting, value))?)
+                };
             }
             "rotabase.as_of" if !value.is_empty() => {
-                return Err(SqlError::unsupported("reading the schedule as of a past instant is not offered yet"));
+                return Err(SqlError::unsupported(
+                    "reading the schedule as of a past instant is not offered yet",
+                ));
             }
             _ => {}
         }
@@ -352,11 +562,15 @@ fn find(name: &str) -> Result<&'static Setting> {
 }
 
 fn unknown(name: &str) -> SqlError {
-    SqlError::new(SqlState::UNDEFINED_OBJECT, format!("unrecognized configuration parameter \"{name}\""))
+    SqlError::new(
+        SqlState::UNDEFINED_OBJECT,
+        format!("unrecognized configuration parameter \"{name}\""),
+    )
 }
 
 fn bad_value(setting: &Setting, value: &str) -> SqlError {
-    let message = format!("invalid value for parameter \"{}\": \"{value}\"", display_name(setting.name));
+    let message =
+        format!("invalid value for parameter \"{}\": \"{value}\"", display_name(setting.name));
     let error = SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
     match setting.kind {
         Kind::Word(words) => error.with_hint(format!("Available values: {}.", words.join(", "))),
@@ -372,13 +586,20 @@ fn normalise(setting: &Setting, value: &str) -> Result<String> {
         Kind::Position => value.parse::<Positions>().map(|_| value.to_owned()).map_err(|_| bad()),
         Kind::Fixed => {
             let message = format!("parameter \"{}\" cannot be changed", display_name(setting.name));
-            if value == setting.default { Ok(value.to_owned()) } else { Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message)) }
+            if value == setting.default {
+                Ok(value.to_owned())
+            } else {
+                Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message))
+            }
         }
         Kind::Bool => match value.to_ascii_lowercase().as_str() {
             "on" | "true" | "yes" | "1" | "t" | "y" => Ok("on".to_owned()),
             "off" | "false" | "no" | "0" | "f" | "n" => Ok("off".to_owned()),
             _ => {
-                let message = format!("parameter \"{}\" requires a Boolean value", display_name(setting.name));
+                let message = format!(
+                    "parameter \"{}\" requires a Boolean value",
+                    display_name(setting.name)
+                );
                 Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
             }
         },
@@ -388,7 +609,9 @@ fn normalise(setting: &Setting, value: &str) -> Result<String> {
                 return Ok(number.to_string());
             }
             let name = display_name(setting.name);
-            let message = format!("{number} is outside the valid range for parameter \"{name}\" ({least} .. {most})");
+            let message = format!(
+                "{number} is outside the valid range for parameter \"{name}\" ({least} .. {most})"
+            );
             Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
         }
         Kind::Milliseconds => milliseconds(value).map(|it| it.to_string()).ok_or_else(bad),
@@ -439,7 +662,10 @@ fn milliseconds(value: &str) -> Option<u64> {
 /// Times are shown with the largest unit that divides them, as PostgreSQL does.
 fn shown(setting: &Setting, value: &str) -> String {
     if setting.name == "work_mem" {
-        return value.parse::<u64>().map_or_else(|_| value.to_owned(), |kb| if kb % 1024 == 0 { format!("{}MB", kb / 1024) } else { format!("{kb}kB") });
+        return value.parse::<u64>().map_or_else(
+            |_| value.to_owned(),
+            |kb| if kb % 1024 == 0 { format!("{}MB", kb / 1024) } else { format!("{kb}kB") },
+        );
     }
     if !matches!(setting.kind, Kind::Milliseconds) {
         return value.to_owned();
@@ -477,9 +703,18 @@ mod tests {
         settings.set("statement_timeout", "2s").expect("a time");
         assert_eq!(settings.show("statement_timeout").expect("known"), "2s");
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
-        assert_eq!(settings.set("statement_timeout", "soon").expect_err("no time").state, SqlState::INVALID_PARAMETER_VALUE);
-        assert_eq!(settings.set("nothing", "1").expect_err("unknown").state, SqlState::UNDEFINED_OBJECT);
-        assert_eq!(settings.set("server_version", "9").expect_err("fixed").state, SqlState::CANT_CHANGE_RUNTIME_PARAM);
+        assert_eq!(
+            settings.set("statement_timeout", "soon").expect_err("no time").state,
+            SqlState::INVALID_PARAMETER_VALUE
+        );
+        assert_eq!(
+            settings.set("nothing", "1").expect_err("unknown").state,
+            SqlState::UNDEFINED_OBJECT
+        );
+        assert_eq!(
+            settings.set("server_version", "9").expect_err("fixed").state,
+            SqlState::CANT_CHANGE_RUNTIME_PARAM
+        );
         settings.set("rotabase.consistency", "STRONG").expect("a word");
         assert_eq!(settings.consistency(), Consistency::Strong);
     }

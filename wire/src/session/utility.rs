@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Batch;
 use rotabase_queries::sql::{
-    self, BeginWord, CreateView, Discard, Execute, Grant, GrantObjects, Isolation, Prepare, RoleName, RoleOptions, Set, TransactionModes, Utility,
+    self, BeginWord, CreateView, Discard, Execute, Grant, GrantObjects, Isolation, Prepare,
+    RoleName, RoleOptions, Set, TransactionModes, Utility,
 };
 use rotabase_queries::types::{Datum, PgType};
 use rotabase_raft::WriteError;
@@ -23,7 +24,11 @@ use crate::scram::{SALT_BYTES, ScramVerifier};
 
 impl Session {
     /// Carries out a statement that needs no plan.
-    pub(crate) async fn utility(&mut self, utility: &Utility, statement: &running::Statement) -> Result<Execution> {
+    pub(crate) async fn utility(
+        &mut self,
+        utility: &Utility,
+        statement: &running::Statement,
+    ) -> Result<Execution> {
         match utility {
             Utility::Begin(modes, word) => self.begin(*modes, *word)?,
             Utility::Commit { chain } => return self.commit(*chain, statement).await,
@@ -47,7 +52,10 @@ impl Session {
             Utility::Move(fetch) => return self.move_cursor(fetch).await,
             Utility::Close(Some(name)) => {
                 if !self.cursors.close(name) {
-                    return Err(SqlError::new(SqlState::UNDEFINED_CURSOR, format!("cursor \"{name}\" does not exist")));
+                    return Err(SqlError::new(
+                        SqlState::UNDEFINED_CURSOR,
+                        format!("cursor \"{name}\" does not exist"),
+                    ));
                 }
             }
             Utility::Close(None) => self.cursors.clear(),
@@ -64,7 +72,9 @@ impl Session {
             Utility::AlterRole { role, options } => self.alter_role(role, options)?,
             Utility::DropRole { roles, if_exists } => self.drop_roles(roles, *if_exists)?,
             Utility::Grant(grant) => self.grant(grant)?,
-            Utility::GrantRole(_) => return Err(SqlError::unsupported("roles cannot be members of roles")),
+            Utility::GrantRole(_) => {
+                return Err(SqlError::unsupported("roles cannot be members of roles"));
+            }
             Utility::DropView { views, if_exists, .. } => self.drop_views(views, *if_exists)?,
             Utility::Nothing(_) => {}
         }
@@ -73,7 +83,10 @@ impl Session {
 
     fn begin(&mut self, modes: TransactionModes, _word: BeginWord) -> Result<()> {
         if self.status != Status::Idle {
-            self.warn(SqlState::ACTIVE_SQL_TRANSACTION, "there is already a transaction in progress");
+            self.warn(
+                SqlState::ACTIVE_SQL_TRANSACTION,
+                "there is already a transaction in progress",
+            );
             return self.set_modes(modes);
         }
         self.start_block();
@@ -89,7 +102,8 @@ impl Session {
 
     async fn commit(&mut self, chain: bool, statement: &running::Statement) -> Result<Execution> {
         match self.status {
-            Status::Idle => self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"),
+            Status::Idle => self
+                .warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"),
             Status::Failed => {
                 self.roll_back(chain);
                 return Ok(Execution::Done("ROLLBACK".to_owned()));
@@ -118,7 +132,8 @@ impl Session {
         if requests.is_empty() {
             return Ok(());
         }
-        let deadline = statement.timeout().map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
+        let deadline =
+            statement.timeout().map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
         let metadata = self.metadata();
         match self.database.node().execute(requests, metadata, deadline).await {
             Ok(outcome) => {
@@ -126,7 +141,9 @@ impl Session {
                 Ok(())
             }
             // What a statement of the block decided does not hold any more.
-            Err(WriteError::Refused { .. } | WriteError::VersionMismatch { .. }) => Err(crate::sqlstate::conflict()),
+            Err(WriteError::Refused { .. } | WriteError::VersionMismatch { .. }) => {
+                Err(crate::sqlstate::conflict())
+            }
             Err(error) => Err(self.write_error(error.into(), statement)),
         }
     }
@@ -162,7 +179,10 @@ impl Session {
 
     fn set_transaction(&mut self, modes: TransactionModes) -> Result<()> {
         if self.block.is_none() {
-            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET TRANSACTION can only be used in transaction blocks");
+            self.warn(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET TRANSACTION can only be used in transaction blocks",
+            );
             return Ok(());
         }
         self.set_modes(modes)
@@ -198,7 +218,10 @@ impl Session {
 
     fn set(&mut self, set: &Set) -> Result<()> {
         if set.local && self.block.is_none() {
-            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "SET LOCAL can only be used in transaction blocks");
+            self.warn(
+                SqlState::NO_ACTIVE_SQL_TRANSACTION,
+                "SET LOCAL can only be used in transaction blocks",
+            );
             return Ok(());
         }
         match &set.values {
@@ -214,15 +237,21 @@ impl Session {
         }
         let value = self.settings.show(name)?;
         let column = SessionSettings::column_name(name);
-        let columns = Arc::from([rotabase_queries::plan::OutputColumn::computed(column, PgType::Text)]);
+        let columns =
+            Arc::from([rotabase_queries::plan::OutputColumn::computed(column, PgType::Text)]);
         let batch = Batch { width: 1, rows: 1, values: vec![Datum::text(value)] };
         Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch)))
     }
 
     fn show_all(&mut self) -> Result<Execution> {
-        let columns = Utility::ShowAll.columns().ok_or_else(|| SqlError::internal("SHOW ALL has columns"))?;
+        let columns =
+            Utility::ShowAll.columns().ok_or_else(|| SqlError::internal("SHOW ALL has columns"))?;
         let rows = self.settings.rows();
-        let batch = Batch { width: 3, rows: rows.len(), values: rows.into_iter().flatten().map(Datum::text).collect() };
+        let batch = Batch {
+            width: 3,
+            rows: rows.len(),
+            values: rows.into_iter().flatten().map(Datum::text).collect(),
+        };
         Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch)))
     }
 
@@ -242,7 +271,8 @@ impl Session {
     /// PREPARE.
     pub(crate) fn prepare_named(&mut self, prepare: &Prepare) -> Result<Execution> {
         self.statements.check_free(&prepare.name)?;
-        let prepared = self.prepare_parsed(Arc::clone(&prepare.statement), prepare.types.clone())?;
+        let prepared =
+            self.prepare_parsed(Arc::clone(&prepare.statement), prepare.types.clone())?;
         self.statements.insert(&prepare.name, Arc::new(prepared))?;
         Ok(Execution::Done("PREPARE".to_owned()))
     }
@@ -278,7 +308,10 @@ impl Session {
         database.shared().objects.change(|objects| {
             let replaces = objects.views.contains_key(&name);
             if taken && !(create.replace && replaces) {
-                return Err(SqlError::new(SqlState::DUPLICATE_TABLE, format!("relation \"{name}\" already exists")));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_TABLE,
+                    format!("relation \"{name}\" already exists"),
+                ));
             }
             let oid = objects.views.get(&name).map_or_else(|| objects.next_oid(), |view| view.oid);
             objects.views.insert(name.clone(), StoredView { oid, ..view });
@@ -298,14 +331,18 @@ impl Session {
                 }
             }
             match missing.first() {
-                Some(name) if !if_exists => {
-                    Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("view \"{name}\" does not exist")))
-                }
+                Some(name) if !if_exists => Err(SqlError::new(
+                    SqlState::UNDEFINED_TABLE,
+                    format!("view \"{name}\" does not exist"),
+                )),
                 _ => Ok(()),
             }
         })?;
         for name in missing {
-            let error = SqlError::new(SqlState("00000"), format!("view \"{name}\" does not exist, skipping"));
+            let error = SqlError::new(
+                SqlState("00000"),
+                format!("view \"{name}\" does not exist, skipping"),
+            );
             self.notice(Severity::Notice, error);
         }
         self.database.refresh_catalog();
@@ -325,7 +362,10 @@ impl Session {
         self.apply(options, &mut role)?;
         self.database.shared().objects.change(|objects| {
             if objects.roles.contains_key(name) {
-                return Err(SqlError::new(SqlState::DUPLICATE_OBJECT, format!("role \"{name}\" already exists")));
+                return Err(SqlError::new(
+                    SqlState::DUPLICATE_OBJECT,
+                    format!("role \"{name}\" already exists"),
+                ));
             }
             objects.roles.insert(name.to_owned(), role);
             Ok(())
@@ -335,11 +375,21 @@ impl Session {
     fn alter_role(&mut self, role: &RoleName, options: &RoleOptions) -> Result<()> {
         let name = self.role_name(role);
         // Everybody may change the own password, and nothing else.
-        let only_password = RoleOptions { password: options.password.clone(), ..RoleOptions::default() } == *options;
+        let only_password =
+            RoleOptions { password: options.password.clone(), ..RoleOptions::default() }
+                == *options;
         if !(only_password && name == self.user) {
             self.require_superuser("alter role")?;
         }
-        let mut changed = self.database.shared().objects.current().roles.get(&name).cloned().ok_or_else(|| roles::no_role(&name))?;
+        let mut changed = self
+            .database
+            .shared()
+            .objects
+            .current()
+            .roles
+            .get(&name)
+            .cloned()
+            .ok_or_else(|| roles::no_role(&name))?;
         self.apply(options, &mut changed)?;
         self.database.shared().objects.change(|objects| {
             *objects.role_mut(&name)? = changed;
@@ -365,7 +415,8 @@ impl Session {
     }
 
     fn apply(&self, options: &RoleOptions, role: &mut Role) -> Result<()> {
-        if !options.in_roles.is_empty() || !options.members.is_empty() || !options.admins.is_empty() {
+        if !options.in_roles.is_empty() || !options.members.is_empty() || !options.admins.is_empty()
+        {
             return Err(SqlError::unsupported("roles cannot be members of roles"));
         }
         if options.valid_until.is_some() {
@@ -377,7 +428,9 @@ impl Session {
             None => {}
             Some(None) => role.verifier = None,
             // A verifier is taken as it is, as PostgreSQL does, so that no password has to travel.
-            Some(Some(text)) if text.parse::<ScramVerifier>().is_ok() => role.verifier = Some(text.clone()),
+            Some(Some(text)) if text.parse::<ScramVerifier>().is_ok() => {
+                role.verifier = Some(text.clone())
+            }
             Some(Some(password)) => {
                 let random = &self.database.shared().config.random;
                 let mut salt = [0; SALT_BYTES];
@@ -424,14 +477,21 @@ impl Session {
         match objects {
             GrantObjects::Tables(tables) => tables
                 .iter()
-                .map(|(schema, name)| match catalog.find(schema.as_deref(), name, &settings.search_path) {
-                    Some(_) => Ok(name.clone()),
-                    None => Err(SqlError::new(SqlState::UNDEFINED_TABLE, format!("relation \"{name}\" does not exist"))),
+                .map(|(schema, name)| {
+                    match catalog.find(schema.as_deref(), name, &settings.search_path) {
+                        Some(_) => Ok(name.clone()),
+                        None => Err(SqlError::new(
+                            SqlState::UNDEFINED_TABLE,
+                            format!("relation \"{name}\" does not exist"),
+                        )),
+                    }
                 })
                 .collect(),
-            GrantObjects::AllTablesInSchemas(schemas) => {
-                Ok(schemas.iter().flat_map(|schema| catalog.entries(schema)).map(|entry| entry.name().to_owned()).collect())
-            }
+            GrantObjects::AllTablesInSchemas(schemas) => Ok(schemas
+                .iter()
+                .flat_map(|schema| catalog.entries(schema))
+                .map(|entry| entry.name().to_owned())
+                .collect()),
             GrantObjects::Schemas(_) | GrantObjects::Databases(_) => Ok(Vec::new()),
         }
     }
@@ -470,5 +530,8 @@ fn isolation_name(isolation: Isolation) -> &'static str {
 }
 
 fn no_savepoint(name: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_SAVEPOINT_SPECIFICATION, format!("savepoint \"{name}\" does not exist"))
+    SqlError::new(
+        SqlState::INVALID_SAVEPOINT_SPECIFICATION,
+        format!("savepoint \"{name}\" does not exist"),
+    )
 }

@@ -94,7 +94,10 @@ impl Session {
         for values in values {
             rows.push(insert_row(target, &insert.columns, values)?);
         }
-        let upserts = insert.on_conflict.as_ref().filter(|it| matches!(it.action, ConflictAction::Update { .. }));
+        let upserts = insert
+            .on_conflict
+            .as_ref()
+            .filter(|it| matches!(it.action, ConflictAction::Update { .. }));
         if let Some(conflict) = upserts {
             return self.upsert(target, insert, conflict, rows, &statement, &context).await;
         }
@@ -138,8 +141,18 @@ impl Session {
                 changes.rows.push(ChangedRow { change, beside: beside.to_vec() });
             }
             match self.submit(&changes, &statement).await? {
-                Submitted::Decided(decided) => return self.finish("UPDATE", changes, &decided, update.returning.as_ref(), &context),
-                Submitted::Again(again) => self.prepare_again(again, &changes, &mut without, &statement).await?,
+                Submitted::Decided(decided) => {
+                    return self.finish(
+                        "UPDATE",
+                        changes,
+                        &decided,
+                        update.returning.as_ref(),
+                        &context,
+                    );
+                }
+                Submitted::Again(again) => {
+                    self.prepare_again(again, &changes, &mut without, &statement).await?
+                }
             }
         }
         Err(sqlstate::conflict())
@@ -174,8 +187,18 @@ impl Session {
                 changes.rows.push(ChangedRow { change, beside: beside.to_vec() });
             }
             match self.submit(&changes, &statement).await? {
-                Submitted::Decided(decided) => return self.finish("DELETE", changes, &decided, delete.returning.as_ref(), &context),
-                Submitted::Again(again) => self.prepare_again(again, &changes, &mut without, &statement).await?,
+                Submitted::Decided(decided) => {
+                    return self.finish(
+                        "DELETE",
+                        changes,
+                        &decided,
+                        delete.returning.as_ref(),
+                        &context,
+                    );
+                }
+                Submitted::Again(again) => {
+                    self.prepare_again(again, &changes, &mut without, &statement).await?
+                }
             }
         }
         Err(sqlstate::conflict())
@@ -200,7 +223,8 @@ impl Session {
             context.snapshot = self.database.projections().snapshot();
             let mut changes = Changes::default();
             for row in &rows {
-                let inserted = self.insert_changes(target, std::slice::from_ref(row))?.rows.remove(0);
+                let inserted =
+                    self.insert_changes(target, std::slice::from_ref(row))?.rows.remove(0);
                 let key = &inserted.change.row[0];
                 let Some(old) = self.row_by_key(target, key, &context)? else {
                     changes.rows.push(inserted);
@@ -208,7 +232,9 @@ impl Session {
                 };
                 let both: Vec<Datum> = old.iter().chain(&inserted.change.row).cloned().collect();
                 let holds = match condition {
-                    Some(condition) => matches!(evaluate(condition, &both, &context)?, Datum::Bool(true)),
+                    Some(condition) => {
+                        matches!(evaluate(condition, &both, &context)?, Datum::Bool(true))
+                    }
                     None => true,
                 };
                 if !holds {
@@ -222,8 +248,19 @@ impl Session {
                 changes.rows.push(ChangedRow { change, beside: Vec::new() });
             }
             match self.submit_raw(&changes, statement).await {
-                Ok(decided) => return self.finish("INSERT 0", changes, &decided, insert.returning.as_ref(), &context),
-                Err(SendError::Write(WriteError::Refused { refusal: Refusal::AlreadyExists(_) | Refusal::Missing(_), .. })) => {
+                Ok(decided) => {
+                    return self.finish(
+                        "INSERT 0",
+                        changes,
+                        &decided,
+                        insert.returning.as_ref(),
+                        &context,
+                    );
+                }
+                Err(SendError::Write(WriteError::Refused {
+                    refusal: Refusal::AlreadyExists(_) | Refusal::Missing(_),
+                    ..
+                })) => {
                     self.catch_up(statement).await?;
                 }
                 Err(error) => return Err(self.write_error(error, statement)),
@@ -247,7 +284,13 @@ impl Session {
 
     /// A leg's id has to be unique over all aggregates, which no aggregate can see: ids that the client gave are
     /// looked up.
-    fn drop_known_ids(&self, target: Target, insert: &Insert, changes: &mut Changes, skips: bool) -> Result<()> {
+    fn drop_known_ids(
+        &self,
+        target: Target,
+        insert: &Insert,
+        changes: &mut Changes,
+        skips: bool,
+    ) -> Result<()> {
         if target != Target::Legs || !insert.columns.contains(&command::column::LEG_ID) {
             return Ok(());
         }
@@ -269,13 +312,19 @@ impl Session {
     }
 
     /// Sends the rows of an INSERT; with ON CONFLICT DO NOTHING those whose key is there are left out.
-    async fn submit_inserts(&mut self, changes: &mut Changes, skips: bool, statement: &running::Statement) -> Result<Decided> {
+    async fn submit_inserts(
+        &mut self,
+        changes: &mut Changes,
+        skips: bool,
+        statement: &running::Statement,
+    ) -> Result<Decided> {
         loop {
             match self.submit_raw(changes, statement).await {
                 Ok(decided) => return Ok(decided),
-                Err(SendError::Write(WriteError::Refused { request, refusal: Refusal::AlreadyExists(_) | Refusal::LegExists(_) }))
-                    if skips =>
-                {
+                Err(SendError::Write(WriteError::Refused {
+                    request,
+                    refusal: Refusal::AlreadyExists(_) | Refusal::LegExists(_),
+                })) if skips => {
                     let row = changes.row_of(request);
                     changes.rows.remove(row);
                 }
@@ -285,14 +334,22 @@ impl Session {
     }
 
     /// Sends the rows of an UPDATE or DELETE, and tells what has to be done again.
-    async fn submit(&mut self, changes: &Changes, statement: &running::Statement) -> Result<Submitted> {
+    async fn submit(
+        &mut self,
+        changes: &Changes,
+        statement: &running::Statement,
+    ) -> Result<Submitted> {
         match self.submit_raw(changes, statement).await {
             Ok(decided) => Ok(Submitted::Decided(decided)),
-            Err(SendError::Write(WriteError::VersionMismatch { requests })) if !requests.is_empty() => {
+            Err(SendError::Write(WriteError::VersionMismatch { requests }))
+                if !requests.is_empty() =>
+            {
                 let rows = requests.into_iter().map(|request| changes.row_of(request)).collect();
                 Ok(Submitted::Again(Again::Without(rows)))
             }
-            Err(SendError::Write(WriteError::Refused { request, refusal })) if changes.is_stale(request, &refusal) => {
+            Err(SendError::Write(WriteError::Refused { request, refusal }))
+                if changes.is_stale(request, &refusal) =>
+            {
                 Ok(Submitted::Again(Again::Reread))
             }
             Err(SendError::Write(WriteError::Conflict)) => Ok(Submitted::Again(Again::Reread)),
@@ -301,9 +358,17 @@ impl Session {
     }
 
     /// Makes ready for another attempt.
-    async fn prepare_again(&mut self, again: Again, changes: &Changes, without: &mut Vec<Datum>, statement: &running::Statement) -> Result<()> {
+    async fn prepare_again(
+        &mut self,
+        again: Again,
+        changes: &Changes,
+        without: &mut Vec<Datum>,
+        statement: &running::Statement,
+    ) -> Result<()> {
         match again {
-            Again::Without(rows) => without.extend(rows.into_iter().map(|row| changes.rows[row].change.row[0].clone())),
+            Again::Without(rows) => {
+                without.extend(rows.into_iter().map(|row| changes.rows[row].change.row[0].clone()))
+            }
             Again::Reread => self.catch_up(statement).await?,
         }
         Ok(())
@@ -317,7 +382,11 @@ impl Session {
     }
 
     /// Decides and stores all commands, or keeps them for the block's end.
-    async fn submit_raw(&mut self, changes: &Changes, statement: &running::Statement) -> Result<Decided, SendError> {
+    async fn submit_raw(
+        &mut self,
+        changes: &Changes,
+        statement: &running::Statement,
+    ) -> Result<Decided, SendError> {
         let requests = changes.requests();
         if requests.is_empty() {
             return Ok(Decided::default());
@@ -341,10 +410,15 @@ impl Session {
         block.check(&requests)?;
         let before = block.requests().len();
         let mut write = self.database.node().begin(metadata);
-        let all: Vec<_> = block.requests().iter().cloned().chain(requests.iter().cloned()).collect();
+        let all: Vec<_> =
+            block.requests().iter().cloned().chain(requests.iter().cloned()).collect();
         // Dropping the write aborts it: the block holds commands, not aggregates.
-        let decided = write.decide(all, deadline).await.map_err(|error| without_earlier(error, before))?;
-        let own = Decided { versions: decided.versions[before..].to_vec(), emitted: decided.emitted[before..].to_vec() };
+        let decided =
+            write.decide(all, deadline).await.map_err(|error| without_earlier(error, before))?;
+        let own = Decided {
+            versions: decided.versions[before..].to_vec(),
+            emitted: decided.emitted[before..].to_vec(),
+        };
         block.keep(requests, &own);
         Ok(own)
     }
@@ -356,8 +430,13 @@ impl Session {
             SendError::Block(error) => return error,
         };
         match error {
-            WriteError::Deadline if statement.timeout().is_some_and(|it| it <= COMMAND_DEADLINE) => {
-                SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to statement timeout")
+            WriteError::Deadline
+                if statement.timeout().is_some_and(|it| it <= COMMAND_DEADLINE) =>
+            {
+                SqlError::new(
+                    SqlState::QUERY_CANCELED,
+                    "canceling statement due to statement timeout",
+                )
             }
             error => sqlstate::write_error(error),
         }
@@ -376,11 +455,16 @@ impl Session {
         let Some(returning) = returning else { return Ok(Execution::Done(tag)) };
         let evaluator = Evaluator::new(&returning.expressions, context)?;
         let width = returning.columns.len();
-        let mut batch = Batch { width, rows: 0, values: Vec::with_capacity(changes.rows.len() * width) };
+        let mut batch =
+            Batch { width, rows: 0, values: Vec::with_capacity(changes.rows.len() * width) };
         let mut first_request = 0;
         for ChangedRow { change, beside } in changes.rows {
             let mut row = change.row;
-            let version = decided.versions.get(first_request + change.versioned_by).copied().unwrap_or_default();
+            let version = decided
+                .versions
+                .get(first_request + change.versioned_by)
+                .copied()
+                .unwrap_or_default();
             first_request += change.requests.len();
             let last = row.len() - 1;
             row[last] = Datum::Int8(version.to_i64());
@@ -388,10 +472,18 @@ impl Session {
             evaluator.evaluate(&row, &mut batch.values)?;
             batch.rows += 1;
         }
-        Ok(Execution::Rows(Rows::complete(Arc::clone(&returning.columns), RowsTag::Fixed(tag), batch)))
+        Ok(Execution::Rows(Rows::complete(
+            Arc::clone(&returning.columns),
+            RowsTag::Fixed(tag),
+            batch,
+        )))
     }
 
-    fn target(&self, table: &Arc<dyn rotabase_queries::relation::Relation>, privilege: Privilege) -> Result<Target> {
+    fn target(
+        &self,
+        table: &Arc<dyn rotabase_queries::relation::Relation>,
+        privilege: Privilege,
+    ) -> Result<Target> {
         let schema = table.schema();
         self.check_privilege(privilege, schema.schema, schema.name)?;
         Target::of_table(schema.name).ok_or_else(|| {
@@ -400,18 +492,35 @@ impl Session {
     }
 
     /// What a rotation holds that its removal has to release.
-    fn held_by(&self, target: Target, row: &[Datum], context: &ExecContext) -> Result<(Vec<Leg>, Vec<Registration>)> {
-        let (Target::Rotations, Datum::Uuid(id)) = (target, &row[command::column::ROTATION_ID]) else {
+    fn held_by(
+        &self,
+        target: Target,
+        row: &[Datum],
+        context: &ExecContext,
+    ) -> Result<(Vec<Leg>, Vec<Registration>)> {
+        let (Target::Rotations, Datum::Uuid(id)) = (target, &row[command::column::ROTATION_ID])
+        else {
             return Ok((Vec::new(), Vec::new()));
         };
         let rotation = RotationId(*id);
-        let legs = context.snapshot.legs_of_rotation(rotation)?.into_iter().map(|row| row.leg).collect();
-        let airplanes = context.snapshot.airplanes_of_rotation(rotation)?.into_iter().map(|row| row.registration).collect();
+        let legs =
+            context.snapshot.legs_of_rotation(rotation)?.into_iter().map(|row| row.leg).collect();
+        let airplanes = context
+            .snapshot
+            .airplanes_of_rotation(rotation)?
+            .into_iter()
+            .map(|row| row.registration)
+            .collect();
         Ok((legs, airplanes))
     }
 
     /// A row of a table that has a text key.
-    fn row_by_key(&self, target: Target, key: &Datum, context: &ExecContext) -> Result<Option<Vec<Datum>>> {
+    fn row_by_key(
+        &self,
+        target: Target,
+        key: &Datum,
+        context: &ExecContext,
+    ) -> Result<Option<Vec<Datum>>> {
         let relation = self.database.shared().relation(target.table())?;
         let columns: Vec<usize> = (0..target.columns().len()).collect();
         let access = rotabase_queries::relation::Access::Index {
@@ -453,7 +562,10 @@ impl Changes {
             // The row's own aggregate is gone, not one that the row refers to.
             Refusal::Missing(id) => {
                 let row = self.row_of(request);
-                self.rows.get(row).and_then(|row| row.change.requests.first()).is_some_and(|first| first.id == *id)
+                self.rows
+                    .get(row)
+                    .and_then(|row| row.change.requests.first())
+                    .is_some_and(|first| first.id == *id)
             }
             _ => false,
         }
@@ -462,7 +574,11 @@ impl Changes {
 
 /// A command as the write path takes it.
 pub(crate) fn request(request: &CommandRequest) -> Request<Schedule> {
-    Request { id: request.id, expected_version: request.expected_version, command: request.command.clone() }
+    Request {
+        id: request.id,
+        expected_version: request.expected_version,
+        command: request.command.clone(),
+    }
 }
 
 /// The version that a statement's WHERE asks for.
@@ -482,7 +598,10 @@ impl Expected {
     }
 }
 
-fn expected_version(expression: Option<&rotabase_queries::plan::Expr>, context: &ExecContext) -> Result<Expected> {
+fn expected_version(
+    expression: Option<&rotabase_queries::plan::Expr>,
+    context: &ExecContext,
+) -> Result<Expected> {
     let Some(expression) = expression else { return Ok(Expected::Any) };
     let value = match evaluate(expression, &[], context)? {
         Datum::Int8(value) => Some(value),
@@ -490,7 +609,9 @@ fn expected_version(expression: Option<&rotabase_queries::plan::Expr>, context: 
         Datum::Int2(value) => Some(i64::from(value)),
         _ => None,
     };
-    Ok(value.and_then(|value| u64::try_from(value).ok()).map_or(Expected::Never, |it| Expected::Version(Version(it))))
+    Ok(value
+        .and_then(|value| u64::try_from(value).ok())
+        .map_or(Expected::Never, |it| Expected::Version(Version(it))))
 }
 
 /// A row of values in the order of the statement's columns, spread over the table's.
@@ -499,8 +620,11 @@ fn insert_row(target: Target, columns: &[usize], values: Vec<Datum>) -> Result<V
     for (column, value) in columns.iter().zip(values) {
         if !target.insertable(*column) {
             let name = target.columns()[*column];
-            return Err(SqlError::new(SqlState("428C9"), format!("cannot insert a non-DEFAULT value into column \"{name}\""))
-                .with_detail(format!("Column \"{name}\" is maintained by the database.")));
+            return Err(SqlError::new(
+                SqlState("428C9"),
+                format!("cannot insert a non-DEFAULT value into column \"{name}\""),
+            )
+            .with_detail(format!("Column \"{name}\" is maintained by the database.")));
         }
         row[*column] = Some(value);
     }
@@ -524,8 +648,12 @@ fn refuse_repeated_keys(target: Target, rows: &[Vec<Option<Datum>>]) -> Result<(
             && !keys.insert(key.to_ascii_uppercase())
         {
             let message = "ON CONFLICT DO UPDATE command cannot affect row a second time";
-            return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
-                .with_hint(format!("No two rows of one statement can have the same key of \"{}\".", target.table())));
+            return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message).with_hint(
+                format!(
+                    "No two rows of one statement can have the same key of \"{}\".",
+                    target.table()
+                ),
+            ));
         }
     }
     Ok(())
@@ -534,11 +662,15 @@ fn refuse_repeated_keys(target: Target, rows: &[Vec<Option<Datum>>]) -> Result<(
 /// An error of a block's statement, its requests counted from the statement's first.
 fn without_earlier(error: WriteError<Schedule>, earlier: usize) -> WriteError<Schedule> {
     match error {
-        WriteError::Refused { request, refusal } if request >= earlier => WriteError::Refused { request: request - earlier, refusal },
+        WriteError::Refused { request, refusal } if request >= earlier => {
+            WriteError::Refused { request: request - earlier, refusal }
+        }
         // What the block decided before does not hold any more.
         WriteError::Refused { .. } => WriteError::VersionMismatch { requests: Vec::new() },
         WriteError::VersionMismatch { requests } if requests.iter().all(|it| *it >= earlier) => {
-            WriteError::VersionMismatch { requests: requests.iter().map(|it| it - earlier).collect() }
+            WriteError::VersionMismatch {
+                requests: requests.iter().map(|it| it - earlier).collect(),
+            }
         }
         WriteError::VersionMismatch { .. } => WriteError::VersionMismatch { requests: Vec::new() },
         error => error,

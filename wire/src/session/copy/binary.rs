@@ -28,7 +28,11 @@ enum State {
 
 impl BinaryRecords {
     /// Reads a piece of the stream and hands over each record that ends in it.
-    pub(crate) fn feed(&mut self, bytes: &[u8], take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
+    pub(crate) fn feed(
+        &mut self,
+        bytes: &[u8],
+        take: &mut dyn FnMut(&Record) -> Result<()>,
+    ) -> Result<()> {
         self.buffer.extend_from_slice(bytes);
         let mut at = 0;
         while let Some(read) = self.step(at, take)? {
@@ -36,7 +40,10 @@ impl BinaryRecords {
         }
         self.buffer.drain(..at);
         if self.buffer.len() > RECORD_BYTES_MAX {
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("a record is longer than {RECORD_BYTES_MAX} bytes")));
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("a record is longer than {RECORD_BYTES_MAX} bytes"),
+            ));
         }
         Ok(())
     }
@@ -52,12 +59,20 @@ impl BinaryRecords {
     }
 
     /// Reads one part of the stream from `at`; the bytes it took, or none if more is needed.
-    fn step(&mut self, at: usize, take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<Option<usize>> {
+    fn step(
+        &mut self,
+        at: usize,
+        take: &mut dyn FnMut(&Record) -> Result<()>,
+    ) -> Result<Option<usize>> {
         let rest = &self.buffer[at..];
         match self.state {
             State::Header => {
                 if rest.len() < SIGNATURE.len() + 8 {
-                    return if SIGNATURE.starts_with(&rest[..rest.len().min(11)]) { Ok(None) } else { Err(bad("COPY file signature not recognized")) };
+                    return if SIGNATURE.starts_with(&rest[..rest.len().min(11)]) {
+                        Ok(None)
+                    } else {
+                        Err(bad("COPY file signature not recognized"))
+                    };
                 }
                 if &rest[..11] != SIGNATURE {
                     return Err(bad("COPY file signature not recognized"));
@@ -70,7 +85,9 @@ impl BinaryRecords {
                     return Err(bad("unrecognized critical flags in COPY file header"));
                 }
                 let extension = int4(rest, 15).and_then(|length| usize::try_from(length).ok());
-                self.state = State::Extension(extension.ok_or_else(|| bad("invalid COPY file header (missing length)"))?);
+                self.state = State::Extension(
+                    extension.ok_or_else(|| bad("invalid COPY file header (missing length)"))?,
+                );
                 Ok(Some(19))
             }
             State::Extension(0) => {
@@ -88,9 +105,15 @@ impl BinaryRecords {
         }
     }
 
-    fn record(&mut self, at: usize, take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<Option<usize>> {
+    fn record(
+        &mut self,
+        at: usize,
+        take: &mut dyn FnMut(&Record) -> Result<()>,
+    ) -> Result<Option<usize>> {
         let rest = &self.buffer[at..];
-        let Some(count) = rest.first_chunk::<2>().map(|bytes| i16::from_be_bytes(*bytes)) else { return Ok(None) };
+        let Some(count) = rest.first_chunk::<2>().map(|bytes| i16::from_be_bytes(*bytes)) else {
+            return Ok(None);
+        };
         if count == -1 {
             self.state = State::End;
             return Ok(Some(2));
@@ -148,7 +171,10 @@ mod tests {
             let mut rows = Vec::new();
             for piece in file().chunks(cut) {
                 let mut take = |record: &Record| {
-                    rows.push((record.field(0).map(<[u8]>::to_vec), record.field(1).map(<[u8]>::to_vec)));
+                    rows.push((
+                        record.field(0).map(<[u8]>::to_vec),
+                        record.field(1).map(<[u8]>::to_vec),
+                    ));
                     Ok(())
                 };
                 records.feed(piece, &mut take).expect("good input");

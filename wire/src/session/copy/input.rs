@@ -12,7 +12,10 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{Cancel, Settings};
 use rotabase_queries::projection::Snapshot;
 use rotabase_queries::sql::command::{self, Target};
-use rotabase_queries::sql::{AIRPLANE_ROTATIONS_COLUMNS, CopyColumns, CopyFormat, CopyFrom, CopyHeader, CopyOptions, CopyTarget, LEG_ROTATIONS_COLUMNS};
+use rotabase_queries::sql::{
+    AIRPLANE_ROTATIONS_COLUMNS, CopyColumns, CopyFormat, CopyFrom, CopyHeader, CopyOptions,
+    CopyTarget, LEG_ROTATIONS_COLUMNS,
+};
 use rotabase_queries::types::{Datum, PgType, binary, text};
 use rotabase_raft::Request;
 use tokio::sync::mpsc;
@@ -50,7 +53,11 @@ pub(crate) struct Output {
 
 impl Output {
     /// Takes the commands of a record. Once there was a fault, they are dropped.
-    pub(crate) fn send(&mut self, line: u64, requests: impl IntoIterator<Item = Request<Schedule>>) -> Result<()> {
+    pub(crate) fn send(
+        &mut self,
+        line: u64,
+        requests: impl IntoIterator<Item = Request<Schedule>>,
+    ) -> Result<()> {
         if !self.faults.is_empty() {
             return Ok(());
         }
@@ -64,7 +71,11 @@ impl Output {
     /// Keeps a fault.
     pub(crate) fn fault(&mut self, error: SqlError) {
         self.chunk = Chunk::default();
-        if self.faults.len() < BAD_RECORDS_SHOWN { self.faults.push(error) } else { self.more_faults += 1 }
+        if self.faults.len() < BAD_RECORDS_SHOWN {
+            self.faults.push(error)
+        } else {
+            self.more_faults += 1
+        }
     }
 
     /// Whether there was none.
@@ -75,7 +86,9 @@ impl Output {
     fn flush(&mut self) -> Result<()> {
         let chunk = std::mem::take(&mut self.chunk);
         // The session has ended the statement: there is nobody to tell.
-        self.chunks.blocking_send(chunk).map_err(|_| SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request"))
+        self.chunks.blocking_send(chunk).map_err(|_| {
+            SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request")
+        })
     }
 
     /// The first fault, with all that were kept in its detail.
@@ -87,7 +100,11 @@ impl Output {
         let mut first = self.faults.swap_remove(0);
         let count = all.len();
         if count > 1 {
-            let more = if self.more_faults > 0 { format!("\nand {} more", self.more_faults) } else { String::new() };
+            let more = if self.more_faults > 0 {
+                format!("\nand {} more", self.more_faults)
+            } else {
+                String::new()
+            };
             let own = first.detail.take().map(|detail| format!("{detail}\n")).unwrap_or_default();
             first.detail = Some(format!("{own}Bad records:\n{}{more}", all.join("\n")));
         }
@@ -104,7 +121,12 @@ fn one_line(fault: &SqlError) -> String {
 
 impl Converter {
     /// Gets ready to read for a session.
-    pub(crate) fn new(session: &Session, copy: &CopyFrom, chunks: mpsc::Sender<Chunk>, cancel: Cancel) -> Self {
+    pub(crate) fn new(
+        session: &Session,
+        copy: &CopyFrom,
+        chunks: mpsc::Sender<Chunk>,
+        cancel: Cancel,
+    ) -> Self {
         let shared = session.database.shared();
         Self {
             copy: copy.clone(),
@@ -122,26 +144,47 @@ impl Converter {
     pub(crate) fn run(mut self, reader: Box<dyn Read + Send>, entry: &Entry) -> Result<u64> {
         let target = self.copy.target.clone();
         let rows = match target {
-            CopyTarget::Ssim => super::ssim::read(reader, &self.snapshot, &mut self.output, entry, &self.cancel)?,
+            CopyTarget::Ssim => {
+                super::ssim::read(reader, &self.snapshot, &mut self.output, entry, &self.cancel)?
+            }
             CopyTarget::Table { table, columns } => {
                 let name = table.schema().name;
-                let target = Target::of_table(name).ok_or_else(|| SqlError::internal("a table that takes commands"))?;
-                let names: Vec<&'static str> = columns.iter().map(|column| target.columns()[*column]).collect();
-                let types: Vec<PgType> = columns.iter().map(|column| table.schema().columns[*column].ty).collect();
+                let target = Target::of_table(name)
+                    .ok_or_else(|| SqlError::internal("a table that takes commands"))?;
+                let names: Vec<&'static str> =
+                    columns.iter().map(|column| target.columns()[*column]).collect();
+                let types: Vec<PgType> =
+                    columns.iter().map(|column| table.schema().columns[*column].ty).collect();
                 let mut rows = TableRows::new(target, columns, types, &self)?;
-                self.read_records(reader, name, &names, entry, &mut |this, record| rows.row(this, record))?
+                self.read_records(reader, name, &names, entry, &mut |this, record| {
+                    rows.row(this, record)
+                })?
             }
             CopyTarget::LegRotations(columns) => {
-                let names: Vec<&'static str> = columns.iter().map(|column| LEG_ROTATIONS_COLUMNS[*column]).collect();
+                let names: Vec<&'static str> =
+                    columns.iter().map(|column| LEG_ROTATIONS_COLUMNS[*column]).collect();
                 let mut rotations = LegRotations::new(columns);
-                let count = self.read_records(reader, "leg_rotations", &names, entry, &mut |this, record| rotations.row(this, record))?;
+                let count = self.read_records(
+                    reader,
+                    "leg_rotations",
+                    &names,
+                    entry,
+                    &mut |this, record| rotations.row(this, record),
+                )?;
                 rotations.finish(&mut self)?;
                 count
             }
             CopyTarget::AirplaneRotations(columns) => {
-                let names: Vec<&'static str> = columns.iter().map(|column| AIRPLANE_ROTATIONS_COLUMNS[*column]).collect();
+                let names: Vec<&'static str> =
+                    columns.iter().map(|column| AIRPLANE_ROTATIONS_COLUMNS[*column]).collect();
                 let mut rotations = AirplaneRotations::new(columns);
-                self.read_records(reader, "airplane_rotations", &names, entry, &mut |this, record| rotations.row(this, record))?
+                self.read_records(
+                    reader,
+                    "airplane_rotations",
+                    &names,
+                    entry,
+                    &mut |this, record| rotations.row(this, record),
+                )?
             }
         };
         entry.rows(rows);
@@ -181,7 +224,11 @@ impl Converter {
                 }
                 Ok(())
             };
-            let result = if read == 0 { source.finish(&mut each) } else { source.feed(&buffer[..read], &mut each) };
+            let result = if read == 0 {
+                source.finish(&mut each)
+            } else {
+                source.feed(&buffer[..read], &mut each)
+            };
             // Where records cannot be told apart any more, reading ends.
             result.map_err(|error| located(error, table, source.line()))?;
             entry.rows(rows);
@@ -192,7 +239,11 @@ impl Converter {
     }
 
     /// Takes the commands of a record.
-    pub(super) fn send(&mut self, line: u64, requests: impl IntoIterator<Item = Request<Schedule>>) -> Result<()> {
+    pub(super) fn send(
+        &mut self,
+        line: u64,
+        requests: impl IntoIterator<Item = Request<Schedule>>,
+    ) -> Result<()> {
         self.output.send(line, requests)
     }
 
@@ -263,17 +314,24 @@ fn located(mut error: SqlError, table: &str, line: u64) -> SqlError {
     if error.context.as_ref().is_some_and(|context| context.starts_with("COPY")) {
         return error;
     }
-    let column = error.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
+    let column =
+        error.column.as_ref().map(|column| format!(", column {column}")).unwrap_or_default();
     error.context = Some(format!("COPY {table}, line {line}{column}"));
     error
 }
 
 fn check_count(record: &Record, columns: &[&'static str]) -> Result<()> {
     if record.len() > columns.len() {
-        return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "extra data after last expected column"));
+        return Err(SqlError::new(
+            SqlState::BAD_COPY_FILE_FORMAT,
+            "extra data after last expected column",
+        ));
     }
     match columns.get(record.len()) {
-        Some(missing) => Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, format!("missing data for column \"{missing}\""))),
+        Some(missing) => Err(SqlError::new(
+            SqlState::BAD_COPY_FILE_FORMAT,
+            format!("missing data for column \"{missing}\""),
+        )),
         None => Ok(()),
     }
 }
@@ -284,7 +342,10 @@ fn check_header(record: &Record, columns: &[&'static str]) -> Result<()> {
         let found = record.text(at)?;
         if found != Some(column) {
             let found = found.unwrap_or_default();
-            let message = format!("column name mismatch in header line field {}: got \"{found}\", expected \"{column}\"", at + 1);
+            let message = format!(
+                "column name mismatch in header line field {}: got \"{found}\", expected \"{column}\"",
+                at + 1
+            );
             return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message));
         }
     }
@@ -301,17 +362,30 @@ struct TableRows {
 }
 
 impl TableRows {
-    fn new(target: Target, columns: Vec<usize>, types: Vec<PgType>, converter: &Converter) -> Result<Self> {
+    fn new(
+        target: Target,
+        columns: Vec<usize>,
+        types: Vec<PgType>,
+        converter: &Converter,
+    ) -> Result<Self> {
         for column in &columns {
             if !target.insertable(*column) {
                 let name = target.columns()[*column];
                 let message = format!("column \"{name}\" is maintained by the database");
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).with_hint("Name the columns that the input has."));
+                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                    .with_hint("Name the columns that the input has."));
             }
         }
         let options = &converter.copy.options;
-        let flags = |which: &CopyColumns| columns.iter().map(|column| forced(which, *column)).collect();
-        Ok(Self { force_not_null: flags(&options.force_not_null), force_null: flags(&options.force_null), target, columns, types })
+        let flags =
+            |which: &CopyColumns| columns.iter().map(|column| forced(which, *column)).collect();
+        Ok(Self {
+            force_not_null: flags(&options.force_not_null),
+            force_null: flags(&options.force_null),
+            target,
+            columns,
+            types,
+        })
     }
 
     fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
@@ -327,11 +401,21 @@ impl TableRows {
         if let (Target::Legs, Some(Some(Datum::Uuid(id)))) = (self.target, row.first()) {
             refuse_known_leg(converter, *id)?;
         }
-        let requests = change.requests.into_iter().map(|it| Request { id: it.id, expected_version: None, command: it.command });
+        let requests = change.requests.into_iter().map(|it| Request {
+            id: it.id,
+            expected_version: None,
+            command: it.command,
+        });
         converter.send(record.line, requests)
     }
 
-    fn field(&self, converter: &Converter, record: &Record, at: usize, ty: PgType) -> Result<Datum> {
+    fn field(
+        &self,
+        converter: &Converter,
+        record: &Record,
+        at: usize,
+        ty: PgType,
+    ) -> Result<Datum> {
         let null = converter.copy.options.null.as_str();
         if self.force_not_null[at] && record.field(at).is_none() {
             return converter.parse(ty, null);
@@ -355,7 +439,9 @@ fn forced(columns: &CopyColumns, column: usize) -> bool {
 fn refuse_known_leg(converter: &Converter, id: uuid::Uuid) -> Result<()> {
     let id = rotabase_engine::schedule::LegId(id);
     match converter.snapshot.leg(id)? {
-        Some(_) => Err(crate::sqlstate::refused(&rotabase_engine::schedule::Refusal::LegExists(id))),
+        Some(_) => {
+            Err(crate::sqlstate::refused(&rotabase_engine::schedule::Refusal::LegExists(id)))
+        }
         None => Ok(()),
     }
 }

@@ -98,19 +98,29 @@ impl Session {
                 ("leg_rotations", columns.len())
             }
             CopyTarget::AirplaneRotations(columns) => {
-                self.check_privilege(Privilege::Update, rotabase_queries::catalog::PUBLIC, "airplanes")?;
+                self.check_privilege(
+                    Privilege::Update,
+                    rotabase_queries::catalog::PUBLIC,
+                    "airplanes",
+                )?;
                 ("airplane_rotations", columns.len())
             }
         };
         let pid = self.settings.shared().backend_pid;
         let entry = self.database.shared().copies.begin(pid, name, "COPY FROM");
         self.copy = Some(CopyIn { copy: copy.clone(), spool: Spool::default(), entry });
-        Ok(Execution::CopyIn(CopyInFormat { binary: copy.options.format == CopyFormat::Binary, columns }))
+        Ok(Execution::CopyIn(CopyInFormat {
+            binary: copy.options.format == CopyFormat::Binary,
+            columns,
+        }))
     }
 
     /// Carries out the COPY whose input is complete; the command tag.
     pub(crate) async fn finish_copy(&mut self) -> Result<String> {
-        let copy = self.copy.take().ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"))?;
+        let copy = self
+            .copy
+            .take()
+            .ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"))?;
         let statement = self.running.begin(self.settings.statement_timeout());
         self.wait_until_readable(&statement).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
@@ -149,7 +159,9 @@ impl Session {
                 refused = Some(with_line(error, &chunk.lines));
             }
         }
-        let rows = reading.await.map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))??;
+        let rows = reading
+            .await
+            .map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))??;
         if let Some(error) = refused {
             return Err(error);
         }
@@ -161,7 +173,11 @@ impl Session {
     }
 
     /// In a block the commands are kept for its end, like those of any statement.
-    async fn decide_in_block(&mut self, mut waiting: mpsc::Receiver<Chunk>, statement: &running::Statement) -> Result<Option<u64>> {
+    async fn decide_in_block(
+        &mut self,
+        mut waiting: mpsc::Receiver<Chunk>,
+        statement: &running::Statement,
+    ) -> Result<Option<u64>> {
         let mut rows = 0;
         while let Some(chunk) = statement.wait(waiting.recv()).await? {
             rows += u64::try_from(chunk.requests.len()).unwrap_or(u64::MAX);

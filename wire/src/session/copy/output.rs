@@ -19,11 +19,18 @@ use crate::session::running;
 
 impl Session {
     /// COPY TO STDOUT.
-    pub(crate) async fn copy_to(&mut self, copy: &CopyTo, bound: &Arc<BoundStatement>, statement: running::Statement) -> Result<Execution> {
+    pub(crate) async fn copy_to(
+        &mut self,
+        copy: &CopyTo,
+        bound: &Arc<BoundStatement>,
+        statement: running::Statement,
+    ) -> Result<Execution> {
         let pid = self.settings.shared().backend_pid;
         match &copy.source {
             sql::CopySource::Ssim => return self.copy_ssim_out(statement).await,
-            sql::CopySource::Subscribe(_) => return Err(SqlError::unsupported("subscriptions through SQL are not offered yet")),
+            sql::CopySource::Subscribe(_) => {
+                return Err(SqlError::unsupported("subscriptions through SQL are not offered yet"));
+            }
             sql::CopySource::Plan(_) => {}
         }
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("COPY TO has rows"))?;
@@ -34,7 +41,8 @@ impl Session {
         let permits = Arc::clone(&self.database.shared().queries);
         let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;
         let rows = stream.into_rows(Arc::clone(&columns), RowsTag::Counted("COPY"));
-        let encoder = Encoder::new(copy.options.clone(), Arc::clone(&columns), self.settings.shared());
+        let encoder =
+            Encoder::new(copy.options.clone(), Arc::clone(&columns), self.settings.shared());
         let entry = self.database.shared().copies.begin(pid, "", "COPY TO");
         let (binary, columns) = (copy.options.format == CopyFormat::Binary, columns.len());
         let source = EncodedRows { rows, encoder, entry, count: 0, state: State::Header };
@@ -143,7 +151,8 @@ impl Encoder {
     }
 
     fn binary_row(&mut self, row: &[Datum], out: &mut CopyRows) -> Result<()> {
-        let count = i16::try_from(row.len()).map_err(|_| SqlError::internal("too many columns for COPY"))?;
+        let count = i16::try_from(row.len())
+            .map_err(|_| SqlError::internal("too many columns for COPY"))?;
         out.bytes.extend_from_slice(&count.to_be_bytes());
         for (value, column) in row.iter().zip(self.columns.iter()) {
             if value.is_null() {
@@ -152,7 +161,8 @@ impl Encoder {
             }
             self.field.clear();
             binary::write(value, column.ty, &mut self.field);
-            let length = i32::try_from(self.field.len()).map_err(|_| SqlError::internal("a value is too long for COPY"))?;
+            let length = i32::try_from(self.field.len())
+                .map_err(|_| SqlError::internal("a value is too long for COPY"))?;
             out.bytes.extend_from_slice(&length.to_be_bytes());
             out.bytes.extend_from_slice(&self.field);
         }
@@ -214,9 +224,15 @@ impl Encoder {
 
     fn quoted(&self, force: bool, out: &mut Vec<u8>) {
         let options = &self.options;
-        let special = |byte: &u8| *byte == options.delimiter || *byte == options.quote || *byte == b'\n' || *byte == b'\r';
+        let special = |byte: &u8| {
+            *byte == options.delimiter || *byte == options.quote || *byte == b'\n' || *byte == b'\r'
+        };
         let alone = self.columns.len() == 1 && self.field == b"\\.";
-        if !force && !alone && self.field != options.null.as_bytes() && !self.field.iter().any(special) {
+        if !force
+            && !alone
+            && self.field != options.null.as_bytes()
+            && !self.field.iter().any(special)
+        {
             out.extend_from_slice(&self.field);
             return;
         }

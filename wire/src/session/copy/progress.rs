@@ -29,7 +29,13 @@ pub(crate) struct Entry {
 impl Progress {
     /// Registers a statement; it is gone when the entry is dropped.
     pub(crate) fn begin(&self, pid: i32, name: &'static str, command: &'static str) -> Arc<Entry> {
-        let entry = Arc::new(Entry { pid, name, command, bytes: AtomicU64::new(0), rows: AtomicU64::new(0) });
+        let entry = Arc::new(Entry {
+            pid,
+            name,
+            command,
+            bytes: AtomicU64::new(0),
+            rows: AtomicU64::new(0),
+        });
         let mut entries = self.entries.lock();
         entries.retain(|_, entry| entry.strong_count() > 0);
         entries.insert(self.next.fetch_add(1, Ordering::Relaxed), Arc::downgrade(&entry));

@@ -59,7 +59,10 @@ impl Record {
     pub(crate) fn text(&self, at: usize) -> Result<Option<&str>> {
         let Some(bytes) = self.field(at) else { return Ok(None) };
         if bytes.contains(&0) {
-            return Err(SqlError::new(SqlState::CHARACTER_NOT_IN_REPERTOIRE, "invalid byte sequence for encoding \"UTF8\": 0x00"));
+            return Err(SqlError::new(
+                SqlState::CHARACTER_NOT_IN_REPERTOIRE,
+                "invalid byte sequence for encoding \"UTF8\": 0x00",
+            ));
         }
         match std::str::from_utf8(bytes) {
             Ok(text) => Ok(Some(text)),
@@ -144,7 +147,11 @@ impl Records {
     }
 
     /// Reads a piece of the stream and hands over each record that ends in it.
-    pub(crate) fn feed(&mut self, mut bytes: &[u8], take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
+    pub(crate) fn feed(
+        &mut self,
+        mut bytes: &[u8],
+        take: &mut dyn FnMut(&Record) -> Result<()>,
+    ) -> Result<()> {
         while !bytes.is_empty() {
             // Most bytes are ordinary: they are copied in one go up to the next that means something.
             if self.state == State::Field {
@@ -173,8 +180,14 @@ impl Records {
     pub(crate) fn finish(&mut self, take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
         match self.state {
             State::RecordStart | State::CarriageReturn | State::End => Ok(()),
-            State::Quoted => Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "unterminated CSV quoted field")),
-            State::Field | State::Escape | State::QuotedEscape | State::Hex(..) | State::Octal(..) => {
+            State::Quoted => {
+                Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, "unterminated CSV quoted field"))
+            }
+            State::Field
+            | State::Escape
+            | State::QuotedEscape
+            | State::Hex(..)
+            | State::Octal(..) => {
                 self.close_escape();
                 self.end_record(take)
             }
@@ -191,7 +204,9 @@ impl Records {
         let delimiter = self.format.delimiter;
         bytes
             .iter()
-            .position(|byte| *byte == delimiter || *byte == special || *byte == b'\n' || *byte == b'\r')
+            .position(|byte| {
+                *byte == delimiter || *byte == special || *byte == b'\n' || *byte == b'\r'
+            })
             .unwrap_or(bytes.len())
     }
 
@@ -275,7 +290,11 @@ impl Records {
     }
 
     /// Ends a numeric escape and reads the byte after it.
-    fn after_escape(&mut self, byte: u8, take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
+    fn after_escape(
+        &mut self,
+        byte: u8,
+        take: &mut dyn FnMut(&Record) -> Result<()>,
+    ) -> Result<()> {
         self.close_escape();
         self.state = State::Field;
         self.text_byte(byte, take)
@@ -343,7 +362,9 @@ impl Records {
                 self.record.push(byte);
                 Ok(())
             }
-            State::Escape | State::Hex(..) | State::Octal(..) => unreachable!("only text has backslashes"),
+            State::Escape | State::Hex(..) | State::Octal(..) => {
+                unreachable!("only text has backslashes")
+            }
         }
     }
 
@@ -396,7 +417,11 @@ mod tests {
         let mut records = Records::new(format.clone());
         let mut rows = Vec::new();
         let mut take = |record: &Record| {
-            rows.push((0..record.len()).map(|at| record.text(at).expect("UTF-8").map(str::to_owned)).collect());
+            rows.push(
+                (0..record.len())
+                    .map(|at| record.text(at).expect("UTF-8").map(str::to_owned))
+                    .collect(),
+            );
             Ok(())
         };
         for piece in input.as_bytes().chunks(cut) {
@@ -407,11 +432,25 @@ mod tests {
     }
 
     fn text() -> Format {
-        Format { csv: false, delimiter: b'\t', null: "\\N".to_owned(), quote: b'"', escape: b'"', header: false }
+        Format {
+            csv: false,
+            delimiter: b'\t',
+            null: "\\N".to_owned(),
+            quote: b'"',
+            escape: b'"',
+            header: false,
+        }
     }
 
     fn csv() -> Format {
-        Format { csv: true, delimiter: b',', null: String::new(), quote: b'"', escape: b'"', header: true }
+        Format {
+            csv: true,
+            delimiter: b',',
+            null: String::new(),
+            quote: b'"',
+            escape: b'"',
+            header: true,
+        }
     }
 
     #[test]
@@ -445,6 +484,9 @@ mod tests {
         let mut records = Records::new(csv());
         let mut take = |_: &Record| Ok(());
         records.feed(b"h\n\"open", &mut take).expect("so far");
-        assert_eq!(records.finish(&mut take).expect_err("open").state, SqlState::BAD_COPY_FILE_FORMAT);
+        assert_eq!(
+            records.finish(&mut take).expect_err("open").state,
+            SqlState::BAD_COPY_FILE_FORMAT
+        );
     }
 }

@@ -3,7 +3,8 @@
 //! A rotation is named by its UUID or by its name. Loading legs into a rotation that does not exist creates it.
 
 use rotabase_engine::schedule::{
-    AggregateId, AirportCode, Carrier, Command, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, Registration, RotationId, Schedule, Suffix, ValueError,
+    AggregateId, AirportCode, Carrier, Command, DayOfOrigin, FlightDesignator, FlightId,
+    FlightNumber, Registration, RotationId, Schedule, Suffix, ValueError,
 };
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::sql::command::{add_leg, remove_leg};
@@ -54,12 +55,18 @@ impl LegRotations {
         let day = sqlstate::date(designator.day_of_origin.0);
         let row = match (legs.pop(), legs.len()) {
             (None, _) => {
-                return Err(SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("leg {designator} of {day} does not exist"))
-                    .with_hint("Load the schedule's SSIM file first."));
+                return Err(SqlError::new(
+                    SqlState::FOREIGN_KEY_VIOLATION,
+                    format!("leg {designator} of {day} does not exist"),
+                )
+                .with_hint("Load the schedule's SSIM file first."));
             }
             (Some(row), 0) => row,
             (Some(_), others) => {
-                let message = format!("flight designator {designator} of {day} is shared by {} legs", others + 1);
+                let message = format!(
+                    "flight designator {designator} of {day} is shared by {} legs",
+                    others + 1
+                );
                 return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
                     .with_hint("Assign these legs by their ids, with UPDATE legs SET rotation_id = ... WHERE id = ...."));
             }
@@ -69,7 +76,14 @@ impl LegRotations {
             return Ok(());
         }
         let requests = [remove_leg(&row.leg, before), add_leg(&row.leg, Some(rotation))];
-        converter.send(record.line, requests.into_iter().map(|it| Request { id: it.id, expected_version: None, command: it.command }))
+        converter.send(
+            record.line,
+            requests.into_iter().map(|it| Request {
+                id: it.id,
+                expected_version: None,
+                command: it.command,
+            }),
+        )
     }
 
     /// Nothing is left over.
@@ -79,22 +93,35 @@ impl LegRotations {
 
     fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
         let carrier: Carrier = parsed(record, self.places[1], LEG_ROTATIONS_COLUMNS[1])?;
-        let number = typed(converter, record, self.places[2], LEG_ROTATIONS_COLUMNS[2], PgType::Int4)?;
+        let number =
+            typed(converter, record, self.places[2], LEG_ROTATIONS_COLUMNS[2], PgType::Int4)?;
         let number = match number {
             Datum::Int4(number) => FlightNumber::new(i64::from(number)),
             _ => None,
         };
-        let number = number.ok_or_else(|| SqlError::new(SqlState::CHECK_VIOLATION, "flight number is out of range").with_detail("Flight numbers are 1 to 9999."))?;
+        let number = number.ok_or_else(|| {
+            SqlError::new(SqlState::CHECK_VIOLATION, "flight number is out of range")
+                .with_detail("Flight numbers are 1 to 9999.")
+        })?;
         let suffix: Suffix = match self.places[3].map(|at| record.text(at)).transpose()?.flatten() {
-            Some(text) => text.parse().map_err(|error| malformed(LEG_ROTATIONS_COLUMNS[3], &error))?,
+            Some(text) => {
+                text.parse().map_err(|error| malformed(LEG_ROTATIONS_COLUMNS[3], &error))?
+            }
             None => Suffix::NONE,
         };
-        let departure_airport: AirportCode = parsed(record, self.places[4], LEG_ROTATIONS_COLUMNS[4])?;
-        let day = match typed(converter, record, self.places[5], LEG_ROTATIONS_COLUMNS[5], PgType::Date)? {
-            Datum::Date(day) => DayOfOrigin(day),
-            _ => return Err(SqlError::internal("a date was read")),
-        };
-        Ok(FlightDesignator { flight: FlightId { carrier, number, suffix }, departure_airport, day_of_origin: day })
+        let departure_airport: AirportCode =
+            parsed(record, self.places[4], LEG_ROTATIONS_COLUMNS[4])?;
+        let day =
+            match typed(converter, record, self.places[5], LEG_ROTATIONS_COLUMNS[5], PgType::Date)?
+            {
+                Datum::Date(day) => DayOfOrigin(day),
+                _ => return Err(SqlError::internal("a date was read")),
+            };
+        Ok(FlightDesignator {
+            flight: FlightId { carrier, number, suffix },
+            departure_airport,
+            day_of_origin: day,
+        })
     }
 
     /// The rotation that a record names; created if it does not exist.
@@ -139,17 +166,22 @@ impl AirplaneRotations {
 
     /// Turns a record into commands.
     pub(crate) fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
-        let registration: Registration = parsed(record, self.places[0], AIRPLANE_ROTATIONS_COLUMNS[0])?;
+        let registration: Registration =
+            parsed(record, self.places[0], AIRPLANE_ROTATIONS_COLUMNS[0])?;
         let text = required(record, self.places[1], AIRPLANE_ROTATIONS_COLUMNS[1])?;
         let rotation = match Uuid::parse_str(text) {
             Ok(id) => RotationId(id),
             Err(_) => named(converter, text)?.ok_or_else(|| {
-                SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, format!("rotation \"{text}\" does not exist"))
-                    .with_hint("Load leg_rotations first.")
+                SqlError::new(
+                    SqlState::FOREIGN_KEY_VIOLATION,
+                    format!("rotation \"{text}\" does not exist"),
+                )
+                .with_hint("Load leg_rotations first.")
             })?,
         };
         let require = Request::new(AggregateId::Rotation(rotation), Command::RequireRotation);
-        let assign = Request::new(AggregateId::Airplane(registration), Command::AssignRotation(rotation));
+        let assign =
+            Request::new(AggregateId::Airplane(registration), Command::AssignRotation(rotation));
         converter.send(record.line, [require, assign])
     }
 }
@@ -166,7 +198,8 @@ fn named(converter: &Converter, name: &str) -> Result<Option<RotationId>> {
         [id] => Ok(Some(*id)),
         _ => {
             let message = format!("rotation name \"{name}\" is shared by several rotations");
-            Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message).with_hint("Name the rotation by its id."))
+            Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+                .with_hint("Name the rotation by its id."))
         }
     }
 }
@@ -181,7 +214,11 @@ fn required<'a>(record: &'a Record, place: Option<usize>, column: &str) -> Resul
     })
 }
 
-fn parsed<T: std::str::FromStr<Err = ValueError>>(record: &Record, place: Option<usize>, column: &str) -> Result<T> {
+fn parsed<T: std::str::FromStr<Err = ValueError>>(
+    record: &Record,
+    place: Option<usize>,
+    column: &str,
+) -> Result<T> {
     required(record, place, column)?.parse().map_err(|error| malformed(column, &error))
 }
 
@@ -192,7 +229,13 @@ fn malformed(column: &str, error: &ValueError) -> SqlError {
     sql
 }
 
-fn typed(converter: &Converter, record: &Record, place: Option<usize>, column: &str, ty: PgType) -> Result<Datum> {
+fn typed(
+    converter: &Converter,
+    record: &Record,
+    place: Option<usize>,
+    column: &str,
+    ty: PgType,
+) -> Result<Datum> {
     required(record, place, column)?;
     let Some(at) = place else { return Ok(Datum::Null) };
     converter.value(record, at, ty).map_err(|mut error| {

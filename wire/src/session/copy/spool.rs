@@ -24,7 +24,10 @@ impl Spool {
     pub(crate) fn write(&mut self, data: &[u8]) -> Result<()> {
         self.bytes += u64::try_from(data.len()).unwrap_or(u64::MAX);
         if self.bytes > SPOOL_BYTES_MAX {
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, format!("COPY takes at most {SPOOL_BYTES_MAX} bytes")));
+            return Err(SqlError::new(
+                SqlState::PROGRAM_LIMIT_EXCEEDED,
+                format!("COPY takes at most {SPOOL_BYTES_MAX} bytes"),
+            ));
         }
         self.memory.extend_from_slice(data);
         if self.memory.len() > SPOOL_MEMORY_MAX {
@@ -74,7 +77,11 @@ fn anonymous_file() -> std::io::Result<File> {
 }
 
 pub(crate) fn disk_error(error: &std::io::Error) -> SqlError {
-    let state = if error.kind() == std::io::ErrorKind::StorageFull { SqlState::DISK_FULL } else { SqlState::IO_ERROR };
+    let state = if error.kind() == std::io::ErrorKind::StorageFull {
+        SqlState::DISK_FULL
+    } else {
+        SqlState::IO_ERROR
+    };
     SqlError::new(state, format!("could not spool COPY data: {error}"))
 }
 

@@ -82,7 +82,10 @@ fn change(leg: &Leg, snapshot: &Snapshot, empty: bool) -> Result<Option<Request<
     }
     let (new, expected) = (Box::new(*leg), Some(Box::new(row.leg)));
     Ok(Some(match row.owner.rotation() {
-        Some(rotation) => Request::new(AggregateId::Rotation(rotation), Command::RescheduleLeg { leg: new, expected }),
+        Some(rotation) => Request::new(
+            AggregateId::Rotation(rotation),
+            Command::RescheduleLeg { leg: new, expected },
+        ),
         None => Request::new(leg.flight(), Command::RescheduleOpenLeg { leg: new, expected }),
     }))
 }
@@ -95,21 +98,33 @@ fn refusal(refused: &SsimRefused) -> SqlError {
     }
     let lines: Vec<String> = refused.errors.iter().map(ToString::to_string).collect();
     let shown = u64::try_from(lines.len()).unwrap_or(u64::MAX);
-    let more = if refused.count > shown { format!("\nand {} more", refused.count - shown) } else { String::new() };
+    let more = if refused.count > shown {
+        format!("\nand {} more", refused.count - shown)
+    } else {
+        String::new()
+    };
     error.with_detail(format!("Bad records:\n{}{more}", lines.join("\n")))
 }
 
 impl Session {
     /// COPY ssim TO STDOUT.
-    pub(crate) async fn copy_ssim_out(&mut self, statement: running::Statement) -> Result<Execution> {
+    pub(crate) async fn copy_ssim_out(
+        &mut self,
+        statement: running::Statement,
+    ) -> Result<Execution> {
         self.check_privilege(Privilege::Select, rotabase_queries::catalog::PUBLIC, "legs")?;
         self.wait_until_readable(&statement).await?;
         let context = self.context(&statement, Vec::new());
         let legs = self.database.shared().relation("legs")?;
-        let entry = self.database.shared().copies.begin(self.settings.shared().backend_pid, "ssim", "COPY TO");
+        let entry = self.database.shared().copies.begin(
+            self.settings.shared().backend_pid,
+            "ssim",
+            "COPY TO",
+        );
         let (pieces, waiting) = mpsc::channel(PIECES_WAITING_MAX);
         let created = UtcTime(self.now());
-        let writing = tokio::spawn(blocking(move || write(&legs, &context, created, &pieces, &entry)));
+        let writing =
+            tokio::spawn(blocking(move || write(&legs, &context, created, &pieces, &entry)));
         let source = File { waiting, writing: Some(writing), statement };
         Ok(Execution::CopyOut(CopyOut { binary: false, columns: 1, source: Box::new(source) }))
     }
@@ -124,16 +139,26 @@ fn write(
     entry: &Entry,
 ) -> Result<u64> {
     let schema = legs.schema();
-    let index = schema.indexes.iter().position(|index| index.columns.first() == Some(&column::LEG_CARRIER));
+    let index =
+        schema.indexes.iter().position(|index| index.columns.first() == Some(&column::LEG_CARRIER));
     let index = index.ok_or_else(|| SqlError::internal("legs have an index by designator"))?;
-    let access = Access::Index { index, prefix: Vec::new(), lower: Bound::Open, upper: Bound::Open, backward: false };
+    let access = Access::Index {
+        index,
+        prefix: Vec::new(),
+        lower: Bound::Open,
+        upper: Bound::Open,
+        backward: false,
+    };
     // Every column but the version, which SSIM does not know.
     let columns: Vec<usize> = (0..schema.columns.len() - 1).collect();
     let mut scan = legs.scan(context, &access, &columns)?;
     let mut writer = SsimWriter::new(created);
     let (mut rows, mut out, mut count) = (Vec::new(), Vec::new(), 0);
-    let unwritable = |error: crate::ssim::SsimExportError| SqlError::new(SqlState::DATA_EXCEPTION, error.to_string());
-    let gone = || SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request");
+    let unwritable = |error: crate::ssim::SsimExportError| {
+        SqlError::new(SqlState::DATA_EXCEPTION, error.to_string())
+    };
+    let gone =
+        || SqlError::new(SqlState::QUERY_CANCELED, "canceling statement due to user request");
     let mut more = true;
     while more {
         context.cancel.check()?;
@@ -167,9 +192,16 @@ impl File {
             let ends = memchr::memchr_iter(b'\n', &bytes).map(|at| at + 1).collect();
             return Ok(CopyStep::Rows(CopyRows { bytes, ends }));
         }
-        let Some(writing) = self.writing.take() else { return Err(SqlError::internal("the file has ended")) };
-        let count = writing.await.map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))?;
-        Ok(CopyStep::Done(format!("COPY {}", count.map_err(|error| self.statement.explain(error))?)))
+        let Some(writing) = self.writing.take() else {
+            return Err(SqlError::internal("the file has ended"));
+        };
+        let count = writing
+            .await
+            .map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))?;
+        Ok(CopyStep::Done(format!(
+            "COPY {}",
+            count.map_err(|error| self.statement.explain(error))?
+        )))
     }
 }
 
