@@ -6,8 +6,30 @@
 //!
 //! It must never know how a relation finds its rows.
 
+mod cell;
+mod definitions;
+pub(crate) mod functions;
+mod information_schema;
+mod names;
+mod objects;
+mod pg;
+mod privileges;
+mod relation;
+mod rotabase;
+mod shapes;
+mod state;
+mod static_rows;
+mod system;
+mod table;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
+
+pub use state::{
+    BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, RoleRow, SessionRow,
+    SettingRow, ShardRow, Stop, SystemState, role_oid,
+};
+pub use system::System;
 
 use crate::relation::Relation;
 
@@ -15,6 +37,14 @@ use crate::relation::Relation;
 pub const PUBLIC: &str = "public";
 /// The schema that is searched first unless the search path says otherwise.
 pub const PG_CATALOG: &str = "pg_catalog";
+
+/// A catalog of these relations and of all virtual ones. What those show they find in the [`System`] behind the
+/// session's settings: whoever builds a catalog publishes it there.
+pub fn with_system_relations(relations: Vec<Arc<dyn Relation>>) -> Catalog {
+    let mut all = relations;
+    all.extend(relation::all());
+    Catalog::new(all)
+}
 
 /// A view: a name for a query's text, which is bound anew wherever the view is used.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,5 +1,6 @@
 //! Names of database objects, for the `reg*` types: a hook, because only the catalog knows them.
 
+use std::any::Any;
 use std::fmt::Debug;
 
 use super::PgType;
@@ -7,7 +8,7 @@ use super::functions::registry;
 use crate::error::{Result, SqlError, SqlState};
 
 /// Looks up objects by name and by OID for the `reg*` types.
-pub trait ObjectNames: Debug + Send + Sync {
+pub trait ObjectNames: Any + Debug + Send + Sync {
     /// The text of a `reg*` value, qualified and quoted as needed; none if there is no such object.
     fn name(&self, ty: PgType, oid: u32) -> Option<String>;
 

@@ -1,0 +1,88 @@
+//! Sizes of relations and of the database, as far as they are known.
+
+use super::{objects, system};
+use crate::error::{Result, SqlError, SqlState};
+use crate::exec::EvalContext;
+use crate::types::Datum;
+use crate::types::PgType::*;
+use crate::types::functions::define::f;
+use crate::types::functions::registry::FunctionTable;
+use crate::types::functions::{Arguments, ScalarFunction};
+
+pub(crate) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
+
+#[rustfmt::skip]
+static FUNCTIONS: &[ScalarFunction] = &[
+    f(2325, "pg_relation_size", &[Regclass], Int8, relation).volatile(),
+    f(2332, "pg_relation_size", &[Regclass, Text], Int8, |c, a| {
+        if a.text(1)? == "main" { relation(c, a) } else { Ok(Datum::Int8(0)) }
+    }).volatile(),
+    f(2997, "pg_table_size", &[Regclass], Int8, relation).volatile(),
+    f(2286, "pg_total_relation_size", &[Regclass], Int8, relation).volatile(),
+    f(2998, "pg_indexes_size", &[Regclass], Int8, |c, a| known(c, a.oid(0)?, 0)).volatile(),
+    f(2168, "pg_database_size", &[Name], Int8, |c, a| {
+        let name = a.text(0)?;
+        if name == c.exec.settings.database {
+            return Ok(Datum::Int8(system(c).state().database_bytes().unwrap_or(0)));
+        }
+        let message = format!("database \"{name}\" does not exist");
+        Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, message))
+    }).volatile(),
+    f(2324, "pg_database_size", &[Oid], Int8, |c, _| Ok(Datum::Int8(system(c).state().database_bytes().unwrap_or(0)))).volatile(),
+    f(2322, "pg_tablespace_size", &[Oid], Int8, |c, _| Ok(Datum::Int8(system(c).state().database_bytes().unwrap_or(0)))).volatile(),
+    f(2323, "pg_tablespace_size", &[Name], Int8, |c, _| Ok(Datum::Int8(system(c).state().database_bytes().unwrap_or(0)))).volatile(),
+    f(3778, "pg_tablespace_location", &[Oid], Text, |_, _| Ok(Datum::text(""))).stable(),
+    f(2288, "pg_size_pretty", &[Int8], Text, |_, a| Ok(Datum::text(pretty(a.int8(0)?)))),
+    f(1928, "pg_stat_get_numscans", &[Oid], Int8, |_, _| Ok(Datum::Int8(0))).stable(),
+    f(2878, "pg_stat_get_live_tuples", &[Oid], Int8, |c, a| {
+        Ok(Datum::Int8(system(c).state().row_estimate(a.oid(0)?).unwrap_or(0)))
+    }).stable(),
+    f(2879, "pg_stat_get_dead_tuples", &[Oid], Int8, |_, _| Ok(Datum::Int8(0))).stable(),
+];
+
+fn relation(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
+    let oid = a.oid(0)?;
+    known(context, oid, system(context).state().relation_bytes(oid).unwrap_or(0))
+}
+
+/// A size, null for what is no relation.
+fn known(context: &EvalContext<'_>, oid: u32, bytes: i64) -> Result<Datum> {
+    Ok(objects(context).found(oid).map_or(Datum::Null, |_| Datum::Int8(bytes)))
+}
+
+/// A number of bytes as people read it: units grow when ten thousand of one are passed, and halves are rounded away
+/// from zero.
+fn pretty(bytes: i64) -> String {
+    const UNITS: [&str; 6] = ["bytes", "kB", "MB", "GB", "TB", "PB"];
+    let limit = 10 * 1024;
+    if bytes.unsigned_abs() < limit {
+        return format!("{bytes} bytes");
+    }
+    // One bit more than needed is kept until the end, for rounding.
+    let (mut halves, mut unit) = (bytes / 512, 1);
+    while halves.unsigned_abs() >= limit * 2 - 1 && unit + 1 < UNITS.len() {
+        (halves, unit) = (halves / 1024, unit + 1);
+    }
+    let rounded = (halves + halves.signum()) / 2;
+    format!("{rounded} {}", UNITS[unit])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::pretty;
+
+    #[test]
+    fn sizes_are_written_as_postgresql_does() {
+        for (bytes, text) in [
+            (0, "0 bytes"),
+            (10239, "10239 bytes"),
+            (10240, "10 kB"),
+            (10_485_247, "10239 kB"),
+            (10_485_248, "10 MB"),
+            (-20_000_000, "-19 MB"),
+            (i64::MAX, "8192 PB"),
+        ] {
+            assert_eq!(pretty(bytes), text);
+        }
+    }
+}
