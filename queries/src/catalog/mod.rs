@@ -4,7 +4,10 @@
 //! that is being bound never sees half a change. The virtual tables of `pg_catalog`, `information_schema` and
 //! `rotabase` are relations like all others.
 //!
-//! It must never know how a relation finds its rows.
+//! The virtual tables find the current names, and what is running, in the [`System`] behind a session's settings;
+//! their rows are made when they are looked at. [`SystemState`] is what a running system tells of itself.
+//!
+//! It must never know sessions, shards or nodes: of these it has plain rows.
 
 mod cell;
 mod definitions;
@@ -114,6 +117,11 @@ impl Catalog {
             entries.remove(name);
         }
         self
+    }
+
+    /// Whether names without a schema are looked up in this one.
+    pub fn is_searched(schema: &str, search_path: &[String]) -> bool {
+        schema == PG_CATALOG || search_path.iter().any(|searched| searched == schema)
     }
 
     /// Whether there is such a schema.

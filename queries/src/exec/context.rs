@@ -60,6 +60,8 @@ pub struct Settings {
     pub objects: Arc<dyn crate::types::ObjectNames>,
     /// Every setting by lower-case name, for `current_setting` and `pg_settings`.
     pub all: Arc<std::collections::BTreeMap<String, String>>,
+    /// What `set_config` asks the session to change.
+    pub requested: Arc<super::RequestedSettings>,
 }
 
 /// The settings of a session that has set nothing, in UTC.
@@ -78,6 +80,7 @@ impl Default for Settings {
             backend_pid: 1,
             objects: Arc::new(crate::types::BuiltInNames),
             all: Arc::default(),
+            requested: Arc::default(),
         }
     }
 }

@@ -34,6 +34,7 @@ pub(crate) mod expression;
 mod key;
 mod memory;
 mod operators;
+mod requested;
 mod row_table;
 mod spill;
 
@@ -41,6 +42,7 @@ pub use context::{BATCH_ROWS, Batch, Cancel, EvalContext, ExecContext, Settings}
 pub use cursor::Cursor;
 pub use direct::{DIRECT_ROWS_MAX, DirectPlan, direct};
 pub use expression::{Evaluator, evaluate};
+pub use requested::{REQUESTED_SETTINGS_MAX, RequestedSetting, RequestedSettings};
 
 /// The stack that a thread needs to compile and run plans.
 pub const EXEC_STACK_BYTES: usize = 16 << 20;

@@ -5,11 +5,11 @@ use crate::catalog::definitions;
 use crate::catalog::names;
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
+use crate::types::Datum;
+use crate::types::PgType::{self, *};
 use crate::types::functions::define::f;
 use crate::types::functions::registry::{self, FunctionTable};
 use crate::types::functions::{Arguments, Callee, ScalarFunction};
-use crate::types::PgType::{self, *};
-use crate::types::Datum;
 
 pub(crate) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
@@ -71,7 +71,11 @@ fn format_type(a: &[Datum]) -> Result<Datum> {
 fn with_modifier(ty: PgType, typmod: Option<i32>) -> String {
     let name = ty.name();
     let Some(typmod) = typmod.filter(|typmod| *typmod >= 0) else {
-        return if ty == Bpchar && typmod.is_some() { "bpchar".to_owned() } else { name.to_owned() };
+        return if ty == Bpchar && typmod.is_some() {
+            "bpchar".to_owned()
+        } else {
+            name.to_owned()
+        };
     };
     match ty {
         Varchar | Bpchar if typmod >= 4 => format!("{name}({})", typmod - 4),
@@ -112,7 +116,8 @@ fn rule(context: &EvalContext<'_>, oid: u32) -> Result<Datum> {
     let objects = objects(context);
     let view = objects.class(oid).filter(|class| class.kind == b'v');
     text_or_null(view.map(|class| {
-        let (name, query) = (names::qualified(&class.schema, &class.name), definitions::view(&objects, class));
+        let (name, query) =
+            (names::qualified(&class.schema, &class.name), definitions::view(&objects, class));
         format!("CREATE RULE \"_RETURN\" AS\n    ON SELECT TO {name} DO INSTEAD {query}")
     }))
 }
@@ -142,7 +147,8 @@ fn arguments(callee: Callee) -> String {
     if let Callee::Set(set) = callee
         && set.columns.len() > 1
     {
-        let output = |(name, ty): &(&str, PgType)| format!("OUT {} {}", names::quote(name), ty.name());
+        let output =
+            |(name, ty): &(&str, PgType)| format!("OUT {} {}", names::quote(name), ty.name());
         all.extend(set.columns.iter().map(output));
     }
     all.retain(|argument| !argument.is_empty());

@@ -87,7 +87,8 @@ fn version(context: &EvalContext<'_>) -> String {
 fn searched(context: &EvalContext<'_>, implicit: bool) -> Vec<Datum> {
     let objects = super::objects(context);
     let path = &context.exec.settings.search_path;
-    let catalog = (implicit && !path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
+    let catalog =
+        (implicit && !path.iter().any(|schema| schema == "pg_catalog")).then_some("pg_catalog");
     let path = path.iter().map(String::as_str).filter(|schema| objects.namespace_oid(schema) != 0);
     catalog.into_iter().chain(path).map(Datum::text).collect()
 }

@@ -61,13 +61,10 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(13219, "_pg_interval_type", &[Oid, Int4], Text, |_, _| Ok(Datum::Null)),
 ];
 
-static SETS: &[SetFunction] = &[rows(
-    13208,
-    "_pg_expandarray",
-    &[AnyArray],
-    &[("x", AnyElement), ("n", Int4)],
-    |_, a| expand(a),
-)];
+static SETS: &[SetFunction] =
+    &[rows(13208, "_pg_expandarray", &[AnyArray], &[("x", AnyElement), ("n", Int4)], |_, a| {
+        expand(a)
+    })];
 
 fn of(a: &[Datum]) -> Result<Option<PgType>> {
     Ok(PgType::from_oid(a.oid(0)?))

@@ -9,7 +9,7 @@
 mod arguments;
 mod boolean;
 pub(crate) mod compare;
-mod define;
+pub(crate) mod define;
 pub(crate) mod integers;
 mod io;
 pub mod registry;

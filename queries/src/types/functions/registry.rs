@@ -37,6 +37,14 @@ pub static TABLES: &[&FunctionTable] = &[
     &super::compare::TABLE,
     &super::integers::TABLE,
     &super::strings::TABLE,
+    &crate::catalog::functions::access::TABLE,
+    &crate::catalog::functions::comments::TABLE,
+    &crate::catalog::functions::definitions::TABLE,
+    &crate::catalog::functions::lookup::TABLE,
+    &crate::catalog::functions::session::TABLE,
+    &crate::catalog::functions::sets::TABLE,
+    &crate::catalog::functions::sizes::TABLE,
+    &crate::catalog::functions::standard::TABLE,
 ];
 
 /// A function with the schema it is in.
