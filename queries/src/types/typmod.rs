@@ -208,6 +208,26 @@ impl IntervalFields {
         }
     }
 
+    /// Sets the fields to zero that are smaller than those kept (`AdjustIntervalForTypmod`).
+    pub(crate) fn cut(self, it: &mut super::Interval) {
+        use super::datetime::{HOUR, MINUTE};
+        if self == Self::FULL || self.0 & Self::SECOND != 0 {
+            return;
+        }
+        if self.0 & Self::MINUTE != 0 {
+            it.microseconds -= it.microseconds % MINUTE;
+        } else if self.0 & Self::HOUR != 0 {
+            it.microseconds -= it.microseconds % HOUR;
+        } else if self.0 & Self::DAY != 0 {
+            it.microseconds = 0;
+        } else if self.0 & Self::MONTH != 0 {
+            (it.days, it.microseconds) = (0, 0);
+        } else if self.0 & Self::YEAR != 0 {
+            it.months -= it.months % 12;
+            (it.days, it.microseconds) = (0, 0);
+        }
+    }
+
     /// Whether `12:34` means minutes and seconds.
     pub(crate) fn is_minute_to_second(self) -> bool {
         self.0 == Self::MINUTE | Self::SECOND

@@ -14,6 +14,7 @@ use crate::error::{Result, SqlError, SqlState};
 use reader::Reader;
 
 pub(crate) use number::{read_numeric, write_numeric};
+pub(crate) use reader::invalid_utf8;
 
 /// Reads a value of a type from all of the bytes.
 pub fn read(ty: PgType, bytes: &[u8]) -> Result<Datum> {

@@ -2,7 +2,7 @@
 
 /// What an abbreviation stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Abbreviation {
+pub(crate) enum Abbreviation {
     /// Seconds east of UTC, and whether it is daylight saving time.
     Fixed(i32, bool),
     /// A zone whose offset under this abbreviation has changed over time.
@@ -12,7 +12,7 @@ pub(super) enum Abbreviation {
 use self::Abbreviation::{Fixed, Zone};
 
 /// Finds an abbreviation in lower case.
-pub(super) fn find(name: &str) -> Option<Abbreviation> {
+pub(crate) fn find(name: &str) -> Option<Abbreviation> {
     let place = ROWS.binary_search_by_key(&name, |(name, _)| name).ok()?;
     Some(ROWS[place].1)
 }

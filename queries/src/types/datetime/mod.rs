@@ -4,7 +4,8 @@
 //! Reading goes from the text through [`parts`] to [`decode`] or [`interval`], as PostgreSQL's does, because its
 //! leniency is a matter of that procedure more than of a grammar.
 
-mod abbreviation;
+pub(crate) mod abbreviation;
+pub(crate) mod arithmetic;
 pub mod calendar;
 mod decode;
 mod error;

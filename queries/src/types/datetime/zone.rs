@@ -103,7 +103,7 @@ fn posix_without_rule(name: &str) -> Option<TimeZone> {
 }
 
 /// The offset in seconds east that an abbreviation stands for around a local time in a zone.
-pub(super) fn offset_of_abbreviation(zone: &TimeZone, name: &str, local: i64) -> i64 {
+pub(crate) fn offset_of_abbreviation(zone: &TimeZone, name: &str, local: i64) -> i64 {
     const HALF_YEAR: i64 = 182 * DAY;
     let usual = offset_of_local(zone, local);
     let utc = local.saturating_sub(usual * SECOND);

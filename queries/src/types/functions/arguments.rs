@@ -86,8 +86,18 @@ arguments! {
     record: &[(PgType, Datum)], Datum::Record(it) => it, "record";
 }
 
-/// Splits the arguments of a [typed](super::ScalarFunction::typed) function into the values and their types.
-pub(crate) fn typed(arguments: &[Datum]) -> Result<(&[Datum], Vec<PgType>)> {
+/// The arguments of a [typed](super::ScalarFunction::typed) function.
+pub(crate) struct Typed<'a> {
+    /// The values, without the types.
+    pub(crate) values: &'a [Datum],
+    /// The type of each value.
+    pub(crate) types: Vec<PgType>,
+    /// Whether the last one was given as `VARIADIC`, so that it is an array of the arguments proper.
+    pub(crate) variadic: bool,
+}
+
+/// Splits the arguments of a typed function into the values and their types.
+pub(crate) fn typed(arguments: &[Datum]) -> Result<Typed<'_>> {
     let Some((Datum::Array(oids), values)) = arguments.split_last() else {
         return Err(SqlError::internal("a typed function was called without types"));
     };
@@ -95,5 +105,31 @@ pub(crate) fn typed(arguments: &[Datum]) -> Result<(&[Datum], Vec<PgType>)> {
         Datum::Oid(oid) => PgType::from_oid(*oid).unwrap_or(PgType::Text),
         _ => PgType::Text,
     };
-    Ok((values, oids.elements.iter().map(ty).collect()))
+    let types = oids.elements.iter().map(ty).collect();
+    // The resolver marks a variadic call by the lower bound, see `types_literal`.
+    let variadic = oids.dimensions.first().is_some_and(|(_, lower)| *lower == 0);
+    Ok(Typed { values, types, variadic })
+}
+
+impl Typed<'_> {
+    /// The arguments one by one with their types, from a place on; those of a `VARIADIC` array spread out. None if
+    /// that array is null.
+    pub(crate) fn spread(&self, from: usize) -> Option<Vec<(PgType, Datum)>> {
+        let pairs = || self.types.iter().copied().zip(self.values.iter().cloned()).skip(from);
+        if !self.variadic {
+            return Some(pairs().collect());
+        }
+        let mut all: Vec<(PgType, Datum)> = pairs().collect();
+        match all.pop() {
+            Some((_, Datum::Array(array))) => {
+                all.extend(array.elements.iter().map(|value| (array.element, value.clone())));
+                Some(all)
+            }
+            Some((_, Datum::Null)) => None,
+            other => {
+                all.extend(other);
+                Some(all)
+            }
+        }
+    }
 }

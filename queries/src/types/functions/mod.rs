@@ -8,14 +8,22 @@
 
 mod arguments;
 mod boolean;
+mod bytes;
 pub(crate) mod compare;
 pub(crate) mod define;
+mod datetime;
+pub(crate) mod floats;
 pub(crate) mod integers;
 mod io;
+mod like;
+mod numerics;
 pub mod registry;
 pub mod resolve;
+mod string_any;
+mod string_casts;
 mod strings;
 pub mod tables;
+mod to_char;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -28,6 +36,7 @@ pub(crate) use arguments::Arguments;
 #[allow(unused_imports)]
 pub(crate) use io::apply;
 pub use io::is_conversion;
+pub use string_any::{quote_ident, quote_literal};
 pub use registry::{all, function_by_oid};
 pub use resolve::{
     Callee, Coercion, CoercionContext, ResolvedFunction, ResolvedOperator, Step, common_type,

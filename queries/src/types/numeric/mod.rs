@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use num_bigint::{BigInt, Sign};
 use num_traits::{Signed, ToPrimitive, Zero};
+pub use transcendental::factorial;
 
 use super::text::{invalid_syntax, is_space, trim};
 use super::{Datum, Numeric, PgType};

@@ -233,7 +233,7 @@ fn resolved(
         _ => vec![],
     };
     let typed = matches!(callee, Callee::Scalar(it) if it.typed);
-    let extra = typed.then(|| types_literal(&arguments));
+    let extra = typed.then(|| types_literal(&arguments, callee.is_variadic() && !spread));
     Ok(ResolvedFunction { callee, arguments, extra, result, columns, spread })
 }
 

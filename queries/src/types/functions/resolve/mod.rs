@@ -20,12 +20,10 @@ use std::sync::Arc;
 
 use crate::types::{ArrayValue, Datum, PgType};
 
-/// The extra argument of a [typed](super::ScalarFunction::typed) function: an `oid[]` with the types.
-fn types_literal(types: &[PgType]) -> (Datum, PgType) {
+/// The extra argument of a [typed](super::ScalarFunction::typed) function: an `oid[]` with the types. Its lower
+/// bound is 0 rather than 1 if the last argument was given as `VARIADIC`.
+fn types_literal(types: &[PgType], variadic_call: bool) -> (Datum, PgType) {
     let elements: Vec<Datum> = types.iter().map(|ty| Datum::Oid(ty.oid())).collect();
-    let dimensions = if elements.is_empty() { vec![] } else { vec![(elements.len(), 1)] };
-    (
-        Datum::Array(Arc::new(ArrayValue { element: PgType::Oid, dimensions, elements })),
-        PgType::OidArray,
-    )
+    let dimensions = vec![(elements.len(), i32::from(!variadic_call))];
+    (Datum::Array(Arc::new(ArrayValue { element: PgType::Oid, dimensions, elements })), PgType::OidArray)
 }

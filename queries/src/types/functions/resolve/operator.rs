@@ -78,7 +78,7 @@ fn resolved(
         })
         .collect::<Result<_>>()?;
     let result = unified.resolve(found.operator.result)?;
-    let extra = found.function.typed.then(|| types_literal(&arguments));
+    let extra = found.function.typed.then(|| types_literal(&arguments, false));
     Ok(ResolvedOperator {
         operator: found.operator,
         function: found.function,
