@@ -64,6 +64,8 @@ pub type Samples = Vec<(String, f64)>;
 enum Source {
     Counter(Counter),
     Gauge(Box<dyn Fn() -> Samples + Send + Sync>),
+    /// A number that only grows and is kept elsewhere.
+    Read(Box<dyn Fn() -> f64 + Send + Sync>),
     Histogram(Histogram),
 }
 
@@ -108,6 +110,12 @@ impl Metrics {
         let source = Source::Histogram(histogram.clone());
         family(&mut families, name, help).members.push((labels.to_owned(), source));
         histogram
+    }
+
+    /// Registers a counter that is kept elsewhere.
+    pub fn counter_read(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+        let mut families = self.families.lock();
+        family(&mut families, name, help).members.push((String::new(), Source::Read(Box::new(read))));
     }
 
     /// Registers a gauge that has one value.
@@ -158,7 +166,7 @@ fn family<'a>(
 fn render_family(page: &mut String, family: &Family) {
     let Family { name, help, members } = family;
     let kind = match members.first() {
-        Some((_, Source::Counter(_))) => "counter",
+        Some((_, Source::Counter(_) | Source::Read(_))) => "counter",
         Some((_, Source::Histogram(_))) => "histogram",
         _ => "gauge",
     };
@@ -166,6 +174,7 @@ fn render_family(page: &mut String, family: &Family) {
     for (labels, source) in members {
         match source {
             Source::Counter(counter) => sample(page, name, labels, &counter.get().to_string()),
+            Source::Read(read) => sample(page, name, labels, &read().to_string()),
             Source::Gauge(read) => {
                 for (labels, value) in read() {
                     sample(page, name, &labels, &value.to_string());
