@@ -14,6 +14,7 @@
 //!
 //! Decide anything about a schedule: rules are the engine's, reading is the queries crate's.
 
+pub mod cli;
 pub mod config;
 pub mod database;
 pub mod env;

@@ -113,9 +113,16 @@ impl Metrics {
     }
 
     /// Registers a counter that is kept elsewhere.
-    pub fn counter_read(&self, name: &'static str, help: &'static str, read: impl Fn() -> f64 + Send + Sync + 'static) {
+    pub fn counter_read(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> f64 + Send + Sync + 'static,
+    ) {
         let mut families = self.families.lock();
-        family(&mut families, name, help).members.push((String::new(), Source::Read(Box::new(read))));
+        family(&mut families, name, help)
+            .members
+            .push((String::new(), Source::Read(Box::new(read))));
     }
 
     /// Registers a gauge that has one value.

@@ -1,0 +1,95 @@
+//! How the database is doing, for the health endpoints, and for stopping a process that cannot go on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::numbers;
+use crate::database::Database;
+use crate::http::Health;
+use crate::metrics::Metrics;
+
+/// How often the database is looked at.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// What was seen of the database last.
+#[derive(Debug)]
+pub(crate) struct Watched {
+    pub(super) database: Database,
+    started: Instant,
+    /// When the projections had last caught up, in milliseconds since `started`.
+    caught_up: AtomicU64,
+    failure: watch::Sender<Option<String>>,
+}
+
+impl Watched {
+    /// Starts to watch a database until the handle is dropped.
+    pub(crate) fn start(database: Database, metrics: &Metrics) -> Arc<Self> {
+        let (failure, _) = watch::channel(None);
+        let watched = Arc::new(Self {
+            database,
+            started: Instant::now(),
+            caught_up: AtomicU64::new(0),
+            failure,
+        });
+        let weak = Arc::downgrade(&watched);
+        tokio::spawn(async move {
+            let mut ticks = tokio::time::interval(PERIOD);
+            loop {
+                ticks.tick().await;
+                let Some(watched) = weak.upgrade() else { return };
+                watched.look();
+            }
+        });
+        numbers::register(&watched, metrics);
+        watched
+    }
+
+    /// Waits until the database has failed for good.
+    pub(crate) async fn failed(&self) -> String {
+        let mut failure = self.failure.subscribe();
+        let seen = failure.wait_for(Option::is_some).await.ok().and_then(|failure| failure.clone());
+        seen.unwrap_or_default()
+    }
+
+    fn look(&self) {
+        let projections = self.database.projections().status();
+        if projections.lag_entries() == 0 {
+            self.caught_up.store(self.elapsed(), Ordering::Relaxed);
+        }
+        let failed_shard = self.database.shards().into_iter().find_map(|shard| shard.error);
+        let failure = projections.failure.map(|error| error.to_string()).or(failed_shard);
+        if failure.is_some() && self.failure.borrow().is_none() {
+            self.failure.send_replace(failure);
+        }
+    }
+
+    fn elapsed(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Health for Watched {
+    fn failed(&self) -> Option<String> {
+        self.failure.borrow().clone()
+    }
+
+    fn is_ready(&self) -> Result<(), String> {
+        if let Some(shard) = self.database.shards().iter().find(|shard| shard.leader.is_none()) {
+            return Err(format!("shard {} has no leader", shard.shard));
+        }
+        if !self.database.projections().status().complete {
+            return Err("projections have not caught up yet".to_owned());
+        }
+        Ok(())
+    }
+
+    fn lag(&self) -> Duration {
+        if self.database.projections().status().lag_entries() == 0 {
+            return Duration::ZERO;
+        }
+        Duration::from_millis(self.elapsed().saturating_sub(self.caught_up.load(Ordering::Relaxed)))
+    }
+}

@@ -1,0 +1,51 @@
+//! `rotabase start`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::error::CliError;
+use super::serve::{Serving, stop_signal};
+use super::{StartArguments, logging, maintain, print, runtime};
+use crate::config::Config;
+use crate::database::{Database, DatabaseConfig};
+use crate::env::{SystemClock, SystemRandom};
+
+/// Starts the server and serves until it is asked to stop.
+pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
+    let StartArguments { data, server, peer, join, replica_of } = arguments;
+    for (flag, value) in [("--peer", peer), ("--join", join), ("--replica-of", replica_of)] {
+        if value.is_some() {
+            return Err(CliError::NotOffered(flag));
+        }
+    }
+    let data = data.data.as_path();
+    // Checked before a directory is made for it.
+    let config =
+        Config::load(data, server.config.as_deref(), std::env::vars(), &server.settings())?;
+    logging::start(&config)?;
+    maintain::prepare_directory(data)?;
+    runtime::new()?.block_on(async {
+        let asked_to_stop = stop_signal()?;
+        let random = Arc::new(SystemRandom::new());
+        let database = Database::open_with(database_config(data, &config, &random)).await?;
+        let serving = Serving::start(database, &config, data, random).await?;
+        print(&serving.invitation())?;
+        serving.run(asked_to_stop).await
+    })
+}
+
+/// How the database of a server is opened.
+pub(crate) fn database_config(
+    data: &Path,
+    config: &Config,
+    random: &Arc<SystemRandom>,
+) -> DatabaseConfig {
+    DatabaseConfig {
+        storage_cache_bytes: config.storage_cache_bytes,
+        aggregate_cache_bytes: config.aggregate_cache_bytes,
+        work_bytes: config.work_bytes,
+        clock: Arc::new(SystemClock),
+        random: Arc::<SystemRandom>::clone(random),
+        ..DatabaseConfig::new(data)
+    }
+}
