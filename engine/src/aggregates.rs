@@ -145,6 +145,23 @@ impl<D: Domain> Aggregates<D> {
         Ok(LoadedAggregate { state: &cached.state, version: cached.version })
     }
 
+    /// Loads the aggregate if that can be done without reading the disk: because it is in memory, or because it is
+    /// known to have no events, as it is with most that are about to be created. Whether it did.
+    pub fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError> {
+        if self.cached.contains(id) {
+            return Ok(true);
+        }
+        self.encoded.clear();
+        D::encode_id(id, &mut self.encoded);
+        if !self.writer.store().index().is_known_absent(self.shard, &self.encoded)? {
+            return Ok(false);
+        }
+        count(&self.counters.misses);
+        let state = D::initial(id);
+        self.insert(id, Cached { state, version: Version(0), snapshot: Version(0) });
+        Ok(true)
+    }
+
     /// The aggregate, if it is in memory; does not count as a use.
     pub fn peek(&mut self, id: &D::Id) -> Option<LoadedAggregate<'_, D::State>> {
         let cached = self.cached.peek_mut(id)?;

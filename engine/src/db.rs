@@ -32,7 +32,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadOptions, WriteOptions,
+    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadOptions, ReadTier,
+    WriteOptions,
 };
 
 use crate::db_options::{database_options, family_options, shared_resources};
@@ -225,6 +226,17 @@ impl Db {
         let pinned =
             self.raw.get_pinned_cf_opt(self.handle(family), key, &ReadOptions::default())?;
         Ok(pinned.map(|value| read(&value)))
+    }
+
+    /// Whether a row exists, if that is known without reading the disk.
+    pub fn exists_in_memory(&self, family: Family, key: &[u8]) -> Result<Option<bool>, StoreError> {
+        let mut options = ReadOptions::default();
+        options.set_read_tier(ReadTier::BlockCache);
+        match self.raw.get_pinned_cf_opt(self.handle(family), key, &options) {
+            Ok(found) => Ok(Some(found.is_some())),
+            Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     /// Reads rows of one family; the answers are in the order of `keys`. Faster when `keys` ascend.

@@ -325,6 +325,15 @@ impl Index {
         Ok(Version(decode_run(&key, &value)?.end().0 - 1))
     }
 
+    /// Whether the aggregate is known to have no events, without reading the disk.
+    pub fn is_known_absent(&self, shard: ShardId, aggregate: &[u8]) -> Result<bool, StoreError> {
+        let first = events_key(shard, aggregate, Version(1));
+        if self.shard(shard).lock().rows(&first, &first).next().is_some() {
+            return Ok(false);
+        }
+        Ok(self.db.exists_in_memory(self.families.index, &first)? == Some(false))
+    }
+
     /// Visits, in order, where the events of the aggregate with versions above `after` stand, until `visit` breaks.
     /// The first run may begin at or below `after`.
     pub fn runs(

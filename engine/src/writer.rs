@@ -45,6 +45,10 @@ pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// The bytes of tasks after which a batch is written although more are waiting.
 pub const BATCH_BYTES_MAX: usize = 8 << 20;
 
+/// Derived data, for which nobody waits, is written along with the next task that somebody waits for, or when it
+/// has gathered so many bytes: it is visible already, and computed again after a crash.
+pub const DERIVED_BYTES_MAX: usize = 256 << 10;
+
 /// What is called when a task is durable, or has failed. Called on the syncer's thread: it must be short.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
@@ -316,9 +320,12 @@ impl Shared {
         }
         let pending = self.pending(task);
         queue.bytes += pending.bytes;
+        let is_due = pending.done.is_some() || queue.bytes >= DERIVED_BYTES_MAX;
         queue.tasks.push_back(pending);
         drop(queue);
-        self.submitted.notify_one();
+        if is_due {
+            self.submitted.notify_one();
+        }
         Ok(())
     }
 

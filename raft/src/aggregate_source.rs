@@ -14,8 +14,8 @@ pub trait AggregateSource<D: Domain>: Debug + Send + 'static {
     /// The state of an aggregate and its version. May read the disk.
     fn load(&mut self, id: &D::Id) -> Result<(&D::State, Version), StoreError>;
 
-    /// The same, if it is in memory.
-    fn peek(&mut self, id: &D::Id) -> Option<(&D::State, Version)>;
+    /// Makes the aggregate ready for [`AggregateSource::load`] if that takes no disk; whether it is ready.
+    fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError>;
 
     /// Takes a state that was folded already, of events that are applied.
     fn put(&mut self, id: &D::Id, state: D::State, version: Version);

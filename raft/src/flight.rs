@@ -73,7 +73,7 @@ impl<D: Domain> Answer<D> {
         match self {
             Self::Part(progress) => progress.entry_ended(shard, ending),
             Self::Statement { foil, verdict } => {
-                foil.answer(ShardAnswer::Done(Self::conclude(verdict, shard, ending)))
+                foil.answer(ShardAnswer::Done(Self::conclude(verdict, shard, ending)));
             }
         }
     }
@@ -135,8 +135,10 @@ pub(crate) struct PartOutcome {
     pub(crate) position: Position,
     /// At least one entry is committed.
     pub(crate) committed: bool,
-    /// At least one entry is not in the log, and who may know better.
-    pub(crate) refused: Option<Option<Machine>>,
+    /// At least one entry is not in the log.
+    pub(crate) refused: bool,
+    /// Who leads the shard instead, if that is why.
+    pub(crate) leader: Option<Machine>,
     /// Of at least one entry nobody knows.
     pub(crate) unknown: bool,
 }
@@ -162,7 +164,10 @@ impl PartProgress {
             Ending::Read { index, .. } => {
                 state.outcome.position = state.outcome.position.max(Position::end_of(*index));
             }
-            Ending::Refused(leader) => state.outcome.refused = Some(leader.clone()),
+            Ending::Refused(leader) => {
+                state.outcome.refused = true;
+                state.outcome.leader.clone_from(leader);
+            }
             Ending::Unknown => state.outcome.unknown = true,
         }
         state.open -= 1;
@@ -343,5 +348,78 @@ impl<D: Domain> ProposalWatcher<ProposalResult> for Flight<D> {
 impl<D: Domain> Drop for Flight<D> {
     fn drop(&mut self) {
         self.end(&Ending::Unknown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures::FutureExt;
+    use openraft::errors::ForwardToLeader;
+    use rotabase_engine::env::Clock;
+    use rotabase_engine::schedule::Schedule;
+
+    use crate::ticket::{Ticket, ticket};
+    use crate::type_config::{LeaderId, ReplicaId};
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now_microseconds(&self) -> i64 {
+            0
+        }
+    }
+
+    fn pipeline() -> Arc<Pipeline> {
+        let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
+        Pipeline::new(ShardId(0), Arc::new(Notify::new()), clock, Arc::default())
+    }
+
+    fn depart(pipeline: &Arc<Pipeline>, sequence: u64) -> (Box<Flight<Schedule>>, Ticket<ShardAnswer<Schedule>>) {
+        let (waiting, foil) = ticket();
+        assert!(foil.claim());
+        let accepted = Accepted { decided: Decided::default(), transaction: Uuid::nil(), last_ordinal: Some(0) };
+        let answers = vec![Answer::Statement { foil, verdict: Ok(accepted) }];
+        let cargo = Cargo { sequence: Some(sequence), events: 1, timestamp: Timestamp(1), answers };
+        (Box::new(pipeline.depart(cargo).0), waiting)
+    }
+
+    fn answer(waiting: Ticket<ShardAnswer<Schedule>>) -> Result<Outcome, WriteError<Schedule>> {
+        match waiting.now_or_never() {
+            Some(Some(ShardAnswer::Done(result))) => result,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn log_id(index: u64) -> LogId {
+        LogId { leader_id: LeaderId { term: 1, node_id: ReplicaId(1) }, index }
+    }
+
+    #[test]
+    fn what_commits_behind_a_refused_proposal_is_not_stored() {
+        let pipeline = pipeline();
+        let (mut first, first_waits) = depart(&pipeline, 0);
+        let (second, second_waits) = depart(&pipeline, 1);
+        let (mut third, third_waits) = depart(&pipeline, 2);
+        second.completed(Err(ClientWriteError::ForwardToLeader(ForwardToLeader::empty())));
+        first.committed(log_id(5));
+        third.committed(log_id(6));
+        assert!(pipeline.is_broken() && pipeline.in_flight() == 0);
+        assert_eq!(answer(first_waits).unwrap().positions.get(ShardId(0)), Position::new(LogIndex(5), 0));
+        assert!(matches!(answer(second_waits), Err(WriteError::Unavailable { .. })));
+        assert!(matches!(answer(third_waits), Err(WriteError::Unavailable { .. })));
+    }
+
+    #[test]
+    fn what_is_discarded_or_dropped_is_unknown() {
+        let pipeline = pipeline();
+        let (discarded, discarded_waits) = depart(&pipeline, 0);
+        let (dropped, dropped_waits) = depart(&pipeline, 1);
+        discarded.completed(Err(ClientWriteError::LogEntryDiscarded(ForwardToLeader::empty())));
+        drop(dropped);
+        assert!(matches!(answer(discarded_waits), Err(WriteError::OutcomeUnknown)));
+        assert!(matches!(answer(dropped_waits), Err(WriteError::OutcomeUnknown)));
+        assert!(pipeline.is_broken() && pipeline.in_flight() == 0);
     }
 }

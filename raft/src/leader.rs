@@ -11,6 +11,8 @@
 //! as far as this task is concerned: what was decided after it rests on something that did not happen. It waits
 //! until all that is in flight has ended, drops what it assumed, and begins again from what is applied.
 
+mod parts;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -26,15 +28,16 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::LogIndex;
 use tokio::sync::mpsc;
 
+use self::parts::Part;
 use crate::error::WriteError;
 use crate::flight::{
-    Accepted, Answer, Cargo, PartOutcome, PartProgress, Passengers, Pipeline, ShardAnswer,
+    Accepted, Answer, Cargo, Passengers, Pipeline, ShardAnswer,
 };
 use crate::metrics::add;
 use crate::request::Decided;
 use crate::reservation::WriteId;
-use crate::shard::{Job, PartDecided, PartFailure, PartJob, Ready, Shard, Statement};
-use crate::speculation::{Draft, Entries, Speculation, Undecided};
+use crate::shard::{Job, Shard, Statement};
+use crate::speculation::{Draft, Speculation, Undecided};
 use crate::type_config::{LeaderId, Proposal, ProposalResponder, TypeConfig};
 
 /// Entries in flight beyond which a batch waits and grows. A deeper window makes smaller entries, and each entry
@@ -76,13 +79,6 @@ pub(crate) struct LeaderTask<D: Domain> {
     /// The entry that is being written, and the answers that wait for it.
     entry: EntryBuilder,
     answers: Vec<Answer<D>>,
-}
-
-/// What a shard holds of a statement.
-#[derive(Debug)]
-struct Part<D: Domain> {
-    draft: Draft<D>,
-    entries: Entries,
 }
 
 /// What came of a warm-up.
@@ -301,7 +297,7 @@ impl<D: Domain> LeaderTask<D> {
         for job in batch {
             match job {
                 Job::Statement(statement) => {
-                    self.decide_statement(leader, timestamp, statement).await
+                    self.decide_statement(leader, timestamp, statement).await;
                 }
                 Job::Part(part) => self.decide_part(part),
             }
@@ -420,43 +416,6 @@ impl<D: Domain> LeaderTask<D> {
         }
     }
 
-    fn decide_part(&mut self, job: PartJob<D>) {
-        let PartJob { write, continues, requests, metadata, reply } = job;
-        if reply.is_closed() {
-            return;
-        }
-        let part = self.parts.remove(&write);
-        if part.is_some() != continues {
-            // What was decided before was dropped with the leadership it was decided under.
-            let _ = reply
-                .send(Err(PartFailure::Other(WriteError::Unavailable { shard: self.shard.id })));
-            return;
-        }
-        let mut part =
-            part.unwrap_or_else(|| Part { draft: Draft::default(), entries: Entries::default() });
-        let decided =
-            self.speculation.decide_all(&mut part.draft, &requests, &metadata, &mut part.entries);
-        let answer = match decided {
-            Ok(Decided { versions, emitted }) => {
-                let bytes = part.entries.bytes();
-                self.parts.insert(write, part);
-                Ok(PartDecided { versions, emitted, bytes })
-            }
-            Err(Undecided::Refused(request, refusal)) => {
-                add(&self.shard.metrics.refusals, 1);
-                Err(PartFailure::Refused(request, refusal))
-            }
-            Err(Undecided::Mismatch(requests)) => {
-                add(&self.shard.metrics.refusals, 1);
-                Err(PartFailure::Mismatch(requests))
-            }
-            Err(undecided) => Err(PartFailure::Other(self.explain(undecided))),
-        };
-        if reply.send(answer).is_err() {
-            self.parts.remove(&write);
-        }
-    }
-
     /// Proposes the entry that is being written; without events, what was decided only has to be confirmed.
     async fn propose(&mut self, leader: LeaderId, timestamp: Timestamp) {
         let answers = std::mem::take(&mut self.answers);
@@ -522,69 +481,15 @@ impl<D: Domain> LeaderTask<D> {
         });
     }
 
-    /// Proposes all that the shard holds of a statement, entry after entry, and lets its aggregates go.
-    async fn propose_part(&mut self, leader: LeaderId, ready: Ready) {
-        let Ready { write, timestamp, reply } = ready;
-        let Some(Part { draft, entries }) = self.parts.remove(&write) else {
-            return self.refuse_part(write, reply);
-        };
-        let entries = entries.into_entries();
-        let progress = PartProgress::new(entries.len().max(1), reply);
-        if entries.is_empty() {
-            self.confirm(timestamp, vec![Answer::Part(progress)]);
-        } else {
-            let last = self.speculation.sequence()
-                + u64::try_from(entries.len() - 1).expect("a usize fits 64 bits");
-            self.speculation.accept(draft, last);
-            for entry in entries {
-                while self.pipeline.in_flight() >= WINDOW_LONG_STATEMENT_ENTRIES
-                    && !self.pipeline.is_broken()
-                {
-                    self.shard.wake.notified().await;
-                }
-                let answer = Answer::Part(Arc::clone(&progress));
-                if self.pipeline.is_broken() {
-                    answer.refuse(self.shard.id);
-                } else {
-                    self.propose_entry(leader, timestamp, entry, vec![answer]).await;
-                }
-            }
-        }
-        self.shard.reservations.release(write);
-    }
-
-    fn refuse_part(&self, write: WriteId, reply: tokio::sync::oneshot::Sender<PartOutcome>) {
-        self.shard.reservations.release(write);
-        let outcome =
-            PartOutcome { refused: Some(self.shard.leader_elsewhere()), ..PartOutcome::default() };
-        // The client may be gone; nothing is stored here.
-        let _ = reply.send(outcome);
-    }
-
-    /// Refuses what statements over several shards ask of a shard that is not led here.
-    fn refuse_gate(&mut self) {
-        let (aborted, ready) = {
-            let mut gate = self.shard.gate.lock();
-            (std::mem::take(&mut gate.aborted), std::mem::take(&mut gate.ready))
-        };
-        for write in aborted {
-            self.parts.remove(&write);
-        }
-        for Ready { write, reply, .. } in ready {
-            self.parts.remove(&write);
-            self.refuse_part(write, reply);
-        }
-    }
-
     /// Waits until everything in flight has ended, and drops what was assumed.
     async fn drain(&mut self) {
         // What was decided and not proposed is on top of what was assumed.
         self.entry = EntryBuilder::new();
         self.parts.clear();
         self.newest = None;
-        std::mem::take(&mut self.answers)
-            .into_iter()
-            .for_each(|answer| answer.refuse(self.shard.id));
+        for answer in std::mem::take(&mut self.answers) {
+            answer.refuse(self.shard.id);
+        }
         self.backlog.extend(std::mem::take(&mut self.parked));
         while self.pipeline.in_flight() > 0 {
             self.refuse_gate();

@@ -99,7 +99,7 @@ impl MemoryLog {
     }
 
     /// Fails all writes from now on.
-    pub fn fail(&self, error: StoreError) {
+    pub fn fail(&self, error: &StoreError) {
         let unsynced = {
             let mut inner = self.inner.lock();
             inner.failed = Some(error.clone());
@@ -159,7 +159,7 @@ impl Change {
         match self {
             Self::Append(shard, rows) => content(shards, shard).append(rows),
             Self::Truncate(shard, keep) => {
-                content(shards, shard).rows.retain(|index, _| Some(*index) <= keep)
+                content(shards, shard).rows.retain(|index, _| Some(*index) <= keep);
             }
             Self::Meta(shard, name, value) => {
                 content(shards, shard).meta.insert(name, value);
@@ -337,7 +337,7 @@ impl ShardLog for MemoryLog {
 
     fn shutdown(&self) {
         self.release();
-        self.fail(StoreError::Io("the log is shut down".to_owned()));
+        self.fail(&StoreError::Io("the log is shut down".to_owned()));
     }
 }
 
@@ -413,8 +413,9 @@ impl<D: Domain> AggregateSource<D> for MemoryAggregates<D> {
         Ok((state, *version))
     }
 
-    fn peek(&mut self, id: &D::Id) -> Option<(&D::State, Version)> {
-        self.states.get(id).map(|(state, version)| (state, *version))
+    fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError> {
+        // As if everything that is not loaded were on a disk.
+        Ok(self.states.contains_key(id))
     }
 
     fn put(&mut self, id: &D::Id, state: D::State, version: Version) {

@@ -230,3 +230,75 @@ impl RaftSnapshotBuilder<TypeConfig> for NoSnapshots {
 fn no_snapshots() -> io::Error {
     io::Error::other("a shard has no snapshots: its log is never purged")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+    use openraft::EntryPayload;
+    use openraft::storage::{IOFlushed, RaftLogStorage};
+    use rotabase_engine::domain::EventKind;
+    use rotabase_engine::entry::{EntryBuilder, Metadata};
+    use rotabase_engine::env::{Clock, Timestamp};
+    use rotabase_engine::feed::Feed;
+    use rotabase_engine::position::Version;
+
+    use crate::memory::MemoryLog;
+    use crate::replica_log::ReplicaLog;
+    use crate::type_config::{LeaderId, Proposal, ReplicaId};
+
+    #[derive(Debug)]
+    struct Stopped;
+
+    impl Clock for Stopped {
+        fn now_microseconds(&self) -> i64 {
+            0
+        }
+    }
+
+    fn entry(index: u64, sequence: Option<u64>) -> RaftEntry {
+        let leader_id = LeaderId { term: 1, node_id: ReplicaId(1) };
+        let payload = sequence.map_or(EntryPayload::Blank, |sequence| {
+            EntryPayload::Normal(Proposal { bytes: encoded(sequence) })
+        });
+        RaftEntry { log_id: LogId { leader_id, index }, payload }
+    }
+
+    fn encoded(sequence: u64) -> Bytes {
+        let mut builder = EntryBuilder::new();
+        let metadata = builder.metadata(&Metadata::default()).unwrap();
+        let kind = EventKind { event_type: 1, schema_version: 1 };
+        builder.push(b"aggregate", Version(sequence + 1), kind, b"payload", metadata).unwrap();
+        builder.finish(Timestamp(sequence), sequence)
+    }
+
+    fn open(log: &Arc<MemoryLog>) -> (Arc<NodeFeed>, ReplicaMachine) {
+        let log: Arc<dyn ShardLog> = Arc::<MemoryLog>::clone(log);
+        let feed = NodeFeed::open(Arc::clone(&log), 1 << 20).unwrap();
+        let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
+        let machine = ReplicaMachine::open(ShardId(0), log, Arc::clone(&feed), clock).unwrap();
+        (feed, machine)
+    }
+
+    fn indexes(feed: &NodeFeed) -> Vec<u64> {
+        let mut entries = Vec::new();
+        feed.read(ShardId(0), LogIndex(0), &mut entries).unwrap();
+        entries.iter().map(|entry| entry.index.0).collect()
+    }
+
+    /// A leader refused the proposal of sequence 1 and accepted the next: it must not count, now or ever.
+    #[tokio::test]
+    async fn an_entry_that_was_decided_on_a_lost_one_is_void_for_ever() {
+        let log = MemoryLog::new(1);
+        let entries = [entry(0, None), entry(1, Some(0)), entry(2, Some(2)), entry(3, Some(1)), entry(4, None)];
+        let mut replica_log = ReplicaLog::open(ShardId(0), Arc::<MemoryLog>::clone(&log)).unwrap();
+        replica_log.append(entries.clone(), IOFlushed::noop()).await.unwrap();
+        let (feed, mut machine) = open(&log);
+        machine.apply(futures::stream::iter(entries.map(|entry| Ok((entry, None))))).await.unwrap();
+        assert_eq!(indexes(&feed), [1, 3]);
+        assert_eq!(machine.state().lock().entries, 2);
+        let (feed, machine) = open(&log);
+        assert_eq!(indexes(&feed), [1, 3], "read from the log");
+        assert_eq!(machine.state().lock().entries, 2);
+    }
+}

@@ -162,3 +162,67 @@ impl<D: Domain> Table<D> {
         self.waiting = still_waiting;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rotabase_engine::schedule::{AggregateId, AirportCode, Schedule};
+
+    fn airport(code: &str) -> AggregateId {
+        AggregateId::Airport(code.parse::<AirportCode>().unwrap())
+    }
+
+    fn reserve(table: &Reservations<Schedule>, write: u64, codes: &[&str], may_wait: bool) -> Reserved {
+        table.reserve(WriteId(write), codes.iter().map(|code| airport(code)).collect(), may_wait)
+    }
+
+    fn granted(reserved: &mut Reserved) -> bool {
+        match reserved {
+            Reserved::Granted => true,
+            Reserved::Waiting(grant) => grant.try_recv().is_ok(),
+            Reserved::Busy | Reserved::Full => false,
+        }
+    }
+
+    #[test]
+    fn aggregates_are_granted_together_and_in_order() {
+        let table = Reservations::default();
+        assert!(granted(&mut reserve(&table, 1, &["FRA", "MUC"], true)));
+        let mut second = reserve(&table, 2, &["MUC", "HAM"], true);
+        let mut third = reserve(&table, 3, &["HAM"], true);
+        let mut fourth = reserve(&table, 4, &["CGN"], true);
+        assert!(!granted(&mut second), "one of its aggregates is held");
+        assert!(!granted(&mut third), "nobody overtakes one who waits for the same");
+        assert!(granted(&mut fourth));
+        assert!(table.holds_any([airport("FRA")].iter()) && !table.holds_any([airport("HAM")].iter()));
+        table.release(WriteId(1));
+        assert!(granted(&mut second) && !granted(&mut third));
+        table.release(WriteId(2));
+        assert!(granted(&mut third));
+        table.release(WriteId(3));
+        table.release(WriteId(4));
+        assert!(table.is_empty());
+    }
+
+    #[test]
+    fn whoever_may_not_wait_is_told_and_whoever_holds_overtakes_those_who_wait_for_it() {
+        let table = Reservations::default();
+        assert!(granted(&mut reserve(&table, 1, &["FRA"], true)));
+        let mut waiting = reserve(&table, 2, &["FRA", "MUC"], true);
+        assert!(matches!(reserve(&table, 3, &["FRA"], false), Reserved::Busy));
+        assert!(granted(&mut reserve(&table, 1, &["MUC"], true)), "else both would wait for ever");
+        table.release(WriteId(1));
+        assert!(granted(&mut waiting));
+    }
+
+    #[test]
+    fn whoever_gives_up_waiting_is_passed_over() {
+        let table = Reservations::default();
+        assert!(granted(&mut reserve(&table, 1, &["FRA"], true)));
+        let given_up = reserve(&table, 2, &["FRA"], true);
+        let mut third = reserve(&table, 3, &["FRA"], true);
+        drop(given_up);
+        table.release(WriteId(1));
+        assert!(granted(&mut third));
+    }
+}

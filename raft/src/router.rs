@@ -39,7 +39,7 @@ impl std::fmt::Debug for State {
         f.debug_struct("State")
             .field("replicas", &self.replicas.len())
             .field("cut", &self.cut)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -101,7 +101,9 @@ pub fn encode_membership(membership: &Membership) -> Bytes {
     put_count(configs.len(), &mut out);
     for config in configs {
         put_count(config.len(), &mut out);
-        config.iter().for_each(|replica| put_u64(replica.0, &mut out));
+        for replica in config {
+            put_u64(replica.0, &mut out);
+        }
     }
     put_count(membership.nodes().count(), &mut out);
     for (replica, machine) in membership.nodes() {

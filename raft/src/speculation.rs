@@ -135,7 +135,9 @@ impl<D: Domain> Speculation<D> {
     {
         let mut missing = Vec::new();
         for id in ids {
-            if !self.ahead.contains_key(id) && self.source_mut().peek(id).is_none() {
+            if !self.ahead.contains_key(id)
+                && !self.source_mut().load_without_disk(id).unwrap_or(false)
+            {
                 missing.push(id.clone());
             }
         }

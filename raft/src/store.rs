@@ -78,8 +78,8 @@ impl<D: Domain> AggregateSource<D> for Aggregates<D> {
         Self::load(self, id).map(|loaded| (loaded.state, loaded.version))
     }
 
-    fn peek(&mut self, id: &D::Id) -> Option<(&D::State, Version)> {
-        Self::peek(self, id).map(|loaded| (loaded.state, loaded.version))
+    fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError> {
+        Self::load_without_disk(self, id)
     }
 
     fn put(&mut self, id: &D::Id, state: D::State, version: Version) {

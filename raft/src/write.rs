@@ -166,13 +166,13 @@ impl<D: Domain> Write<D> {
         let mut shares: BTreeMap<ShardId, Share<D>> = BTreeMap::new();
         for (number, request) in (first..).zip(piece) {
             let shard = self.node.shard_of(&request.id);
-            let share = shares.entry(shard).or_insert_with(|| Share {
+            let of_shard = shares.entry(shard).or_insert_with(|| Share {
                 shard,
                 numbers: Vec::new(),
                 requests: Vec::new(),
             });
-            share.numbers.push(number);
-            share.requests.push(request);
+            of_shard.numbers.push(number);
+            of_shard.requests.push(request);
         }
         shares.into_values().collect()
     }
@@ -315,7 +315,7 @@ impl<D: Domain> Failures<D> {
     fn add(&mut self, numbers: &[usize], failure: PartFailure<D>) {
         match failure {
             PartFailure::Mismatch(requests) => {
-                self.mismatches.extend(requests.into_iter().map(|request| numbers[request]))
+                self.mismatches.extend(requests.into_iter().map(|request| numbers[request]));
             }
             PartFailure::Refused(request, refusal) => {
                 let number = numbers[request];
@@ -357,8 +357,8 @@ fn conclude<D: Domain>(
         positions.advance(*shard, part.position);
         stored |= part.committed;
         unknown |= part.unknown;
-        if let Some(leader) = part.refused {
-            refused = Some((*shard, leader));
+        if part.refused {
+            refused = Some((*shard, part.leader));
         }
     }
     match refused {

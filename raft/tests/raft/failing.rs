@@ -25,7 +25,7 @@ async fn three_voters_agree_and_say_who_leads() {
     }
     let leader = cluster.leader(ShardId(0)).await;
     let follower = (leader + 1) % 3;
-    let account = (0..).find(|id| cluster.nodes[0].shard_of(id).0 == 0).unwrap();
+    let account = (0..1000).find(|id| cluster.nodes[0].shard_of(id).0 == 0).unwrap();
     let error =
         execute(&cluster.nodes[follower], vec![deposit(account, 1, 999)]).await.unwrap_err();
     let WriteError::NotLeader { leader: told, .. } = error else { panic!("{error:?}") };
@@ -143,7 +143,8 @@ async fn a_lease_lost_and_regained_leaves_no_gaps() {
         tokio::time::sleep(Duration::from_millis(380 + u64::try_from(round).unwrap() * 40)).await;
         cluster.router.heal();
     }
-    told.wait_for(told.acknowledged.lock().len() + 100).await;
+    let so_far = told.acknowledged.lock().len();
+    told.wait_for(so_far + 100).await;
     told.stop.store(true, Ordering::Relaxed);
     join_all(clients).await;
     cluster.settle().await;

@@ -1,6 +1,8 @@
 //! Shards of a node, and nodes of a cluster, from the outside: on storage in memory that can lose what was not
 //! synced, and on a directory.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod accounts;
 mod cluster;
 mod deciding;

@@ -63,7 +63,7 @@ async fn a_failed_disk_ends_all_writing() {
     assert!(node.is_healthy());
     log.hold();
     let writing = execute(&node, vec![deposit(1, 1, 2)]);
-    let failing = async { log.fail(StoreError::Io("no disk".to_owned())) };
+    let failing = async { log.fail(&StoreError::Io("no disk".to_owned())) };
     let (answer, ()) = futures::join!(writing, failing);
     assert!(
         matches!(

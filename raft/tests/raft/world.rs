@@ -90,6 +90,8 @@ pub(crate) async fn execute(node: &Node<Accounts>, requests: Vec<Request<Account
 /// Accounts that live in different shards, one for each of `count` shards, in ascending order of shards.
 pub(crate) fn one_in_each_shard(node: &Node<Accounts>, count: u16) -> Vec<u32> {
     (0..count)
-        .map(|shard| (0..).find(|id| node.shard_of(id).0 == shard).expect("each shard gets some"))
+        .map(|shard| {
+            (0..10_000).find(|id| node.shard_of(id).0 == shard).expect("each shard gets some")
+        })
         .collect()
 }
