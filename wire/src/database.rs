@@ -16,7 +16,7 @@ use rotabase_engine::feed::Feed;
 use rotabase_engine::log::{Identity, LogOptions};
 use rotabase_engine::position::Positions;
 use rotabase_engine::schedule::Schedule;
-use rotabase_queries::catalog::{Catalog, Entry};
+use rotabase_queries::catalog::{Catalog, Entry, System};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::projection::{ProjectionOptions, Projections};
 use rotabase_queries::relation::Relation;
@@ -30,7 +30,9 @@ use tokio::sync::Semaphore;
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
 use crate::session::client::Session;
+use crate::session::registry::Registry;
 use crate::session::{Backend, Login, SessionStart};
+use crate::system::RunningSystem;
 
 /// The queries that may run at once beside those that are answered directly; others wait their turn.
 pub const QUERIES_MAX: usize = 16;
@@ -98,6 +100,9 @@ pub(crate) struct Shared {
     /// Where sorts put what memory does not hold.
     pub(crate) spill_directory: Arc<Path>,
     pub(crate) copies: crate::session::copy::Progress,
+    pub(crate) sessions: Arc<Registry>,
+    /// The names and the running system, as statements see them.
+    pub(crate) system: Arc<System>,
     /// The relations that need no view.
     base: Catalog,
     catalog: RwLock<Arc<Catalog>>,
@@ -137,13 +142,16 @@ impl Database {
             Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
         let objects = ObjectStore::open(&config.path)?;
         let relations = projections.relations();
-        let base = Catalog::new(relations);
+        let base = rotabase_queries::catalog::with_system_relations(relations);
+        let running = RunningSystem::new(config.clock.now_microseconds());
         let shared = Shared {
             node,
             projections,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             spill_directory: Arc::from(std::env::temp_dir()),
             copies: crate::session::copy::Progress::default(),
+            sessions: Arc::default(),
+            system: Arc::new(System::new(Arc::<RunningSystem>::clone(&running))),
             catalog: RwLock::new(Arc::new(base.clone())),
             base,
             generation: AtomicU64::new(0),
@@ -151,6 +159,7 @@ impl Database {
             config,
         };
         let database = Self { shared: Arc::new(shared) };
+        running.attach(&database.shared);
         database.refresh_catalog();
         Ok(database)
     }
@@ -212,11 +221,13 @@ impl Database {
         &self.shared
     }
 
-    /// Builds the catalog anew after a view was made or dropped.
+    /// Builds the catalog anew after a view, a role or a grant has changed.
     pub(crate) fn refresh_catalog(&self) {
         let objects = self.shared.objects.current();
         let views = objects.views.values().map(|view| Arc::new(view.to_view()));
-        *self.shared.catalog.write() = Arc::new(self.shared.base.clone().with_views(views));
+        let catalog = Arc::new(self.shared.base.clone().with_views(views));
+        self.shared.system.publish(Arc::clone(&catalog));
+        *self.shared.catalog.write() = catalog;
         self.shared.generation.fetch_add(1, Ordering::Release);
     }
 }

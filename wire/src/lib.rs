@@ -26,6 +26,7 @@ pub mod scram;
 pub mod session;
 mod sqlstate;
 pub mod ssim;
+mod system;
 
 pub use database::{Database, DatabaseConfig};
 

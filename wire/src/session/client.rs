@@ -22,6 +22,7 @@ use super::api::{
 use super::block::{Block, Status};
 use super::copy::CopyIn;
 use super::cursor::Cursors;
+use super::registry::{Identity, Place};
 use super::running::{self, Running};
 use super::settings::{Consistency, SessionSettings};
 use crate::database::Database;
@@ -70,6 +71,7 @@ pub struct Session {
     pub(crate) cursors: Cursors,
     pub(crate) copy: Option<CopyIn>,
     pub(crate) running: Arc<Running>,
+    place: Place,
     notices: Vec<Notice>,
     wakeup: Arc<Notify>,
 }
@@ -77,8 +79,21 @@ pub struct Session {
 impl Session {
     /// Opens a session.
     pub(crate) fn new(database: Database, start: SessionStart) -> Result<Self> {
-        let settings =
-            SessionSettings::new(&start.user, &start.database, start.pid, &start.settings)?;
+        let settings = {
+            let objects =
+                Arc::<rotabase_queries::catalog::System>::clone(&database.shared().system);
+            SessionSettings::new(objects, &start.user, &start.database, start.pid, &start.settings)?
+        };
+        let running = Arc::new(Running::default());
+        let identity = Identity {
+            pid: start.pid,
+            user: start.user.clone(),
+            database: start.database,
+            peer: start.peer,
+            application_name: settings.shared().application_name.clone(),
+        };
+        let now = database.shared().config.clock.now_microseconds();
+        let place = database.shared().sessions.enter(identity, now, Arc::clone(&running));
         Ok(Self {
             database,
             settings,
@@ -89,7 +104,8 @@ impl Session {
             statements: Statements::default(),
             cursors: Cursors::default(),
             copy: None,
-            running: Arc::new(Running::default()),
+            running,
+            place,
             notices: Vec::new(),
             wakeup: Arc::new(Notify::new()),
         })
@@ -345,6 +361,17 @@ impl Session {
         Ok(())
     }
 
+    /// Carries out what `set_config` asked for.
+    fn apply_requested(&mut self) -> Result<()> {
+        for requested in self.settings.shared().requested.take() {
+            match &requested.value {
+                Some(value) => self.settings.set(&requested.name, value)?,
+                None => self.settings.reset(&requested.name)?,
+            }
+        }
+        Ok(())
+    }
+
     fn after_error(&mut self) {
         if self.status == Status::Open {
             self.status = Status::Failed;
@@ -437,10 +464,13 @@ impl SessionApi for Session {
         parameters: Vec<Datum>,
         _options: ExecuteOptions,
     ) -> Result<Execution> {
+        self.place.begin(&prepared.statement.statement, self.now());
         let result = self.run(prepared, parameters).await;
-        if result.is_err() {
-            self.after_error();
+        match &result {
+            Ok(_) => self.apply_requested()?,
+            Err(_) => self.after_error(),
         }
+        self.place.end(self.transaction_status(), self.now());
         result
     }
 
@@ -504,7 +534,11 @@ impl SessionApi for Session {
     }
 
     fn take_parameter_changes(&mut self) -> Vec<(String, String)> {
-        self.settings.take_changes()
+        let changes = self.settings.take_changes();
+        if let Some((_, name)) = changes.iter().find(|(setting, _)| setting == "application_name") {
+            self.place.rename(name);
+        }
+        changes
     }
 
     fn take_notifications(&mut self) -> Vec<Notification> {

@@ -11,8 +11,9 @@ pub(crate) mod copy;
 mod cursor;
 pub mod embedded;
 mod query;
+pub(crate) mod registry;
 mod running;
-mod settings;
+pub(crate) mod settings;
 mod utility;
 mod write;
 

@@ -8,8 +8,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rotabase_engine::position::Positions;
+use rotabase_queries::catalog::SettingRow;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Settings;
+use rotabase_queries::types::ObjectNames;
 
 /// How a value is checked and normalised.
 #[derive(Clone, Copy, Debug)]
@@ -324,6 +326,7 @@ impl SessionSettings {
     /// The settings at the start of a session. `options` are what the client's start-up message set; they
     /// become the session's defaults, to which RESET returns.
     pub(crate) fn new(
+        objects: Arc<dyn ObjectNames>,
         user: &str,
         database: &str,
         backend_pid: i32,
@@ -338,6 +341,7 @@ impl SessionSettings {
             search_path: search_path("\"$user\", public", user),
             backend_pid,
             all: Arc::new(all.clone()),
+            objects,
             ..Settings::default()
         };
         let mut settings = Self {
@@ -557,6 +561,35 @@ impl SessionSettings {
     }
 }
 
+/// All settings, as `pg_settings` describes them.
+pub(crate) fn catalog_rows() -> Vec<SettingRow> {
+    let row = |it: &Setting| {
+        let (kind, words, range) = match it.kind {
+            Kind::Bool => ("bool", &[][..], None),
+            Kind::Int(least, most) => ("integer", &[][..], Some((least, most))),
+            Kind::Milliseconds => ("integer", &[][..], Some((0, i64::from(i32::MAX)))),
+            Kind::Word(words) => ("enum", words, None),
+            Kind::Text
+            | Kind::Fixed
+            | Kind::TimeZone
+            | Kind::DateStyle
+            | Kind::List
+            | Kind::Position => ("string", &[][..], None),
+        };
+        SettingRow {
+            name: display_name(it.name).to_owned(),
+            description: it.description.to_owned(),
+            kind,
+            unit: matches!(it.kind, Kind::Milliseconds).then_some("ms"),
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            range,
+            default: it.default.to_owned(),
+            changeable: !matches!(it.kind, Kind::Fixed),
+        }
+    };
+    SETTINGS.iter().map(row).collect()
+}
+
 fn find(name: &str) -> Result<&'static Setting> {
     SETTINGS.iter().find(|it| it.name == name).ok_or_else(|| unknown(name))
 }
@@ -694,7 +727,14 @@ mod tests {
     use super::*;
 
     fn session() -> SessionSettings {
-        SessionSettings::new("rotabase", "rotabase", 1, &[]).expect("defaults are valid")
+        SessionSettings::new(
+            Arc::new(rotabase_queries::types::BuiltInNames),
+            "rotabase",
+            "rotabase",
+            1,
+            &[],
+        )
+        .expect("defaults are valid")
     }
 
     #[test]

@@ -78,6 +78,9 @@ impl Session {
             Utility::DropView { views, if_exists, .. } => self.drop_views(views, *if_exists)?,
             Utility::Nothing(_) => {}
         }
+        if utility.writes() {
+            self.database.refresh_catalog();
+        }
         Ok(Execution::Done(utility.tag().to_owned()))
     }
 
@@ -345,7 +348,6 @@ impl Session {
             );
             self.notice(Severity::Notice, error);
         }
-        self.database.refresh_catalog();
         Ok(())
     }
 

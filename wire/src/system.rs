@@ -1,0 +1,184 @@
+//! What the catalog shows of the running system: roles, sessions, shards, projections. Plain rows, made when
+//! somebody looks.
+
+use std::sync::{Arc, OnceLock, Weak};
+
+use rotabase_queries::catalog::{
+    CopyRow, GrantRow, NodeRow, ProjectionRow, RoleRow, SessionRow, SettingRow, ShardRow, Stop,
+    SystemState,
+};
+use rotabase_queries::types::Interval;
+
+use crate::database::Shared;
+use crate::roles::Privilege;
+
+/// The running system behind the catalog. The database is known to it once it is open.
+#[derive(Debug)]
+pub(crate) struct RunningSystem {
+    shared: OnceLock<Weak<Shared>>,
+    started_at: i64,
+}
+
+impl RunningSystem {
+    /// A system that begins now.
+    pub(crate) fn new(started_at: i64) -> Arc<Self> {
+        Arc::new(Self { shared: OnceLock::new(), started_at })
+    }
+
+    /// Makes the database known.
+    pub(crate) fn attach(&self, shared: &Arc<Shared>) {
+        assert!(self.shared.set(Arc::downgrade(shared)).is_ok(), "a system has one database");
+    }
+
+    fn with<T: Default>(&self, look: impl FnOnce(&Shared) -> T) -> T {
+        self.shared.get().and_then(Weak::upgrade).map(|shared| look(&shared)).unwrap_or_default()
+    }
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+impl SystemState for RunningSystem {
+    fn roles(&self) -> Vec<RoleRow> {
+        self.with(|shared| {
+            let objects = shared.objects.current();
+            let row = |(name, role): (&String, &crate::roles::Role)| RoleRow {
+                name: name.clone(),
+                superuser: role.superuser,
+                login: role.login,
+            };
+            objects.roles.iter().filter(|(name, _)| *name != "public").map(row).collect()
+        })
+    }
+
+    fn grants(&self) -> Vec<GrantRow> {
+        self.with(|shared| {
+            let objects = shared.objects.current();
+            let mut rows = Vec::new();
+            for (name, role) in &objects.roles {
+                for (table, privileges) in &role.grants {
+                    rows.extend(privileges.iter().map(|privilege| GrantRow {
+                        role: name.clone(),
+                        table: table.clone(),
+                        privilege: privilege_name(*privilege),
+                    }));
+                }
+            }
+            rows
+        })
+    }
+
+    fn sessions(&self) -> Vec<SessionRow> {
+        self.with(|shared| shared.sessions.rows())
+    }
+
+    fn settings(&self) -> Vec<SettingRow> {
+        crate::session::settings::catalog_rows()
+    }
+
+    fn copies(&self) -> Vec<CopyRow> {
+        self.with(|shared| {
+            let row = |entry: Arc<crate::session::copy::progress::Entry>| {
+                let (bytes, rows) = entry.so_far();
+                let relation =
+                    shared.relation(entry.name).map_or(0, |relation| relation.schema().oid);
+                CopyRow {
+                    pid: entry.pid,
+                    database: "rotabase".to_owned(),
+                    relation,
+                    command: entry.command,
+                    bytes_processed: signed(bytes),
+                    bytes_total: 0,
+                    tuples_processed: signed(rows),
+                    tuples_excluded: 0,
+                }
+            };
+            shared.copies.running().into_iter().map(row).collect()
+        })
+    }
+
+    fn shards(&self) -> Vec<ShardRow> {
+        self.with(|shared| {
+            let status = shared.node.status();
+            let share =
+                signed(shared.node.log_bytes()) / i64::try_from(status.len().max(1)).unwrap_or(1);
+            let row = |it: rotabase_raft::ShardStatus| ShardRow {
+                shard: i32::from(it.shard.0),
+                leader: it.leader.as_ref().map(|machine| i64::from(machine.id.0)),
+                leading: it.leading,
+                term: signed(it.term),
+                last_index: signed(it.last_index.0),
+                committed: signed(it.applied.0),
+                applied: signed(it.applied.0),
+                size_bytes: share,
+            };
+            status.into_iter().map(row).collect()
+        })
+    }
+
+    fn nodes(&self) -> Vec<NodeRow> {
+        self.with(|shared| {
+            let led = shared.node.status().iter().filter(|shard| shard.leading).count();
+            vec![NodeRow {
+                node: 1,
+                address: String::new(),
+                role: "voter".to_owned(),
+                connected: true,
+                this_node: true,
+                shards_led: i64::try_from(led).unwrap_or(i64::MAX),
+                version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+            }]
+        })
+    }
+
+    fn projections(&self) -> Vec<ProjectionRow> {
+        self.with(|shared| {
+            let status = shared.projections.status();
+            let row = |(shard, folded, committed): &(
+                rotabase_engine::position::ShardId,
+                rotabase_engine::position::LogIndex,
+                _,
+            )| {
+                let committed: rotabase_engine::position::LogIndex = *committed;
+                let lag = signed(committed.0.saturating_sub(folded.0));
+                ProjectionRow {
+                    projection: "schedule".to_owned(),
+                    shard: i32::from(shard.0),
+                    position: rotabase_engine::position::Position::end_of(*folded).to_i64(),
+                    committed: rotabase_engine::position::Position::end_of(committed).to_i64(),
+                    lag_events: lag,
+                    lag: (lag == 0).then(Interval::default),
+                }
+            };
+            status.shards.iter().map(row).collect()
+        })
+    }
+
+    fn database_bytes(&self) -> Option<i64> {
+        self.with(|shared| {
+            Some(signed(shared.node.log_bytes() + shared.projections.status().bytes))
+        })
+    }
+
+    fn started_at(&self) -> i64 {
+        self.started_at
+    }
+
+    fn stop_session(&self, pid: i32, how: Stop) -> bool {
+        match how {
+            Stop::Statement => self.with(|shared| shared.sessions.cancel(pid)),
+            // Ending a connection is the protocol layer's business.
+            Stop::Session => false,
+        }
+    }
+}
+
+fn privilege_name(privilege: Privilege) -> &'static str {
+    match privilege {
+        Privilege::Select => "SELECT",
+        Privilege::Insert => "INSERT",
+        Privilege::Update => "UPDATE",
+        Privilege::Delete => "DELETE",
+    }
+}
