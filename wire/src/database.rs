@@ -43,6 +43,9 @@ pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 /// The shards that a database gets when nothing else is said.
 pub const SHARDS_DEFAULT: u16 = 16;
 
+/// The one database that a server has, as clients name it.
+pub const DATABASE_NAME: &str = "rotabase";
+
 /// Where the log lies, within a database's directory.
 pub const LOG_DIRECTORY: &str = "log";
 
@@ -243,6 +246,10 @@ impl Backend for Database {
     }
 
     async fn connect(&self, start: SessionStart) -> Result<Session> {
+        if start.database != DATABASE_NAME {
+            let message = format!("database \"{}\" does not exist", start.database);
+            return Err(SqlError::new(SqlState::INVALID_CATALOG_NAME, message));
+        }
         Session::new(self.clone(), start)
     }
 }

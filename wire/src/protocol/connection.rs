@@ -176,7 +176,7 @@ impl<S: SessionApi> Connection<S> {
     /// Sends an error of a statement and lets the transaction fail.
     pub(crate) fn report(&mut self, error: &SqlError) {
         self.notices();
-        tracing::debug!(sqlstate = error.state.0, message = %error.message, "statement failed");
+        tracing::debug!(sqlstate = error.state.0, reason = %error.message, "statement failed");
         self.metrics.error(error.state);
         self.link.output.error(error);
         self.session.fail();

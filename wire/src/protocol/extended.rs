@@ -250,7 +250,7 @@ fn read_bind<S>(
                 let is_binary = parameter_formats.formats.is_binary(place);
                 body.take(length)
                     .and_then(|bytes| read_parameter(*ty, is_binary, bytes, context))
-                    .map_err(|error| at_parameter(error, names.portal, place))?
+                    .map_err(|error| at_parameter(error, names.portal, place, is_binary))?
             }
             Err(_) => Datum::Null,
         };
@@ -318,11 +318,15 @@ fn read_formats(body: &mut Body<'_>) -> Result<GivenFormats> {
 }
 
 /// Says which parameter an error is about, unless the error says more already.
-fn at_parameter(mut error: SqlError, portal: &str, place: usize) -> SqlError {
+fn at_parameter(mut error: SqlError, portal: &str, place: usize, is_binary: bool) -> SqlError {
     let number = place + 1;
+    // PostgreSQL hints at the text of a parameter, without showing it, once it is text at all.
+    let is_text = !is_binary && error.state != SqlState::CHARACTER_NOT_IN_REPERTOIRE;
+    let value =
+        if is_text && error.state != SqlState::PROTOCOL_VIOLATION { " = '...'" } else { "" };
     error.context.get_or_insert_with(|| match portal {
-        "" => format!("unnamed portal parameter ${number}"),
-        _ => format!("portal \"{portal}\" parameter ${number}"),
+        "" => format!("unnamed portal parameter ${number}{value}"),
+        _ => format!("portal \"{portal}\" parameter ${number}{value}"),
     });
     error
 }

@@ -213,7 +213,7 @@ async fn begin<B: Backend>(
         }
         Err(failure) => {
             if let Failure::Fatal(error) | Failure::Statement(error) = failure {
-                tracing::info!(user, sqlstate = error.state.0, message = %error.message, "connection refused");
+                tracing::info!(user, sqlstate = error.state.0, reason = %error.message, "connection refused");
                 shared.metrics.connections_refused.increment();
                 shared.metrics.error(error.state);
                 link.output.fatal(&error);

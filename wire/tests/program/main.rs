@@ -220,6 +220,40 @@ fn the_demo_shows_violations_and_leaves_nothing_behind() {
 }
 
 #[test]
+fn who_connects_where_is_checked() {
+    let directory = directory();
+    let started = Started::new(directory.path(), &[]);
+    let created = started.psql("CREATE ROLE anna LOGIN PASSWORD 'secret'");
+    assert!(created.status.success(), "{}", text(&created.stderr));
+    for (user, password, database, heard) in [
+        ("anna", "secret", "rotabase", "anna"),
+        ("anna", "wrong", "rotabase", "password authentication failed for user \"anna\""),
+        ("nobody", "", "rotabase", "role \"nobody\" does not exist"),
+        ("rotabase", "", "elsewhere", "database \"elsewhere\" does not exist"),
+    ] {
+        let conninfo =
+            format!("host=127.0.0.1 port={} user={user} dbname={database}", started.port());
+        let mut psql = Command::new("psql");
+        psql.args(["-X", "-At", "-c", "SELECT current_user"])
+            .arg(conninfo)
+            .env("PGPASSWORD", password);
+        let output = psql.output().expect("psql is installed");
+        let said = text(&[output.stdout, output.stderr].concat());
+        assert!(said.contains(heard), "{said}");
+    }
+}
+
+#[test]
+fn logs_can_be_json() {
+    let directory = directory();
+    let started = Started::new(directory.path(), &["--log-format", "json"]);
+    let (_, errors) = started.signal("-TERM");
+    let line =
+        errors.lines().find(|line| line.contains("accepting connections")).expect("it is logged");
+    assert!(line.starts_with('{') && line.ends_with('}'), "{line}");
+}
+
+#[test]
 fn the_version_is_printed() {
     assert_eq!(
         text(&run(&["version"]).stdout),
