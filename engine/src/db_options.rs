@@ -2,8 +2,8 @@
 //! Values without a remark are RocksDB's defaults.
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode,
-    LogLevel, Options, SliceTransform, WriteBufferManager,
+    BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    SliceTransform, WriteBufferManager,
 };
 
 use crate::db::{KeyRange, after_prefix};
@@ -145,9 +145,6 @@ pub(crate) fn database_options(options: &DbOptions, shared: &Shared) -> Options 
 /// The write-ahead log that is kept before the laziest family is flushed: bounds the time of an open.
 const WAL_BYTES_MAX: u64 = 256 << 20;
 
-/// The size of one part of an index or a filter.
-const METADATA_BLOCK_BYTES: usize = 8 << 10;
-
 /// The largest single memtable; the shared bound usually flushes earlier.
 const MEMTABLE_BYTES_MAX: usize = 32 << 20;
 
@@ -165,12 +162,6 @@ pub(crate) fn family_options(
     table.set_cache_index_and_filter_blocks(true);
     table.set_cache_index_and_filter_blocks_with_high_priority(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
-    // In parts: a filter of a million rows is larger than a shard of the cache takes, and would be read, and
-    // its checksum computed, for every single look-up.
-    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
-    table.set_partition_filters(true);
-    table.set_metadata_block_size(METADATA_BLOCK_BYTES);
-    table.set_pin_top_level_index_and_filter(true);
     if family.bloom {
         table.set_bloom_filter(10.0, false);
         table.set_whole_key_filtering(true);

@@ -45,6 +45,7 @@ impl Cursor {
     }
 
     /// The next rows, never none of them; `None` after the last.
+    #[expect(clippy::should_implement_trait, reason = "an error ends it, and batches are no items")]
     pub fn next(&mut self) -> Result<Option<Batch>> {
         self.next_rows(crate::exec::BATCH_ROWS)
     }

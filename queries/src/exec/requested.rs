@@ -28,9 +28,8 @@ impl RequestedSettings {
     pub fn request(&self, name: String, value: Option<String>, local: bool) -> Result<()> {
         let mut requested = self.0.lock();
         if requested.len() >= REQUESTED_SETTINGS_MAX {
-            let message = format!(
-                "a statement can change settings {REQUESTED_SETTINGS_MAX} times at most"
-            );
+            let message =
+                format!("a statement can change settings {REQUESTED_SETTINGS_MAX} times at most");
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
         }
         requested.push(RequestedSetting { name, value, local });

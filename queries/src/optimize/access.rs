@@ -17,7 +17,7 @@ pub(super) fn choose(plan: &mut Plan) {
     walk::inputs_mut(&mut plan.node, &mut |input, _| choose(input));
     match &mut plan.node {
         PlanNode::Scan { relation, columns, access, filter } => {
-            choose_index(&**relation, columns, access, filter)
+            choose_index(&**relation, columns, access, filter);
         }
         PlanNode::Sort { .. } => drop_sort(plan, false),
         PlanNode::Limit { input, ties: None, .. } => drop_sort(input, true),
@@ -85,7 +85,7 @@ fn prefer_lookups(plan: &mut Plan) {
     };
     let ScanAccess::Index { index, prefix, .. } = &choice.access else { return };
     // An index that the right side's own conditions would use as well is no look-up.
-    if prefix.is_empty() || !prefix.iter().any(|key| refers_to_left(key)) {
+    if prefix.is_empty() || !prefix.iter().any(refers_to_left) {
         return;
     }
     let found = estimate::keyed(&**relation, *index, prefix.len());
@@ -132,7 +132,7 @@ fn into_right_side(condition: &mut Expr, left_width: usize) {
 fn refers_to_left(key: &Expr) -> bool {
     let mut found = false;
     walk::visit(key, 0, &mut |expr, level| {
-        found |= matches!(expr, Expr::Outer { depth, .. } if *depth == level + 1)
+        found |= matches!(expr, Expr::Outer { depth, .. } if *depth == level + 1);
     });
     found
 }

@@ -33,16 +33,17 @@ fn lower_expression(expr: &mut Expr, sets: Option<&Sets<'_>>) {
 
 /// The grouping sets that the input rows of a node are of.
 fn source(node: &PlanNode) -> Option<Sets<'_>> {
-    let mut input = match node {
-        PlanNode::Filter { input, .. }
-        | PlanNode::Project { input, .. }
-        | PlanNode::ProjectSet { input, .. }
-        | PlanNode::Window { input, .. }
-        | PlanNode::Sort { input, .. }
-        | PlanNode::Limit { input, .. }
-        | PlanNode::Distinct { input, .. } => input,
-        _ => return None,
+    let (PlanNode::Filter { input, .. }
+    | PlanNode::Project { input, .. }
+    | PlanNode::ProjectSet { input, .. }
+    | PlanNode::Window { input, .. }
+    | PlanNode::Sort { input, .. }
+    | PlanNode::Limit { input, .. }
+    | PlanNode::Distinct { input, .. }) = node
+    else {
+        return None;
     };
+    let mut input = input;
     loop {
         input = match &input.node {
             PlanNode::Aggregate { group, grouping_sets, aggregates, .. } => {

@@ -38,13 +38,19 @@ pub(super) fn choose(
     Some(Choice { access, rest: rest.map(|(_, condition)| condition.clone()).collect() })
 }
 
-/// A score and the conditions used, for one index.
+/// How good an index is: its class, how much it decides, and the first of equals.
+type Score = (u8, usize, std::cmp::Reverse<usize>);
+
+/// An access path with its score and the conditions that it decides.
+type Candidate = (Score, ScanAccess, Vec<usize>);
+
+/// What one index makes of the conditions.
 fn candidate(
     place: usize,
     index: &Index,
     schema: &RelationSchema,
     said: &[Option<(usize, Said)>],
-) -> Option<((u8, usize, std::cmp::Reverse<usize>), ScanAccess, Vec<usize>)> {
+) -> Option<Candidate> {
     let mut used = Vec::new();
     let mut prefix = Vec::new();
     for column in &index.columns {

@@ -178,9 +178,9 @@ impl Graph {
         let mut waiting: Vec<Joined> = Vec::with_capacity(inputs.len());
         for (number, (input, mut conditions)) in inputs.into_iter().zip(own).enumerate() {
             let start = self.starts[number];
-            conditions
-                .iter_mut()
-                .for_each(|condition| walk::renumber(condition, &|column| column - start));
+            for condition in &mut conditions {
+                walk::renumber(condition, &|column| column - start);
+            }
             let plan = pushdown::push(input, conditions);
             let columns = (start..start + plan.columns.len()).collect();
             let rows = estimate::rows(&plan);

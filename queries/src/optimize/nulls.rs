@@ -9,13 +9,13 @@ pub(super) fn rejects_nulls(condition: &Expr, of_side: &dyn Fn(usize) -> bool) -
     match condition {
         Expr::And(inputs) => inputs.iter().any(|input| rejects_nulls(input, of_side)),
         Expr::Or(inputs) => inputs.iter().all(|input| rejects_nulls(input, of_side)),
-        Expr::IsNotNull(input) => is_null(input, of_side),
-        Expr::IsBool { input, negated: false, .. } => is_null(input, of_side),
-        Expr::InList { input, .. } => is_null(input, of_side),
+        Expr::IsNotNull(input)
+        | Expr::IsBool { input, negated: false, .. }
+        | Expr::InList { input, .. }
+        | Expr::Not(input) => is_null(input, of_side),
         Expr::Quantified { left, operator, all: false, .. } => {
             operator.strict && is_null(left, of_side)
         }
-        Expr::Not(input) => is_null(input, of_side),
         _ => is_null(condition, of_side),
     }
 }

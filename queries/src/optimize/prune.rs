@@ -71,9 +71,13 @@ fn prune(plan: Plan, wanted: &BTreeSet<usize>) -> (Plan, Places) {
     match node {
         PlanNode::Scan { relation, columns: read, access, mut filter } => {
             let mut needed = wanted.clone();
-            filter.iter().for_each(|filter| walk::collect_columns(filter, &mut needed));
+            for filter in &filter {
+                walk::collect_columns(filter, &mut needed);
+            }
             let places = compacted(read.len(), |column| needed.contains(&column));
-            filter.iter_mut().for_each(|filter| renumber(filter, &places));
+            for filter in &mut filter {
+                renumber(filter, &places);
+            }
             let read = read
                 .into_iter()
                 .enumerate()
@@ -86,20 +90,7 @@ fn prune(plan: Plan, wanted: &BTreeSet<usize>) -> (Plan, Places) {
                 places,
             )
         }
-        PlanNode::Values(rows) => {
-            let places = compacted(columns.len(), |column| wanted.contains(&column));
-            let rows = rows.into_iter().map(|row| {
-                let kept = row.into_iter().zip(&places).filter(|(_, place)| place.is_some());
-                kept.map(|(value, _)| value).collect()
-            });
-            (
-                Plan {
-                    node: PlanNode::Values(rows.collect()),
-                    columns: remaining(&columns, &places),
-                },
-                places,
-            )
-        }
+        PlanNode::Values(rows) => values(rows, &columns, wanted),
         PlanNode::Project { input, expressions } => project(*input, expressions, &columns, wanted),
         PlanNode::Join { left, right, kind, on, lateral } => {
             let sides = Sides { left: *left, right: *right, kind, on, lateral };
@@ -156,14 +147,31 @@ fn project(
     let kept = expressions.into_iter().zip(&places).filter(|(_, place)| place.is_some());
     let mut expressions: Vec<Expr> = kept.map(|(expression, _)| expression).collect();
     let mut needed = BTreeSet::new();
-    expressions.iter().for_each(|expression| walk::collect_columns(expression, &mut needed));
+    for expression in &expressions {
+        walk::collect_columns(expression, &mut needed);
+    }
     let (input, input_places) = prune(input, &needed);
-    expressions.iter_mut().for_each(|expression| renumber(expression, &input_places));
+    for expression in &mut expressions {
+        renumber(expression, &input_places);
+    }
     let in_place = |(at, expression): (usize, &Expr)| matches!(expression, Expr::Column(column, _) if *column == at);
     if expressions.len() == input.columns.len() && expressions.iter().enumerate().all(in_place) {
         return (Plan { node: input.node, columns }, places);
     }
     (Plan { node: PlanNode::Project { input: Box::new(input), expressions }, columns }, places)
+}
+
+fn values(
+    rows: Vec<Vec<Expr>>,
+    columns: &Arc<[OutputColumn]>,
+    wanted: &BTreeSet<usize>,
+) -> (Plan, Places) {
+    let places = compacted(columns.len(), |column| wanted.contains(&column));
+    let rows = rows.into_iter().map(|row| {
+        let kept = row.into_iter().zip(&places).filter(|(_, place)| place.is_some());
+        kept.map(|(value, _)| value).collect()
+    });
+    (Plan { node: PlanNode::Values(rows.collect()), columns: remaining(columns, &places) }, places)
 }
 
 fn project_set(
@@ -313,7 +321,9 @@ fn join(sides: Sides, columns: &Arc<[OutputColumn]>, wanted: &BTreeSet<usize>) -
     let Sides { left, mut right, kind, mut on, lateral } = sides;
     let left_width = left.columns.len();
     let mut needed = wanted.clone();
-    on.iter().for_each(|on| walk::collect_columns(on, &mut needed));
+    for on in &on {
+        walk::collect_columns(on, &mut needed);
+    }
     let mut left_needed: BTreeSet<usize> =
         needed.iter().copied().filter(|column| *column < left_width).collect();
     let right_needed = needed
@@ -340,7 +350,9 @@ fn join(sides: Sides, columns: &Arc<[OutputColumn]>, wanted: &BTreeSet<usize>) -
     let before = left.columns.len();
     let mut places = left_places;
     places.extend(right_places.iter().map(|place| place.map(|place| before + place)));
-    on.iter_mut().for_each(|on| renumber(on, &places));
+    for on in &mut on {
+        renumber(on, &places);
+    }
     if matches!(kind, JoinKind::Semi | JoinKind::Anti) {
         places.truncate(columns.len());
     }

@@ -65,7 +65,9 @@ fn project(
     };
     let (mut down, up): (Vec<Expr>, Vec<Expr>) =
         conditions.into_iter().partition(|condition| is_of(condition, &cheap));
-    down.iter_mut().for_each(|condition| walk::substitute(condition, &expressions));
+    for condition in &mut down {
+        walk::substitute(condition, &expressions);
+    }
     let input = push(input, down);
     filter(merge_projects(input, expressions, columns), up)
 }
@@ -89,7 +91,9 @@ fn merge_projects(input: Plan, mut expressions: Vec<Expr>, columns: Arc<[OutputC
         _ => *uses <= 1 && walk::is_repeatable(expr),
     });
     if mergeable {
-        expressions.iter_mut().for_each(|expression| walk::substitute(expression, &inner));
+        for expression in &mut expressions {
+            walk::substitute(expression, &inner);
+        }
         return merge_projects(*below, expressions, columns);
     }
     let node = PlanNode::Project { input: below, expressions: inner };
@@ -186,7 +190,9 @@ fn through(expressions: &[Option<&Expr>], conditions: Vec<Expr>) -> (Vec<Expr>, 
     let absent = Expr::Literal(crate::types::Datum::Null, crate::types::PgType::Unknown);
     let replacements: Vec<Expr> =
         expressions.iter().map(|expr| expr.cloned().unwrap_or_else(|| absent.clone())).collect();
-    down.iter_mut().for_each(|condition| walk::substitute(condition, &replacements));
+    for condition in &mut down {
+        walk::substitute(condition, &replacements);
+    }
     (down, up)
 }
 

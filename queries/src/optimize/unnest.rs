@@ -155,7 +155,9 @@ fn split(plan: Plan) -> Option<(Plan, Vec<Expr>, Vec<Expr>)> {
                 return None;
             }
             let mut expressions = expressions;
-            expressions.iter_mut().for_each(|expression| walk::substitute(expression, &picked));
+            for expression in &mut expressions {
+                walk::substitute(expression, &picked);
+            }
             picked = expressions;
             Some((below, conditions, picked))
         }

@@ -23,14 +23,17 @@ pub(crate) fn parts<'a>(expr: &'a Expr, f: &mut dyn FnMut(&'a Expr)) {
         | Expr::Outer { .. }
         | Expr::Grouping(_) => {}
         Expr::Call(call) => call.arguments.iter().for_each(f),
-        Expr::And(inputs) | Expr::Or(inputs) | Expr::Coalesce(inputs, _) | Expr::Row(inputs) => {
-            inputs.iter().for_each(f)
-        }
-        Expr::Extreme { inputs, .. } | Expr::Array { elements: inputs, .. } => {
-            inputs.iter().for_each(f)
-        }
-        Expr::Not(input) | Expr::IsNull(input) | Expr::IsNotNull(input) => f(input),
-        Expr::IsBool { input, .. } | Expr::Field { record: input, .. } => f(input),
+        Expr::And(inputs)
+        | Expr::Or(inputs)
+        | Expr::Coalesce(inputs, _)
+        | Expr::Row(inputs)
+        | Expr::Extreme { inputs, .. }
+        | Expr::Array { elements: inputs, .. } => inputs.iter().for_each(f),
+        Expr::Not(input)
+        | Expr::IsNull(input)
+        | Expr::IsNotNull(input)
+        | Expr::IsBool { input, .. }
+        | Expr::Field { record: input, .. } => f(input),
         Expr::IsDistinct { left, right, .. } | Expr::Quantified { left, array: right, .. } => {
             f(left);
             f(right);
@@ -71,14 +74,17 @@ pub(crate) fn parts_mut(expr: &mut Expr, f: &mut dyn FnMut(&mut Expr)) {
         | Expr::Outer { .. }
         | Expr::Grouping(_) => {}
         Expr::Call(call) => call.arguments.iter_mut().for_each(f),
-        Expr::And(inputs) | Expr::Or(inputs) | Expr::Coalesce(inputs, _) | Expr::Row(inputs) => {
-            inputs.iter_mut().for_each(f)
-        }
-        Expr::Extreme { inputs, .. } | Expr::Array { elements: inputs, .. } => {
-            inputs.iter_mut().for_each(f)
-        }
-        Expr::Not(input) | Expr::IsNull(input) | Expr::IsNotNull(input) => f(input),
-        Expr::IsBool { input, .. } | Expr::Field { record: input, .. } => f(input),
+        Expr::And(inputs)
+        | Expr::Or(inputs)
+        | Expr::Coalesce(inputs, _)
+        | Expr::Row(inputs)
+        | Expr::Extreme { inputs, .. }
+        | Expr::Array { elements: inputs, .. } => inputs.iter_mut().for_each(f),
+        Expr::Not(input)
+        | Expr::IsNull(input)
+        | Expr::IsNotNull(input)
+        | Expr::IsBool { input, .. }
+        | Expr::Field { record: input, .. } => f(input),
         Expr::IsDistinct { left, right, .. } | Expr::Quantified { left, array: right, .. } => {
             f(left);
             f(right);
@@ -127,7 +133,9 @@ pub(crate) fn expressions<'a>(node: &'a PlanNode, f: &mut dyn FnMut(&'a Expr)) {
         PlanNode::Join { on, .. } => on.iter().for_each(f),
         PlanNode::Aggregate { group, aggregates, .. } => {
             group.iter().for_each(&mut *f);
-            aggregates.iter().for_each(|call| aggregate_expressions(call, f));
+            for call in aggregates {
+                aggregate_expressions(call, f);
+            }
         }
         PlanNode::Window { calls, .. } => calls.iter().for_each(|call| window_expressions(call, f)),
         PlanNode::Sort { keys, .. } => keys.iter().for_each(|key| f(&key.expression)),
@@ -137,7 +145,7 @@ pub(crate) fn expressions<'a>(node: &'a PlanNode, f: &mut dyn FnMut(&'a Expr)) {
         }
         PlanNode::Distinct { on, .. } => on.iter().flatten().for_each(f),
         PlanNode::FunctionScan { calls, .. } => {
-            calls.iter().flat_map(|call| &call.arguments).for_each(f)
+            calls.iter().flat_map(|call| &call.arguments).for_each(f);
         }
         PlanNode::SetOperation { .. }
         | PlanNode::With { .. }
@@ -166,7 +174,9 @@ fn aggregate_expressions<'a>(call: &'a AggregateCall, f: &mut dyn FnMut(&'a Expr
 
 fn window_expressions<'a>(call: &'a WindowCall, f: &mut dyn FnMut(&'a Expr)) {
     call.arguments.iter().chain(&call.filter).chain(&call.partition).for_each(&mut *f);
-    call.order.iter().for_each(|key| f(&key.expression));
+    for key in &call.order {
+        f(&key.expression);
+    }
     for bound in [&call.frame.start, &call.frame.end] {
         if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
             f(offset);
@@ -177,7 +187,9 @@ fn window_expressions<'a>(call: &'a WindowCall, f: &mut dyn FnMut(&'a Expr)) {
 /// The same, to change them.
 pub(crate) fn expressions_mut(node: &mut PlanNode, f: &mut dyn FnMut(&mut Expr)) {
     let keys_mut = |keys: &mut [SortKey], f: &mut dyn FnMut(&mut Expr)| {
-        keys.iter_mut().for_each(|key| f(&mut key.expression))
+        for key in keys {
+            f(&mut key.expression);
+        }
     };
     let calls_mut =
         |call: &mut SetCall, f: &mut dyn FnMut(&mut Expr)| call.arguments.iter_mut().for_each(f);
@@ -203,16 +215,22 @@ pub(crate) fn expressions_mut(node: &mut PlanNode, f: &mut dyn FnMut(&mut Expr))
             }
         }
         PlanNode::Window { calls, .. } => {
-            calls.iter_mut().for_each(|call| window_expressions_mut(call, f))
+            for call in calls {
+                window_expressions_mut(call, f);
+            }
         }
         PlanNode::Sort { keys, .. } => keys_mut(keys, f),
         PlanNode::Limit { limit, offset, ties, .. } => {
             limit.iter_mut().chain(offset).for_each(&mut *f);
-            ties.iter_mut().for_each(|keys| keys_mut(keys, f));
+            for keys in ties {
+                keys_mut(keys, f);
+            }
         }
         PlanNode::Distinct { on, .. } => on.iter_mut().flatten().for_each(f),
         PlanNode::FunctionScan { calls, .. } => {
-            calls.iter_mut().for_each(|call| calls_mut(call, f))
+            for call in calls {
+                calls_mut(call, f);
+            }
         }
         PlanNode::SetOperation { .. }
         | PlanNode::With { .. }
@@ -236,7 +254,9 @@ fn access_expressions_mut(access: &mut ScanAccess, f: &mut dyn FnMut(&mut Expr))
 
 fn window_expressions_mut(call: &mut WindowCall, f: &mut dyn FnMut(&mut Expr)) {
     call.arguments.iter_mut().chain(&mut call.filter).chain(&mut call.partition).for_each(&mut *f);
-    call.order.iter_mut().for_each(|key| f(&mut key.expression));
+    for key in &mut call.order {
+        f(&mut key.expression);
+    }
     for bound in [&mut call.frame.start, &mut call.frame.end] {
         if let FrameBound::Preceding(offset) | FrameBound::Following(offset) = bound {
             f(offset);
@@ -269,7 +289,9 @@ pub(crate) fn inputs<'a>(node: &'a PlanNode, f: &mut dyn FnMut(&'a Plan, usize))
             f(right, 0);
         }
         PlanNode::With { ctes, body } => {
-            ctes.iter().for_each(|(_, plan)| f(plan, 0));
+            for (_, plan) in ctes {
+                f(plan, 0);
+            }
             f(body, 0);
         }
     }
@@ -300,7 +322,9 @@ pub(crate) fn inputs_mut(node: &mut PlanNode, f: &mut dyn FnMut(&mut Plan, usize
             f(right, 0);
         }
         PlanNode::With { ctes, body } => {
-            ctes.iter_mut().for_each(|(_, plan)| f(std::sync::Arc::make_mut(plan), 0));
+            for (_, plan) in ctes {
+                f(std::sync::Arc::make_mut(plan), 0);
+            }
             f(body, 0);
         }
     }
@@ -355,7 +379,7 @@ pub(crate) fn columns(expr: &Expr) -> BTreeSet<usize> {
 /// Adds the columns of its row that an expression refers to.
 pub(crate) fn collect_columns(expr: &Expr, columns: &mut BTreeSet<usize>) {
     visit(expr, 0, &mut |expr, level| {
-        columns.extend(column_at(expr, level).map(|(column, _)| column))
+        columns.extend(column_at(expr, level).map(|(column, _)| column));
     });
 }
 

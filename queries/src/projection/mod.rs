@@ -3,18 +3,18 @@
 //! # The life of a row
 //!
 //! 1. The follower ([`Projections`]) reads committed entries from the feed, shard by shard.
-//! 2. The `fold` turns each event into changes of rows. It is pure and generic over `rows`; within a batch
-//!    it sees its own changes through an `overlay`.
-//! 3. The batch goes to the `store` in one write: rows, violations, counts, and the position vector that says
+//! 2. The [`fold`] turns each event into changes of rows. It is pure and generic over [`rows`]; within a batch
+//!    it sees its own changes through an [`overlay`].
+//! 3. The batch goes to the [`store`] in one write: rows, violations, counts, and the position vector that says
 //!    what they were folded from. Each event counts exactly once, however often it is delivered.
 //! 4. A [`Snapshot`] of the new state is published, and whoever waited for its positions is told.
-//! 5. Statements read snapshots: through SQL's relations (`relations`) or by typed look-ups (`lookup`).
+//! 5. Statements read snapshots: through SQL's relations ([`relations`]) or by typed look-ups ([`lookup`]).
 //!
 //! # Invariants
 //!
 //! - The rows are a function of the position vector: whatever the interleaving of shards, whatever crashed.
 //!   Deleting a store and folding again gives the same bytes.
-//! - Maintained violations equal recomputed ones ([`recompute()`]) after every event.
+//! - Maintained violations equal recomputed ones ([`recompute`](mod@recompute)) after every event.
 //!
 //! # What this module must never know
 //!

@@ -2,7 +2,6 @@
 //! an open transaction sees of its own.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::ops::{ControlFlow, Range as Span};
 
 use super::key::Key;
@@ -37,21 +36,17 @@ impl Pending {
     }
 
     pub(crate) fn put(&mut self, key: Key, value: &[u8]) {
-        let start = self.values.len();
-        match self.changes.entry(key) {
-            Entry::Vacant(entry) => {
-                entry.insert(Some(start..start + value.len()));
+        match self.changes.get(&key) {
+            // Counters and versions are written over and over: in place.
+            Some(Some(span)) if span.len() == value.len() => {
+                self.values[span.clone()].copy_from_slice(value);
             }
-            Entry::Occupied(mut entry) => match entry.get_mut() {
-                // Counters and versions are written over and over: in place.
-                Some(span) if span.len() == value.len() => {
-                    self.values[span.clone()].copy_from_slice(value);
-                    return;
-                }
-                changed => *changed = Some(start..start + value.len()),
-            },
+            Some(_) | None => {
+                let start = self.values.len();
+                self.values.extend_from_slice(value);
+                self.changes.insert(key, Some(start..self.values.len()));
+            }
         }
-        self.values.extend_from_slice(value);
     }
 
     pub(crate) fn delete(&mut self, key: Key) {

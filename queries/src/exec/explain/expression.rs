@@ -1,8 +1,9 @@
 //! Expressions as `EXPLAIN` shows them.
 
-use crate::exec::expression::comparison::named;
+use crate::exec::Settings;
 use crate::plan::{Call, Expr, Plan, SortKey, SubqueryKind};
-use crate::types::Datum;
+use crate::types::functions::{ScalarFunction, registry};
+use crate::types::{self, Datum, PgType};
 
 /// The names of a row's columns.
 pub(super) struct Names(Vec<String>);
@@ -84,84 +85,97 @@ pub(super) fn expression(expr: &Expr, names: &Names) -> String {
             format!("({} IS {}DISTINCT FROM {})", show(left), not(*negated), show(right))
         }
         Expr::Case { branches, otherwise, .. } => {
-            let branches = branches.iter().map(|(condition, result)| {
+            let branch = |(condition, result): &(Expr, Expr)| {
                 format!("WHEN {} THEN {} ", show(condition), show(result))
-            });
-            format!("CASE {}ELSE {} END", branches.collect::<String>(), show(otherwise))
+            };
+            let branches: Vec<String> = branches.iter().map(branch).collect();
+            format!("CASE {}ELSE {} END", branches.concat(), show(otherwise))
         }
         Expr::Coalesce(inputs, _) => format!("COALESCE({})", list(inputs)),
         Expr::Extreme { inputs, greatest, .. } => {
             format!("{}({})", if *greatest { "GREATEST" } else { "LEAST" }, list(inputs))
         }
         Expr::Array { elements, .. } => format!("ARRAY[{}]", list(elements)),
-        Expr::Subscript { array, indexes, .. } => {
-            format!(
-                "{}{}",
-                show(array),
-                indexes.iter().map(|index| format!("[{}]", show(index))).collect::<String>()
-            )
-        }
-        Expr::Slice { array, bounds, .. } => {
-            let bound = |bound: &Option<Expr>| bound.as_ref().map(show).unwrap_or_default();
-            let bounds =
-                bounds.iter().map(|(lower, upper)| format!("[{}:{}]", bound(lower), bound(upper)));
-            format!("{}{}", show(array), bounds.collect::<String>())
-        }
+        Expr::Subscript { .. } | Expr::Slice { .. } => subscripted(expr, names),
         Expr::Row(fields) => format!("ROW({})", list(fields)),
         Expr::Field { record, field, .. } => format!("({}).f{}", show(record), field + 1),
         Expr::Quantified { left, operator, array, all } => {
             let quantifier = if *all { "ALL" } else { "ANY" };
-            format!("({} {} {quantifier} ({}))", show(left), symbol(operator.name), show(array))
+            format!("({} {} {quantifier} ({}))", show(left), symbol(operator), show(array))
         }
         Expr::InList { input, items, negated } => {
             let (operator, quantifier) = if *negated { ("<>", "ALL") } else { ("=", "ANY") };
             format!("({} {operator} {quantifier} ({}))", show(input), list(items))
         }
-        Expr::Subquery(subquery) => match &subquery.kind {
-            SubqueryKind::Exists => "EXISTS(SubPlan)".to_owned(),
-            SubqueryKind::Array => "ARRAY(SubPlan)".to_owned(),
-            SubqueryKind::Scalar => "(SubPlan)".to_owned(),
-            SubqueryKind::Quantified { left, operators, all } => {
-                let operator = operators.first().map_or("?", |operator| symbol(operator.name));
-                format!(
-                    "({} {operator} {} (SubPlan))",
-                    list(left),
-                    if *all { "ALL" } else { "ANY" }
-                )
-            }
-        },
+        Expr::Subquery(subquery) => subquery_kind(&subquery.kind, names),
         Expr::Grouping(places) => format!("GROUPING({})", places.len()),
     }
 }
 
-fn call(call: &Call, names: &Names) -> String {
-    if let [left, right] = &*call.arguments
-        && named(call.function.name).is_some()
-    {
-        return format!(
-            "({} {} {})",
-            expression(left, names),
-            symbol(call.function.name),
-            expression(right, names)
-        );
+fn subscripted(expr: &Expr, names: &Names) -> String {
+    let show = |expr: &Expr| expression(expr, names);
+    match expr {
+        Expr::Subscript { array, indexes, .. } => {
+            let indexes: Vec<String> =
+                indexes.iter().map(|index| format!("[{}]", show(index))).collect();
+            format!("{}{}", show(array), indexes.concat())
+        }
+        Expr::Slice { array, bounds, .. } => {
+            let bound = |bound: &Option<Expr>| bound.as_ref().map(show).unwrap_or_default();
+            let bounds: Vec<String> = bounds
+                .iter()
+                .map(|(lower, upper)| format!("[{}:{}]", bound(lower), bound(upper)))
+                .collect();
+            format!("{}{}", show(array), bounds.concat())
+        }
+        other => show(other),
     }
-    format!("{}({})", call.function.name, expressions(&call.arguments, names))
 }
 
-/// The operator of a function, or its name.
-fn symbol(name: &'static str) -> &'static str {
-    named(name).map_or(name, |comparison| comparison.symbol())
+fn subquery_kind(kind: &SubqueryKind, names: &Names) -> String {
+    match kind {
+        SubqueryKind::Exists => "EXISTS(SubPlan)".to_owned(),
+        SubqueryKind::Array => "ARRAY(SubPlan)".to_owned(),
+        SubqueryKind::Scalar => "(SubPlan)".to_owned(),
+        SubqueryKind::Quantified { left, operators, all } => {
+            let operator = operators.first().map_or("?", |operator| symbol(operator));
+            let quantifier = if *all { "ALL" } else { "ANY" };
+            format!("({} {operator} {quantifier} (SubPlan))", expressions(left, names))
+        }
+    }
 }
 
-fn literal(value: &Datum, ty: crate::types::PgType) -> String {
-    match value {
-        Datum::Null => "NULL".to_owned(),
-        Datum::Bool(value) => value.to_string(),
-        Datum::Int2(value) => value.to_string(),
-        Datum::Int4(value) => value.to_string(),
-        Datum::Int8(value) => value.to_string(),
-        Datum::Text(value) => format!("'{}'", value.replace('\'', "''")),
-        Datum::Uuid(value) => format!("'{value}'::uuid"),
-        other => format!("'{other:?}'::{ty:?}"),
+fn call(call: &Call, names: &Names) -> String {
+    let name = call.function.name;
+    match (&*call.arguments, operator(call.function)) {
+        ([left, right], Some(operator)) => {
+            format!("({} {operator} {})", expression(left, names), expression(right, names))
+        }
+        ([input], Some(operator)) => format!("({operator} {})", expression(input, names)),
+        _ if call.function.typed => format!(
+            "{name}({})",
+            expressions(call.arguments.split_last().map_or(&[], |(_, rest)| rest), names)
+        ),
+        _ => format!("{name}({})", expressions(&call.arguments, names)),
+    }
+}
+
+/// The operator that a function stands for.
+fn operator(function: &'static ScalarFunction) -> Option<&'static str> {
+    registry::operators().find(|it| std::ptr::eq(it.function, function)).map(|it| it.operator.name)
+}
+
+fn symbol(function: &'static ScalarFunction) -> &'static str {
+    operator(function).unwrap_or(function.name)
+}
+
+/// A literal as it could be written in a statement.
+fn literal(value: &Datum, ty: PgType) -> String {
+    let text = || types::text::to_string(value, ty, &Settings::default());
+    match (value, ty) {
+        (Datum::Null, _) => "NULL".to_owned(),
+        (Datum::Bool(value), _) => value.to_string(),
+        (Datum::Int4(_), _) => text(),
+        _ => format!("'{}'::{}", text().replace('\'', "''"), ty.name()),
     }
 }

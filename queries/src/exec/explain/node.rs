@@ -32,14 +32,14 @@ struct Actual {
 
 struct Describer<'a> {
     analysis: Option<&'a Analysis>,
-    options: &'a ExplainOptions,
+    options: ExplainOptions,
     /// Subplans named so far.
     subplans: usize,
 }
 
 impl Described {
     /// Describes a plan.
-    pub(super) fn new(plan: &Plan, analysis: Option<&Analysis>, options: &ExplainOptions) -> Self {
+    pub(super) fn new(plan: &Plan, analysis: Option<&Analysis>, options: ExplainOptions) -> Self {
         Describer { analysis, options, subplans: 0 }.describe(plan)
     }
 
@@ -103,7 +103,7 @@ impl Described {
 }
 
 impl Actual {
-    fn new(counters: &Counters, options: &ExplainOptions) -> Self {
+    fn new(counters: &Counters, options: ExplainOptions) -> Self {
         let milliseconds = options.timing.then(|| counters.milliseconds_per_loop());
         Self { loops: counters.loops(), rows: counters.rows_per_loop(), milliseconds }
     }
@@ -184,7 +184,6 @@ fn node(node: &PlanNode) -> (String, Properties) {
         }
         PlanNode::Values(rows) if rows.len() == 1 && rows[0].is_empty() => plain("Result"),
         PlanNode::Values(_) => plain("Values Scan"),
-        PlanNode::Project { .. } => plain("Result"),
         PlanNode::ProjectSet { .. } => plain("ProjectSet"),
         PlanNode::Filter { input, predicate } => {
             ("Filter".to_owned(), vec![("Filter", expression(predicate, &Names::of(input)))])
@@ -209,7 +208,7 @@ fn node(node: &PlanNode) -> (String, Properties) {
             };
             (format!("HashSetOp {kind}{}", if *all { " All" } else { "" }), Vec::new())
         }
-        PlanNode::With { .. } => plain("Result"),
+        PlanNode::Project { .. } | PlanNode::With { .. } => plain("Result"),
         PlanNode::CteScan { cte } => (format!("CTE Scan on {cte}"), Vec::new()),
         PlanNode::RecursiveUnion { .. } => plain("Recursive Union"),
         PlanNode::FunctionScan { calls, .. } => {

@@ -42,18 +42,6 @@ impl Comparison {
             Self::Equal | Self::NotEqual => self,
         }
     }
-
-    /// The operator.
-    pub(crate) fn symbol(self) -> &'static str {
-        match self {
-            Self::Equal => "=",
-            Self::NotEqual => "<>",
-            Self::Less => "<",
-            Self::LessOrEqual => "<=",
-            Self::Greater => ">",
-            Self::GreaterOrEqual => ">=",
-        }
-    }
 }
 
 /// The comparison that a function is, when [`crate::exec::key::compare`] decides it; operands may be integers

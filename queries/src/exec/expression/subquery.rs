@@ -248,7 +248,7 @@ impl QuantifiedRows {
         }
         let equality = if self.all { Comparison::NotEqual } else { Comparison::Equal };
         if self.operators.iter().all(|(_, comparison)| *comparison == Some(equality)) {
-            let found = self.find(rows, &left, env)?;
+            let found = Self::find(rows, &left, env)?;
             return Ok(if self.all { found.map(|found| !found) } else { found });
         }
         let mut unknown = false;
@@ -263,7 +263,7 @@ impl QuantifiedRows {
     }
 
     /// Whether the left side equals a row: certainly, certainly not, or unknown for nulls.
-    fn find(&self, rows: &RowSet, left: &[Datum], env: &Env<'_>) -> Result<Option<bool>> {
+    fn find(rows: &RowSet, left: &[Datum], env: &Env<'_>) -> Result<Option<bool>> {
         let left_has_null = left.iter().any(Datum::is_null);
         if !left_has_null && rows.table.find(left).is_some() {
             return Ok(Some(true));

@@ -12,7 +12,7 @@ use crate::types::Datum;
 
 struct Limit {
     input: BoxOperator,
-    limit: Option<Compiled>,
+    rows: Option<Compiled>,
     offset: Option<Compiled>,
     ties: Option<Vec<Compiled>>,
     progress: Option<Progress>,
@@ -39,7 +39,7 @@ pub(crate) fn build(
         ties.map(|keys| builder.sort_keys(keys)).transpose()?.map(|(expressions, _)| expressions);
     Ok(Box::new(Limit {
         input,
-        limit: builder.optional(limit)?,
+        rows: builder.optional(limit)?,
         offset: builder.optional(offset)?,
         ties,
         progress: None,
@@ -69,7 +69,7 @@ impl Limit {
         let skip =
             evaluated(&self.offset, SqlState::INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE, "OFFSET")?
                 .unwrap_or(0);
-        let give = evaluated(&self.limit, SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, "LIMIT")?;
+        let give = evaluated(&self.rows, SqlState::INVALID_ROW_COUNT_IN_LIMIT_CLAUSE, "LIMIT")?;
         if let Some(give) = give
             && self.ties.is_none()
         {

@@ -40,7 +40,7 @@ impl Operator for Project {
             let row = &mut batch.values[row * batch.width..(row + 1) * batch.width];
             match &self.moved {
                 Some(columns) => {
-                    values.extend(columns.iter().map(|column| std::mem::take(&mut row[*column])))
+                    values.extend(columns.iter().map(|column| std::mem::take(&mut row[*column])));
                 }
                 None => eval_all(&self.expressions, row, &env, &mut values)?,
             }

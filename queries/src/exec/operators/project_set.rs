@@ -145,9 +145,9 @@ fn advance(
         }
     }
     if any {
-        output.finish_row()
+        output.finish_row();
     } else {
-        output.discard_unfinished()
+        output.discard_unfinished();
     }
     Ok(any)
 }

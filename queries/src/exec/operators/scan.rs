@@ -207,7 +207,8 @@ fn index_access(
 impl Scan {
     /// Reads the next chunk into a batch; `None` at the end.
     fn read(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
-        let mut values = Vec::with_capacity(self.source.columns.len() * self.chunk);
+        let mut values =
+            Vec::with_capacity(self.source.columns.len() * self.chunk.min(FILTERED_ROWS_MIN));
         loop {
             match &mut self.state {
                 State::End => return Ok(None),

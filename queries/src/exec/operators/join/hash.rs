@@ -190,13 +190,12 @@ impl HashJoin {
             let width = self.left_width;
             let left =
                 &self.probe.batch.values[self.probe.row * width..(self.probe.row + 1) * width];
-            let candidate = match self.probe.candidate {
-                Some(candidate) => candidate,
-                None => {
-                    key.clear();
-                    eval_all(&self.left_keys, left, env, &mut key)?;
-                    self.table.first(&key)
-                }
+            let candidate = if let Some(candidate) = self.probe.candidate {
+                candidate
+            } else {
+                key.clear();
+                eval_all(&self.left_keys, left, env, &mut key)?;
+                self.table.first(&key)
             };
             if candidate == NONE {
                 if !self.probe.found
@@ -284,9 +283,9 @@ pub(super) fn join_row(
     output.values().extend_from_slice(right);
     let holds = condition.test(output.unfinished(), env)? == Some(true);
     if holds {
-        output.finish_row()
+        output.finish_row();
     } else {
-        output.discard_unfinished()
+        output.discard_unfinished();
     }
     Ok(holds)
 }

@@ -191,7 +191,7 @@ impl PartitionFrame<'_> {
         is_end: bool,
     ) -> Result<usize> {
         let partition = self.partition;
-        let column = partition.partition_keys;
+        let column = partition.own_keys;
         let direction = partition.order.directions()[column];
         let key =
             |place: usize| partition.keys.key(partition.order, partition.number(place), column);

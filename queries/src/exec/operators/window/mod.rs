@@ -70,7 +70,7 @@ pub(super) struct Partition<'a> {
     /// How the keys are ordered.
     pub(super) order: &'a RowOrder,
     /// How many of the keys are the partition's.
-    pub(super) partition_keys: usize,
+    pub(super) own_keys: usize,
     /// Where each group of peers starts, and the end.
     pub(super) groups: Vec<usize>,
     /// The group of each place.
@@ -89,13 +89,12 @@ pub(crate) fn build(
     let mut known = BTreeMap::new();
     for (place, call) in calls.iter().enumerate() {
         let name = format!("{:?} {:?}", call.partition, call.order);
-        let number = match known.get(&name) {
-            Some(number) => *number,
-            None => {
-                known.insert(name, windows.len());
-                windows.push(SharedWindow::new(builder, call)?);
-                windows.len() - 1
-            }
+        let number = if let Some(number) = known.get(&name) {
+            *number
+        } else {
+            known.insert(name, windows.len());
+            windows.push(SharedWindow::new(builder, call)?);
+            windows.len() - 1
         };
         let compiled = Call::new(builder, call)?;
         windows[number].calls.push((place, compiled));
@@ -164,11 +163,11 @@ impl<'a> Partition<'a> {
         rows: &'a [u32],
         keys: &'a SortBuffer,
         order: &'a RowOrder,
-        partition_keys: usize,
+        own_keys: usize,
     ) -> Self {
         let mut groups = Vec::new();
         let mut group_of = Vec::with_capacity(rows.len());
-        let peers = partition_keys..order.directions().len();
+        let peers = own_keys..order.directions().len();
         for place in 0..rows.len() {
             if place == 0
                 || !keys.same_key(order, peers.clone(), index(rows[place - 1]), index(rows[place]))
@@ -178,7 +177,7 @@ impl<'a> Partition<'a> {
             group_of.push(groups.len() - 1);
         }
         groups.push(rows.len());
-        Self { input, rows, keys, order, partition_keys, groups, group_of }
+        Self { input, rows, keys, order, own_keys, groups, group_of }
     }
 
     /// The number of rows.
@@ -225,13 +224,10 @@ impl Window {
 
 impl Operator for Window {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
-        let finished = match &mut self.output {
-            Some(finished) => finished,
-            None => {
-                let finished = self.run(&env)?;
-                self.output.insert(finished)
-            }
-        };
+        if self.output.is_none() {
+            self.output = Some(self.run(&env)?);
+        }
+        let Some(finished) = &mut self.output else { return Ok(None) };
         let mut output = Output::new(self.width + self.calls, &env);
         while !output.is_full()
             && let Some(row) = finished.order.get(finished.next)
