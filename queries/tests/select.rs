@@ -1,0 +1,110 @@
+//! Queries over the tables of the contract give what PostgreSQL 15 gives.
+//!
+//! `tests/select/*.txt` hold queries and, below `----`, what PostgreSQL printed. With
+//! `ROTABASE_RECORD="host=.. port=.. dbname=.."` naming a PostgreSQL that has loaded `tests/data/schema.sql`, the
+//! results are recorded anew instead of compared.
+
+mod common;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Write as _;
+use std::sync::Arc;
+
+use rotabase_queries::optimize::optimize;
+
+/// A query and what it gave.
+struct Case {
+    query: String,
+    expected: Vec<String>,
+}
+
+fn cases(file: &str) -> Vec<Case> {
+    let blocks = file.split("\n\n").filter(|block| !block.trim().is_empty());
+    blocks
+        .map(|block| {
+            let (query, expected) = block.split_once("\n----").unwrap_or((block, ""));
+            let expected = expected.trim_start_matches('\n').lines().map(str::to_owned).collect();
+            Case { query: query.trim().to_owned(), expected }
+        })
+        .collect()
+}
+
+/// The cases of a file that do not give what they should, as text.
+fn failures(file: &str) -> String {
+    let catalog = common::catalog();
+    let mut failures = String::new();
+    for case in cases(file) {
+        let found = match common::query(&catalog, &case.query) {
+            Ok(rows) => common::comparable(&case.query, rows),
+            Err(error) => vec![format!("ERROR {}", error.state.0)],
+        };
+        let expected = common::comparable(&case.query, case.expected);
+        if found != expected {
+            let detail = common::query(&catalog, &case.query)
+                .err()
+                .map(|error| format!("{error:?}"))
+                .unwrap_or_default();
+            writeln!(
+                failures,
+                "{}\nexpected:\n{}\nfound:\n{}\n{detail}\n",
+                case.query,
+                expected.join("\n"),
+                found.join("\n")
+            )
+            .unwrap();
+        }
+    }
+    failures
+}
+
+#[test]
+fn queries_give_what_postgresql_gives() {
+    let mut files: Vec<_> = fs::read_dir(common::directory("select"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    let mut failed = String::new();
+    for path in files {
+        let file = fs::read_to_string(&path).unwrap();
+        if let Ok(conninfo) = std::env::var("ROTABASE_RECORD") {
+            let mut recorded = fs::File::create(&path).unwrap();
+            for case in cases(&file) {
+                let rows = common::record(&conninfo, &case.query);
+                let rows =
+                    common::comparable(&case.query, rows.lines().map(str::to_owned).collect());
+                let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
+                write!(recorded, "{}\n----\n{rows}\n", case.query).unwrap();
+            }
+        } else {
+            failed.push_str(&failures(&file));
+        }
+    }
+    assert!(failed.is_empty(), "{failed}");
+}
+
+/// A plan gives the same rows as bound and as optimised.
+#[test]
+fn optimising_does_not_change_the_rows() {
+    let catalog = common::catalog();
+    for entry in fs::read_dir(common::directory("select")).unwrap() {
+        let file = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for case in cases(&file) {
+            let Ok(plan) = common::plan(&catalog, &case.query) else { continue };
+            if case.query.to_uppercase().contains("GROUPING") {
+                continue;
+            }
+            let plain = common::run(&Arc::new(plan.clone()), &common::context());
+            let optimised = common::run(&Arc::new(optimize(plan)), &common::context());
+            if let (Ok(plain), Ok(optimised)) = (plain, optimised) {
+                assert_eq!(
+                    common::comparable(&case.query, plain),
+                    common::comparable(&case.query, optimised),
+                    "{}",
+                    case.query
+                );
+            }
+        }
+    }
+}
