@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, Assignment, AssignmentTarget, Expr as Ast, ObjectNamePart};
+use sqlparser::ast::{self, Assignment, AssignmentTarget, Expr as Ast, ObjectNamePart, Spanned};
 
 use super::binder::{Binder, syntax, unsupported};
 use super::expr::strip;
 use super::insert::is_default;
 use super::writable::check_updatable;
-use crate::error::{Result, SqlError, SqlState};
+use crate::error::{Result, SqlError};
 use crate::plan::{Expr, Plan, PlanNode, Subquery, SubqueryKind};
 use crate::relation::RelationSchema;
 
@@ -40,7 +40,7 @@ impl Binder<'_> {
                 {
                     let message =
                         format!("multiple assignments to same column \"{}\"", ident.value);
-                    return Err(syntax(message).at(self.at_ident(ident)));
+                    return Err(syntax(message));
                 }
             }
             let values = match &assignment.target {
@@ -118,6 +118,11 @@ impl Binder<'_> {
         pairs.map(|(field, column)| self.assigned_value(field, schema, column)).collect()
     }
 
+    fn column_count_mismatch(&self, value: &Ast) -> SqlError {
+        let at = self.at_before(value.span().start, "(").or_else(|| self.at_expr(value));
+        syntax("number of columns does not match number of values").at(at)
+    }
+
     fn not_a_row(&self, value: &Ast) -> SqlError {
         let message =
             "source for a multiple-column UPDATE item must be a sub-SELECT or ROW() expression";
@@ -134,8 +139,7 @@ impl Binder<'_> {
     ) -> Result<Vec<Value>> {
         let (plan, correlated) = self.bind_subplan(query)?;
         if plan.columns.len() != columns.len() {
-            let message = "number of columns does not match number of values";
-            return Err(SqlError::new(SqlState::SYNTAX_ERROR, message).at(self.at_expr(value)));
+            return Err(self.column_count_mismatch(value));
         }
         let mut values = Vec::with_capacity(columns.len());
         for (n, (place, _)) in columns.iter().enumerate() {

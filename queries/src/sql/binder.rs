@@ -148,8 +148,12 @@ impl<'a> Binder<'a> {
 
     /// The place of a prefix operator before its operand.
     pub(super) fn at_prefix(&self, operand: &ast::Expr, spelling: &str) -> Option<usize> {
+        self.at_before(operand.span().start, spelling)
+    }
+
+    /// The place of the nearest token before a location that is spelled so.
+    pub(super) fn at_before(&self, end: Location, spelling: &str) -> Option<usize> {
         let positions = self.positions.as_ref()?;
-        let end = operand.span().start;
         let mut tokens = Vec::new();
         Tokenizer::new(&RotabaseDialect, positions.text())
             .tokenize_with_location_into_buf(&mut tokens)

@@ -7,11 +7,11 @@ use sqlparser::ast::{
 
 use super::binder::{Binder, syntax, unsupported};
 use super::dialect::VARIADIC;
-use super::scope::{AGGREGATES, Clause, Grouping, SETS, WINDOWS};
+use super::scope::{AGGREGATES, Clause, Grouping, SETS};
 use super::walk::walk_expr;
 use crate::error::{Result, SqlError, SqlState};
-use crate::plan::{AggregateCall, Call, Expr, SetCall, SortKey};
-use crate::types::functions::{AggregateFunction, Callee, ResolvedFunction, resolve_function};
+use crate::plan::{Call, Expr, SetCall};
+use crate::types::functions::{Callee, ResolvedFunction, resolve_function};
 use crate::types::{Datum, PgType};
 
 /// The most arguments that a call may have, as in PostgreSQL.
@@ -202,11 +202,12 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::TOO_MANY_ARGUMENTS, message).at(position));
         }
         let uses = self.level().uses.len();
+        let positions = arguments.iter().map(|it| self.at_expr(it)).collect();
         let arguments =
             arguments.iter().map(|it| self.bind_expr(it)).collect::<Result<Vec<_>>>()?;
         let level = self.level();
         level.uses.truncate(uses);
-        level.groupings.push(Grouping { arguments, position });
+        level.groupings.push(Grouping { arguments, positions });
         // The place among the groupings now; places among the group expressions once these are known.
         Ok(Expr::Grouping(vec![AGGREGATES + level.groupings.len() - 1]))
     }
@@ -255,6 +256,7 @@ impl Binder<'_> {
         }
         let arguments = self.bind_arguments_of(list, name)?;
         if arguments.star {
+            self.resolve_call(name, &arguments)?;
             let message = format!(
                 "{}(*) specified, but {} is not an aggregate function",
                 name.name, name.name
@@ -433,206 +435,6 @@ impl Binder<'_> {
             BoundArguments { values, origins: origins.to_vec(), variadic: false, star: false };
         let resolved = self.resolve_call(&name, &arguments)?;
         self.finish_call(&name, resolved, arguments)
-    }
-
-    fn bind_aggregate_call(
-        &mut self,
-        name: &CallName<'_>,
-        list: &ast::FunctionArgumentList,
-        function: &ast::Function,
-    ) -> Result<Expr> {
-        let uses = self.level().uses.len();
-        let no_sets = self.level().no_sets.take();
-        let call = self.in_clause(Clause::AggregateArguments, |binder| {
-            binder.bind_aggregate(name, list, &function.within_group, function.filter.as_deref())
-        });
-        self.level().no_sets = no_sets;
-        let call = call?;
-        self.level().uses.truncate(uses);
-        self.place_aggregate(call, name.position)
-    }
-
-    /// Binds an aggregate with everything in its parentheses and behind them.
-    pub(super) fn bind_aggregate(
-        &mut self,
-        name: &CallName<'_>,
-        list: &ast::FunctionArgumentList,
-        within_group: &[ast::OrderByExpr],
-        filter: Option<&Ast>,
-    ) -> Result<AggregateCall> {
-        let mut arguments = self.bind_arguments_of(list, name)?;
-        let mut order_asts: &[ast::OrderByExpr] = &[];
-        for clause in &list.clauses {
-            match clause {
-                FunctionArgumentClause::OrderBy(keys) => order_asts = keys,
-                other => return Err(unsupported(format!("{other} in a call")).at(name.position)),
-            }
-        }
-        let direct = arguments.values.len();
-        for key in within_group {
-            arguments.values.push(self.bind_expr(&key.expr)?);
-            arguments.origins.push(&key.expr);
-        }
-        let resolved = self.resolve_call(name, &arguments)?;
-        let Callee::Aggregate(function) = resolved.callee else {
-            let message = format!("{} is not an aggregate function", name.name);
-            return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
-        };
-        self.check_aggregate_form(name, function, &arguments, within_group, list)?;
-        let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
-        let mut values = self.convert_arguments(&resolved, arguments)?;
-        let mut order = Vec::new();
-        if function.ordered_set {
-            let sorted = values.split_off(direct);
-            for (expression, key) in sorted.into_iter().zip(within_group) {
-                order.push(self.sort_key(expression, key)?);
-            }
-        } else {
-            for key in order_asts {
-                let bound = self.bind_expr(&key.expr)?;
-                let expression = self.decided(bound, Some(&key.expr))?;
-                order.push(self.sort_key(expression, key)?);
-            }
-        }
-        if distinct {
-            self.check_distinct_order(&values, &order, name.position)?;
-        }
-        let filter = match filter {
-            Some(filter) => Some(self.bind_boolean(filter, "FILTER")?),
-            None => None,
-        };
-        Ok(AggregateCall {
-            function,
-            arguments: values,
-            distinct,
-            order,
-            filter,
-            ty: resolved.result,
-        })
-    }
-
-    fn check_aggregate_form(
-        &self,
-        name: &CallName<'_>,
-        function: &AggregateFunction,
-        arguments: &BoundArguments<'_>,
-        within_group: &[ast::OrderByExpr],
-        list: &ast::FunctionArgumentList,
-    ) -> Result<()> {
-        let wrong = |message: String| {
-            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
-        };
-        if arguments.values.is_empty() && !arguments.star && !function.ordered_set {
-            return wrong(format!(
-                "{}(*) must be used to call a parameterless aggregate function",
-                name.name
-            ));
-        }
-        if function.ordered_set && within_group.is_empty() {
-            return wrong(format!(
-                "WITHIN GROUP is required for ordered-set aggregate {}",
-                name.name
-            ));
-        }
-        if !function.ordered_set && !within_group.is_empty() {
-            return wrong(format!(
-                "{} is not an ordered-set aggregate, so it cannot have WITHIN GROUP",
-                name.name
-            ));
-        }
-        if function.ordered_set && list.duplicate_treatment == Some(DuplicateTreatment::Distinct) {
-            return wrong("cannot use DISTINCT with WITHIN GROUP".to_owned());
-        }
-        Ok(())
-    }
-
-    /// With DISTINCT an aggregate can be ordered by its arguments only.
-    fn check_distinct_order(
-        &self,
-        values: &[Expr],
-        order: &[SortKey],
-        position: Option<usize>,
-    ) -> Result<()> {
-        let listed =
-            |key: &SortKey| values.iter().any(|value| super::walk::same(value, &key.expression));
-        if order.iter().all(listed) {
-            return Ok(());
-        }
-        let message =
-            "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
-        Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position))
-    }
-
-    /// Puts an aggregate to the query whose rows it is over: that of the nearest row it refers to.
-    fn place_aggregate(
-        &mut self,
-        mut call: AggregateCall,
-        position: Option<usize>,
-    ) -> Result<Expr> {
-        let mut nearest: Option<usize> = None;
-        let mut nested = None;
-        super::walk::walk_aggregate(&mut call, 0, &mut |expr, level| {
-            let out = match expr {
-                Expr::Column(column, _) if level == 0 => {
-                    nested = nested.or(kind_of(*column));
-                    Some(0)
-                }
-                Expr::Outer { depth, .. } => depth.checked_sub(level),
-                _ => None,
-            };
-            nearest = [nearest, out].into_iter().flatten().min();
-            true
-        });
-        if let Some(kind) = nested {
-            let message = match kind {
-                Clause::WindowFrame => {
-                    "aggregate function calls cannot contain window function calls"
-                }
-                _ => "aggregate function calls cannot be nested",
-            };
-            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
-        }
-        let depth = nearest.unwrap_or(0);
-        let ty = call.ty;
-        if depth > 0 {
-            super::walk::walk_aggregate(&mut call, 0, &mut |expr, level| {
-                if let Expr::Outer { depth: far, column, ty } = expr
-                    && *far > level
-                {
-                    *far -= depth;
-                    if *far == 0 {
-                        *expr = Expr::Column(*column, *ty);
-                    }
-                }
-                true
-            });
-        }
-        let place = self.levels.len() - 1 - depth;
-        let clause = self.levels[place].clause;
-        if !clause.allows_aggregates() {
-            let message = if clause == Clause::AggregateArguments {
-                "aggregate function calls cannot be nested".to_owned()
-            } else {
-                format!("aggregate functions are not allowed in {}", clause.name())
-            };
-            return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(position));
-        }
-        self.lowest = self.lowest.min(place);
-        self.levels[place].used = true;
-        let aggregates = &mut self.levels[place].aggregates;
-        aggregates.push(call);
-        let column = AGGREGATES + aggregates.len() - 1;
-        Ok(if depth == 0 { Expr::Column(column, ty) } else { Expr::Outer { depth, column, ty } })
-    }
-}
-
-/// What a column stands for while a query's plan is not made yet.
-fn kind_of(column: usize) -> Option<Clause> {
-    match column {
-        SETS.. => None,
-        WINDOWS.. => Some(Clause::WindowFrame),
-        AGGREGATES.. => Some(Clause::AggregateArguments),
-        _ => None,
     }
 }
 

@@ -33,15 +33,9 @@ impl Binder<'_> {
                 self.read_literal(&literal, to, origin).map(Some)
             }
             Expr::Parameter(place, PgType::Unknown) => {
-                let ty = self
-                    .parameters
-                    .decide(place, if to == PgType::Any { PgType::Text } else { to });
-                let parameter = Expr::Parameter(place, ty);
-                if ty == to {
-                    Ok(Some(parameter))
-                } else {
-                    self.try_coerce(parameter, to, context, origin)
-                }
+                let ty = if to == PgType::Any { PgType::Text } else { to };
+                self.parameters.decide(place, ty)?;
+                Ok(Some(Expr::Parameter(place, ty)))
             }
             // The branches of a construct that has no type yet.
             expr => {
@@ -145,6 +139,16 @@ impl Binder<'_> {
     fn mismatch_place(&self, types: &[PgType], origins: &[&ast::Expr]) -> Option<usize> {
         let unfit = (1..=types.len()).find(|count| common_type(&types[..*count], "").is_err())?;
         self.at_expr(origins.get(unfit - 1)?)
+    }
+
+    /// A copy of an operand for another use of it: a parameter that has got a type since has it in the copy.
+    pub(super) fn again(&self, operand: &Expr) -> Expr {
+        match operand {
+            Expr::Parameter(place, PgType::Unknown) => {
+                Expr::Parameter(*place, self.parameters.known(*place))
+            }
+            other => other.clone(),
+        }
     }
 
     /// A value whose type nothing has decided becomes text.

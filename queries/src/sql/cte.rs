@@ -25,7 +25,7 @@ enum CteState {
     /// Its rows can be read as those of a number.
     Ready { number: usize, columns: Arc<[OutputColumn]>, fields: Vec<Vec<(String, PgType)>> },
     /// It is being bound, at a place where it must not refer to itself.
-    Forbidden(&'static str),
+    Forbidden { why: &'static str, position: Option<usize> },
 }
 
 const NOT_A_UNION: &str = "does not have the form non-recursive-term UNION [ALL] recursive-term";
@@ -154,7 +154,8 @@ impl Binder<'_> {
         bind: impl FnOnce(&mut Self) -> Result<Plan>,
     ) -> Result<Plan> {
         let name = cte.alias.name.value.clone();
-        self.ctes.push(CteEntry { name, state: CteState::Forbidden(why), reads: 0 });
+        let position = self.at_ident(&cte.alias.name);
+        self.ctes.push(CteEntry { name, state: CteState::Forbidden { why, position }, reads: 0 });
         let bound = bind(self);
         self.ctes.pop();
         bound
@@ -217,7 +218,8 @@ impl Binder<'_> {
                 }
                 Ok(Some((plan, relation)))
             }
-            CteState::Forbidden(why) => {
+            CteState::Forbidden { why, position } => {
+                let at = if *why == NOT_A_UNION { *position } else { at };
                 let message = if *why == NOT_A_UNION {
                     format!("recursive query \"{}\" {why}", name.value)
                 } else {

@@ -332,7 +332,8 @@ impl Binder<'_> {
             let (what, example) =
                 if values { ("VALUES", "VALUES") } else { ("subquery", "SELECT") };
             return Err(syntax(format!("{what} in FROM must have an alias"))
-                .with_hint(format!("For example, FROM ({example} ...) [AS] foo.")));
+                .with_hint(format!("For example, FROM ({example} ...) [AS] foo."))
+                .at(self.at_before(query.span().start, "(")));
         };
         let plan = if lateral {
             self.bind_query(query, true)?

@@ -332,14 +332,16 @@ impl Regroup<'_> {
         let grouping =
             places.first().and_then(|place| self.groupings.get(place.checked_sub(AGGREGATES)?));
         let Some(grouping) = grouping else { return Ok(places.to_vec()) };
-        let find = |argument: &Expr| {
-            self.groups.expressions.iter().position(|group| same(group, argument))
-        };
-        grouping.arguments.iter().map(find).collect::<Option<Vec<_>>>().ok_or_else(|| {
-            let message =
-                "arguments to GROUPING must be grouping expressions of the associated query level";
-            SqlError::new(SqlState::GROUPING_ERROR, message).at(grouping.position)
-        })
+        let mut found = Vec::with_capacity(grouping.arguments.len());
+        for (argument, at) in grouping.arguments.iter().zip(&grouping.positions) {
+            let place = self.groups.expressions.iter().position(|group| same(group, argument));
+            found.push(place.ok_or_else(|| {
+                let message =
+                    "arguments to GROUPING must be grouping expressions of the associated query level";
+                SqlError::new(SqlState::GROUPING_ERROR, message).at(*at)
+            })?);
+        }
+        Ok(found)
     }
 
     /// That a column is neither grouped by nor aggregated.

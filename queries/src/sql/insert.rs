@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, ConflictTarget, Expr as Ast, OnConflictAction, OnInsert, SelectItem, SetExpr, TableObject,
+    self, ConflictTarget, Expr as Ast, OnConflictAction, OnInsert, SelectItem, SetExpr, Spanned,
+    TableObject,
 };
 
 use super::assign::Value;
@@ -203,7 +204,11 @@ impl Binder<'_> {
         if index.is_none() {
             let message =
                 "ON CONFLICT DO UPDATE requires inference specification or constraint name";
-            return Err(syntax(message).with_hint("For example, ON CONFLICT (column_name)."));
+            let first = update.assignments.first();
+            let at = first.and_then(|it| self.at_before(it.value.span().start, "on"));
+            return Err(syntax(message)
+                .with_hint("For example, ON CONFLICT (column_name).")
+                .at(at));
         }
         if matches!(Target::of_table(schema.name), Some(Target::Rotations | Target::Legs)) {
             let message =

@@ -59,14 +59,14 @@ impl Binder<'_> {
                     "common column name \"{}\" appears more than once in {which} table",
                     name.value
                 );
-                Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message).at(self.at_ident(name)))
+                Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message))
             }
             (None, _) => {
                 let message = format!(
                     "column \"{}\" specified in USING clause does not exist in {which} table",
                     name.value
                 );
-                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_ident(name)))
+                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
             }
         }
     }

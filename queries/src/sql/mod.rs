@@ -14,6 +14,7 @@
 //!
 //! This module must never know how plans are run or how commands reach their aggregates.
 
+mod aggregate;
 mod assign;
 mod bind;
 mod binder;
@@ -30,6 +31,7 @@ mod dialect;
 mod expr;
 mod from;
 mod fuzzy;
+mod grammar;
 mod group;
 mod insert;
 mod lex;
@@ -67,9 +69,7 @@ mod writable;
 pub use bind::{bind, bind_arguments};
 pub use bound::*;
 pub use copy_options::{CopyColumns, CopyFormat, CopyHeader, CopyOptions};
-pub use lex::{
-    JOIN_CHAIN_MAX, NAME_BYTES_MAX, NESTING_MAX, OPERATOR_CHAIN_MAX, STATEMENT_BYTES_MAX,
-};
+pub use lex::{JOIN_CHAIN_MAX, NAME_BYTES_MAX, NESTING_MAX, OPERATOR_CHAIN_MAX, STATEMENT_BYTES_MAX};
 pub use parse::parse;
 pub use statement::{Arguments, Statement};
 pub use utility::*;

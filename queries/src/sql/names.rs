@@ -50,7 +50,11 @@ impl Binder<'_> {
         match (matching.next(), matching.next()) {
             (Some(one), None) => Ok(self.refer(level, one.expr.clone(), first)),
             (Some(_), Some(_)) => Err(self.ambiguous(column, first)),
-            (None, _) => Err(self.no_such_column(Some(relation), column).at(self.at_ident(first))),
+            (None, _) => {
+                let mut error = self.no_such_column(Some(relation), column);
+                error.position = self.at_ident(first);
+                Err(error)
+            }
         }
     }
 

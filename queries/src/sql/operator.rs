@@ -198,6 +198,7 @@ impl Binder<'_> {
                 None => each(self, name, n, pair)?,
                 Some(rest) => {
                     let before = each(self, strict, n, pair.clone())?;
+                    let pair = (self.again(&pair.0), self.again(&pair.1));
                     let equal = each(self, "=", n, pair)?;
                     Expr::Or(vec![before, Expr::And(vec![equal, rest])])
                 }

@@ -9,6 +9,9 @@ use crate::types::PgType;
 /// The highest number that a parameter may have: as many as Bind can carry.
 pub(super) const PARAMETERS_MAX: usize = 65535;
 
+/// A parameter whose uses want different types.
+const AMBIGUOUS_PARAMETER: SqlState = SqlState("42P08");
+
 /// The parameters of a statement.
 #[derive(Debug, Default)]
 pub(super) struct Parameters {
@@ -67,23 +70,34 @@ impl Parameters {
         Ok((place, self.types[place]))
     }
 
-    /// Asks that a parameter bound as `unknown` be of a type, unless it has one by now; the type it has.
-    pub(super) fn decide(&mut self, place: usize, ty: PgType) -> PgType {
-        self.open[place] = self.open[place].saturating_sub(1);
-        if self.types[place] == PgType::Unknown {
-            self.types[place] = ty;
+    /// Decides the type of a parameter that was bound as `unknown`. It cannot be decided in two ways.
+    pub(super) fn decide(&mut self, place: usize, ty: PgType) -> Result<()> {
+        let known = self.types[place];
+        if known != PgType::Unknown && known != ty {
+            let message = format!("inconsistent types deduced for parameter ${}", place + 1);
+            return Err(SqlError::new(AMBIGUOUS_PARAMETER, message)
+                .with_detail(format!("{known} versus {ty}"))
+                .at(self.places[place]));
         }
-        self.types[place]
+        self.open[place] = self.open[place].saturating_sub(1);
+        self.types[place] = ty;
+        Ok(())
+    }
+
+    /// The type of a parameter as far as it is known by now.
+    pub(super) fn known(&self, place: usize) -> PgType {
+        self.types.get(place).copied().unwrap_or(PgType::Unknown)
     }
 
     /// The types once everything is bound.
     pub(super) fn finish(self) -> Result<Vec<PgType>> {
         for (place, ty) in self.types.iter().enumerate() {
-            if *ty == PgType::Unknown || self.open[place] > 0 {
-                let message = format!("could not determine data type of parameter ${}", place + 1);
-                return Err(
-                    SqlError::new(SqlState::INDETERMINATE_DATATYPE, message).at(self.places[place])
-                );
+            let message = || format!("could not determine data type of parameter ${}", place + 1);
+            if *ty == PgType::Unknown {
+                return Err(SqlError::new(SqlState::INDETERMINATE_DATATYPE, message()));
+            }
+            if self.open[place] > 0 {
+                return Err(SqlError::new(AMBIGUOUS_PARAMETER, message()).at(self.places[place]));
             }
         }
         Ok(self.types)

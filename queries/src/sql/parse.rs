@@ -10,6 +10,7 @@ use sqlparser::parser::{Parser, ParserError};
 use sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::dialect::RotabaseDialect;
+use super::grammar::check;
 use super::lex::{lex, too_complex};
 use super::position::Positions;
 use super::rewrite::rewrite;
@@ -104,6 +105,7 @@ fn definition(cursor: &mut TokenCursor<'_>, source: &Source) -> Result<Node> {
 
 /// Parses a query, an INSERT, an UPDATE or a DELETE.
 pub(super) fn parse_tree(cursor: &TokenCursor<'_>) -> Result<Node> {
+    check(cursor.rest(), cursor.positions())?;
     let tokens = rewrite(cursor.rest(), cursor.positions())?;
     with_parser(tokens, cursor.positions(), |parser| {
         Ok(match parser.parse_statement()? {
@@ -124,6 +126,7 @@ pub(super) fn parse_query(cursor: &TokenCursor<'_>) -> Result<Box<ast::Query>> {
         None if cursor.peek() == Some(&Token::LParen) => {}
         _ => return Err(cursor.error()),
     }
+    check(cursor.rest(), cursor.positions())?;
     let tokens = rewrite(cursor.rest(), cursor.positions())?;
     with_parser(tokens, cursor.positions(), |parser| parser.parse_query())
 }

@@ -97,7 +97,8 @@ impl Binder<'_> {
                     return Err(syntax("unequal number of entries in row expressions")
                         .at(self.at_expr(item)));
                 };
-                matches.push(self.compare_rows("=", fields.clone(), input_ast, row, item)?);
+                let fields = fields.iter().map(|field| self.again(field)).collect();
+                matches.push(self.compare_rows("=", fields, input_ast, row, item)?);
             }
             let any = if matches.len() == 1 { matches.remove(0) } else { Expr::Or(matches) };
             return Ok(negate_if(any, negated));
@@ -137,7 +138,8 @@ impl Binder<'_> {
         let name = if negated { "<>" } else { "=" };
         let mut comparisons = Vec::with_capacity(items.len());
         for (item, origin) in items.into_iter().zip(list) {
-            comparisons.push(self.operator(name, input.clone(), input_ast, item, origin)?);
+            let input = self.again(input);
+            comparisons.push(self.operator(name, input, input_ast, item, origin)?);
         }
         Ok(if negated { Expr::And(comparisons) } else { Expr::Or(comparisons) })
     }
@@ -157,15 +159,10 @@ impl Binder<'_> {
         let low = self.bind_expr(low_ast)?;
         let high = self.bind_expr(high_ast)?;
         let mut between = |low: &Expr, low_ast: &Ast, high: &Expr, high_ast: &Ast| {
-            let above =
-                self.binary(&BinaryOperator::GtEq, input.clone(), input_ast, low.clone(), low_ast)?;
-            let below = self.binary(
-                &BinaryOperator::LtEq,
-                input.clone(),
-                input_ast,
-                high.clone(),
-                high_ast,
-            )?;
+            let (value, bound) = (self.again(&input), self.again(low));
+            let above = self.binary(&BinaryOperator::GtEq, value, input_ast, bound, low_ast)?;
+            let (value, bound) = (self.again(&input), self.again(high));
+            let below = self.binary(&BinaryOperator::LtEq, value, input_ast, bound, high_ast)?;
             Ok::<_, SqlError>(Expr::And(vec![above, below]))
         };
         let mut bound = between(&low, low_ast, &high, high_ast)?;

@@ -116,7 +116,7 @@ impl Binder<'_> {
                 self.order_and_limit(plan, tail, false)
             }
             SetExpr::SetOperation { .. } => {
-                let plan = self.bind_set_operation(body, tail.decide_types || !tail.is_empty())?;
+                let plan = self.bind_set_operation(body)?;
                 self.order_and_limit(plan, tail, true)
             }
             SetExpr::Values(values) => {
@@ -190,7 +190,9 @@ impl Binder<'_> {
         if !keys.is_empty() {
             plan = sorted(plan, keys.clone());
         }
-        self.limited(plan, tail, keys)
+        let level = Level::new(Namespace::default(), Clause::Limit);
+        let (limits, _) = self.with_level(level, |binder| binder.bind_limits(tail))?;
+        Ok(limits.of(plan, keys))
     }
 
     /// A column of finished rows, by name or number.
@@ -280,51 +282,59 @@ impl Binder<'_> {
         })
     }
 
-    /// Applies `LIMIT`, `OFFSET` and `FETCH` to rows in order.
-    pub(super) fn limited(
-        &mut self,
-        plan: Plan,
-        tail: &Tail<'_>,
-        keys: Vec<SortKey>,
-    ) -> Result<Plan> {
-        let offset = tail
-            .offset
-            .map(|offset| self.row_count(offset, Clause::Offset, "OFFSET"))
-            .transpose()?;
+    /// Binds `LIMIT`, `OFFSET` and `FETCH` over the innermost row, which they must not refer to.
+    pub(super) fn bind_limits(&mut self, tail: &Tail<'_>) -> Result<Limits> {
+        let offset =
+            tail.offset.map(|offset| self.row_count(offset, Clause::Offset)).transpose()?;
         let limit = match (tail.limit, tail.fetch) {
-            (Some(limit), _) => Some(self.row_count(limit, Clause::Limit, "LIMIT")?),
+            (Some(limit), _) => Some(self.row_count(limit, Clause::Limit)?),
             (None, Some(Fetch { percent: true, .. })) => {
                 return Err(unsupported("FETCH FIRST .. PERCENT"));
             }
             (None, Some(Fetch { quantity: Some(quantity), .. })) => {
-                Some(self.row_count(quantity, Clause::Limit, "LIMIT")?)
+                Some(self.row_count(quantity, Clause::Limit)?)
             }
             (None, Some(Fetch { quantity: None, .. })) => {
                 Some(Expr::Literal(Datum::Int8(1), PgType::Int8))
             }
             (None, None) => None,
         };
-        if limit.is_none() && offset.is_none() {
-            return Ok(plan);
-        }
-        let ties = tail.with_ties().then_some(keys);
-        let columns = Arc::clone(&plan.columns);
-        Ok(Plan { node: PlanNode::Limit { input: Box::new(plan), limit, offset, ties }, columns })
+        Ok(Limits { limit, offset, with_ties: tail.with_ties() })
     }
 
-    fn row_count(&mut self, count: &Ast, clause: Clause, name: &str) -> Result<Expr> {
-        let level = Level::new(Namespace::default(), clause);
-        let (bound, _) = self.with_level(level, |binder| {
+    fn row_count(&mut self, count: &Ast, clause: Clause) -> Result<Expr> {
+        let bound = self.in_clause(clause, |binder| {
             let bound = binder.bind_expr(count)?;
-            binder.to_wanted(bound, PgType::Int8, name, count)
+            binder.to_wanted(bound, PgType::Int8, clause.name(), count)
         })?;
         if uses_row(&bound) {
-            let message = format!("argument of {name} must not contain variables");
+            let message = format!("argument of {} must not contain variables", clause.name());
             return Err(
                 SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(self.at_expr(count))
             );
         }
         Ok(bound)
+    }
+}
+
+/// Which of the rows in order a query gives.
+#[derive(Debug)]
+pub(super) struct Limits {
+    limit: Option<Expr>,
+    offset: Option<Expr>,
+    with_ties: bool,
+}
+
+impl Limits {
+    /// Takes these of a plan's rows, which are in the order of keys.
+    pub(super) fn of(self, plan: Plan, keys: Vec<SortKey>) -> Plan {
+        let Self { limit, offset, with_ties } = self;
+        if limit.is_none() && offset.is_none() {
+            return plan;
+        }
+        let ties = with_ties.then_some(keys);
+        let columns = Arc::clone(&plan.columns);
+        Plan { node: PlanNode::Limit { input: Box::new(plan), limit, offset, ties }, columns }
     }
 }
 

@@ -167,7 +167,7 @@ pub(super) struct Level {
 #[derive(Clone, Debug)]
 pub(super) struct Grouping {
     pub(super) arguments: Vec<Expr>,
-    pub(super) position: Option<usize>,
+    pub(super) positions: Vec<Option<usize>>,
 }
 
 /// A window of the `WINDOW` clause.

@@ -13,7 +13,7 @@ use super::call::has_placeholder;
 use super::expr::strip;
 use super::from::Bound;
 use super::group::{Groups, Regroup};
-use super::query::{Tail, check_ordered, group_items, sorted};
+use super::query::{Limits, Tail, check_ordered, group_items, sorted};
 use super::scope::{Clause, Level, NamedWindow, SETS, WINDOWS};
 use super::target::Target;
 use super::walk::{column_of, same, set_column, walk_expr, walk_set_call, walk_window};
@@ -35,6 +35,7 @@ pub(super) struct Parts {
     /// The targets that it is ordered by.
     order: Vec<SortKey>,
     distinct: Distinction,
+    limits: Limits,
 }
 
 enum Distinction {
@@ -52,7 +53,7 @@ impl Binder<'_> {
         let mut level = Level::new(namespace, Clause::Select);
         level.named_windows = self.named_windows(select)?;
         let (parts, level) = self.with_level(level, |binder| binder.bind_parts(select, tail))?;
-        self.assemble((from, level.namespace.clone()), parts, level, tail)
+        self.assemble((from, level.namespace.clone()), parts, level)
     }
 
     fn named_windows(&self, select: &Select) -> Result<Vec<NamedWindow>> {
@@ -102,6 +103,7 @@ impl Binder<'_> {
         let groups = self.bind_groups(group_items(&select.group_by)?, &mut targets)?;
         let distinct =
             self.bind_distinct_clause(select, &mut targets, visible, &order, tail.order)?;
+        let limits = self.bind_limits(tail)?;
         if tail.decide_types {
             for target in &mut targets {
                 if target.expr.ty() == PgType::Unknown {
@@ -110,7 +112,7 @@ impl Binder<'_> {
                 }
             }
         }
-        Ok(Parts { targets, visible, filter, having, groups, order, distinct })
+        Ok(Parts { targets, visible, filter, having, groups, order, distinct, limits })
     }
 
     /// The target that an item of `ORDER BY` or `DISTINCT ON` means: by name, by number, or as an expression.
@@ -207,44 +209,34 @@ impl Binder<'_> {
                 places.push(place);
             }
         }
-        self.check_distinct_on(&places, order, order_asts)?;
+        self.check_distinct_on(on, &places, order)?;
         Ok(Distinction::On(places))
     }
 
     /// What is distinct has to be what the rows are ordered by first.
-    fn check_distinct_on(
-        &self,
-        places: &[usize],
-        order: &[SortKey],
-        asts: &[OrderByExpr],
-    ) -> Result<()> {
-        let (mut skipped, mut matched) = (None, 0);
-        for (key, ast) in order.iter().zip(asts) {
-            let listed =
-                matches!(key.expression, Expr::Column(place, _) if places.contains(&place));
-            match (listed, skipped) {
-                (true, Some(at)) => return Err(distinct_on_mismatch(at)),
-                (true, None) => matched += 1,
-                (false, None) => skipped = Some(self.at_expr(&ast.expr)),
-                (false, Some(_)) => {}
+    fn check_distinct_on(&self, on: &[Ast], places: &[usize], order: &[SortKey]) -> Result<()> {
+        let mut skipped = false;
+        let mut matched = vec![false; places.len()];
+        let at = |place: usize| on.get(place).and_then(|it| self.at_expr(it));
+        for key in order {
+            let Expr::Column(target, _) = key.expression else { continue };
+            match places.iter().position(|place| *place == target) {
+                Some(place) if skipped => return Err(distinct_on_mismatch(at(place))),
+                Some(place) => matched[place] = true,
+                None => skipped = true,
             }
         }
-        match skipped {
-            Some(at) if matched < places.len() => Err(distinct_on_mismatch(at)),
+        match matched.iter().position(|matched| !matched) {
+            Some(place) if skipped => Err(distinct_on_mismatch(at(place))),
             _ => Ok(()),
         }
     }
 
     /// Puts the plan together.
-    fn assemble(
-        &mut self,
-        (from, names): Bound,
-        parts: Parts,
-        level: Level,
-        tail: &Tail<'_>,
-    ) -> Result<Plan> {
+    fn assemble(&mut self, (from, names): Bound, parts: Parts, level: Level) -> Result<Plan> {
         let Level { aggregates, mut windows, mut sets, uses, groupings, .. } = level;
-        let Parts { mut targets, visible, filter, mut having, groups, order, distinct } = parts;
+        let Parts { mut targets, visible, filter, mut having, groups, order, distinct, limits } =
+            parts;
         let mut plan = match filter {
             Some(predicate) => filtered(from, predicate),
             None => from,
@@ -282,7 +274,7 @@ impl Binder<'_> {
             fields.push(std::mem::take(&mut target.fields));
         }
         plan = projected(plan, targets, columns.clone(), sets);
-        plan = self.arranged(plan, distinct, order, visible, tail)?;
+        plan = arranged(plan, distinct, order, visible, limits);
         if columns.len() > visible {
             let expressions = columns[..visible]
                 .iter()
@@ -296,45 +288,40 @@ impl Binder<'_> {
         self.target_positions = positions;
         Ok(plan)
     }
+}
 
-    /// `DISTINCT`, `ORDER BY` and `LIMIT` over the targets.
-    fn arranged(
-        &mut self,
-        mut plan: Plan,
-        distinct: Distinction,
-        mut order: Vec<SortKey>,
-        visible: usize,
-        tail: &Tail<'_>,
-    ) -> Result<Plan> {
-        match distinct {
-            Distinction::None => {}
-            Distinction::Rows => {
-                debug_assert!(plan.columns.len() == visible, "nothing hidden is ordered by");
-                plan = distinct_rows(plan, None);
-            }
-            Distinction::On(places) => {
-                for place in &places {
-                    let listed = order
-                        .iter()
-                        .any(|key| matches!(key.expression, Expr::Column(it, _) if it == *place));
-                    if !listed {
-                        let expression = Expr::Column(*place, plan.columns[*place].ty);
-                        order.push(SortKey { expression, descending: false, nulls_first: false });
-                    }
+/// `DISTINCT`, `ORDER BY` and `LIMIT` over the targets.
+fn arranged(
+    mut plan: Plan,
+    distinct: Distinction,
+    mut order: Vec<SortKey>,
+    visible: usize,
+    limits: Limits,
+) -> Plan {
+    match distinct {
+        Distinction::None => {}
+        Distinction::Rows => {
+            debug_assert!(plan.columns.len() == visible, "nothing hidden is ordered by");
+            plan = distinct_rows(plan, None);
+        }
+        Distinction::On(places) => {
+            let column = |place: usize, plan: &Plan| Expr::Column(place, plan.columns[place].ty);
+            for place in &places {
+                let is_it =
+                    |key: &SortKey| matches!(key.expression, Expr::Column(it, _) if it == *place);
+                if !order.iter().any(is_it) {
+                    let expression = column(*place, &plan);
+                    order.push(SortKey { expression, descending: false, nulls_first: false });
                 }
-                let on = places
-                    .iter()
-                    .map(|place| Expr::Column(*place, plan.columns[*place].ty))
-                    .collect();
-                plan = distinct_rows(sorted(plan, order.clone()), Some(on));
-                return self.limited(plan, tail, order);
             }
+            let on = places.iter().map(|place| column(*place, &plan)).collect();
+            return limits.of(distinct_rows(sorted(plan, order.clone()), Some(on)), order);
         }
-        if !order.is_empty() {
-            plan = sorted(plan, order.clone());
-        }
-        self.limited(plan, tail, order)
     }
+    if !order.is_empty() {
+        plan = sorted(plan, order.clone());
+    }
+    limits.of(plan, order)
 }
 
 fn distinct_on_mismatch(at: Option<usize>) -> SqlError {

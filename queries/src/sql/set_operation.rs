@@ -22,12 +22,9 @@ struct Run {
 }
 
 impl Binder<'_> {
-    /// Binds a set operation and everything in its chain.
-    pub(super) fn bind_set_operation(
-        &mut self,
-        body: &SetExpr,
-        decide_types: bool,
-    ) -> Result<Plan> {
+    /// Binds a set operation and everything in its chain. A column without a type on both sides of an operation is
+    /// text, even if a later branch has a type.
+    pub(super) fn bind_set_operation(&mut self, body: &SetExpr) -> Result<Plan> {
         let mut chain = Vec::new();
         let mut leftmost = body;
         while let SetExpr::SetOperation { left, op, set_quantifier, right } = leftmost {
@@ -53,13 +50,6 @@ impl Binder<'_> {
                 }
             }
             run.branches.push(right);
-        }
-        if decide_types {
-            for column in &mut columns {
-                if column.ty == PgType::Unknown {
-                    column.ty = PgType::Text;
-                }
-            }
         }
         let plan = self.combine(run, &columns)?;
         (self.target_fields, self.target_positions) = (fields, positions);
@@ -90,10 +80,6 @@ impl Binder<'_> {
             return Err(syntax(message).at(place(0)));
         }
         for (n, (column, other)) in columns.iter_mut().zip(right.columns.iter()).enumerate() {
-            if column.ty == PgType::Unknown && other.ty == PgType::Unknown {
-                column.origin = (0, 0);
-                continue;
-            }
             let ty =
                 common_type(&[column.ty, other.ty], name).map_err(|error| error.at(place(n)))?;
             let typmod = if column.typmod == other.typmod && column.ty == other.ty {

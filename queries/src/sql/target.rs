@@ -288,9 +288,6 @@ fn name_and_strength(expr: &Ast) -> Option<(String, bool)> {
         },
         Ast::TypedString(typed) => Some((type_name(&typed.data_type), false)),
         Ast::Interval(_) => Some(("interval".to_owned(), false)),
-        Ast::Value(ast::ValueWithSpan { value: ast::Value::Boolean(_), .. }) => {
-            Some(("bool".to_owned(), false))
-        }
         Ast::Case { else_result, .. } => match else_result.as_deref().and_then(name_and_strength) {
             Some((name, true)) => Some((name, true)),
             _ => Some(("case".to_owned(), false)),
