@@ -110,9 +110,7 @@ impl Binder<'_> {
             _ => return Err(self.not_a_row(value)),
         };
         if fields.len() != columns.len() {
-            return Err(
-                syntax("number of columns does not match number of values").at(self.at_expr(value))
-            );
+            return Err(self.column_count_mismatch(value));
         }
         let pairs = fields.into_iter().zip(columns);
         pairs.map(|(field, column)| self.assigned_value(field, schema, column)).collect()

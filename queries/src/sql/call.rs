@@ -342,6 +342,12 @@ impl Binder<'_> {
         name: &CallName<'_>,
         arguments: &BoundArguments<'_>,
     ) -> Result<ResolvedFunction> {
+        if let Some(schema) = name.schema
+            && !self.catalog.has_schema(schema)
+        {
+            let message = format!("schema \"{schema}\" does not exist");
+            return Err(SqlError::new(SqlState::INVALID_SCHEMA_NAME, message).at(name.position));
+        }
         let types: Vec<PgType> = arguments.values.iter().map(Expr::ty).collect();
         resolve_function(name.schema, name.name, &types, arguments.variadic)
             .map_err(|error| error.at(name.position))

@@ -119,6 +119,7 @@ impl Binder<'_> {
         let term = "must not appear within its non-recursive term";
         let start_plan = self.with_forbidden(cte, term, |binder| binder.bind_body(start, &tail))?;
         let fields = std::mem::take(&mut self.target_fields);
+        let positions = std::mem::take(&mut self.target_positions);
         let number = self.next_number();
         let columns = self.cte_columns(cte, &start_plan)?;
         let name = cte.alias.name.value.clone();
@@ -139,7 +140,7 @@ impl Binder<'_> {
                 .at(self.at_ident(&cte.alias.name)));
         }
         self.check_recursive_tail(query)?;
-        let step_plan = self.match_step(cte, step_plan, &start_plan)?;
+        let step_plan = self.match_step(cte, step_plan, &start_plan, &positions)?;
         let distinct = !matches!(quantifier, SetQuantifier::All);
         let columns = Arc::clone(&start_plan.columns);
         let (start, step) = (Box::new(start_plan), Box::new(step_plan));
@@ -173,7 +174,13 @@ impl Binder<'_> {
     }
 
     /// The step's columns as those of the start.
-    fn match_step(&mut self, cte: &Cte, step: Plan, start: &Plan) -> Result<Plan> {
+    fn match_step(
+        &mut self,
+        cte: &Cte,
+        step: Plan,
+        start: &Plan,
+        start_positions: &[Option<usize>],
+    ) -> Result<Plan> {
         if step.columns.len() != start.columns.len() {
             let message = "each UNION query must have the same number of columns";
             let at = self.target_positions.first().copied().flatten();
@@ -191,7 +198,7 @@ impl Binder<'_> {
                 );
                 return Err(SqlError::new(SqlState::DATATYPE_MISMATCH, message)
                     .with_hint("Cast the output of the non-recursive term to the correct type.")
-                    .at(self.target_positions.get(place).copied().flatten()));
+                    .at(start_positions.get(place).copied().flatten()));
             }
         }
         let types: Vec<PgType> = start.columns.iter().map(|column| column.ty).collect();

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    self, Join, JoinConstraint, JoinOperator, TableAlias, TableFactor, TableWithJoins,
+    self, Join, JoinConstraint, JoinOperator, Spanned, TableAlias, TableFactor, TableWithJoins,
 };
 
 use super::binder::{Binder, VIEW_DEPTH_MAX, syntax, unsupported};
