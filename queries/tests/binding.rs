@@ -4,6 +4,11 @@
 //! Describe: `column name type`, `params types`, `no rows`, or `error SQLSTATE position message` with `detail` and
 //! `hint`. Lines that begin with `!` say what we answer on purpose where we differ.
 
+#[path = "binding/limits.rs"]
+mod limits;
+#[path = "binding/utility.rs"]
+mod utility;
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -96,6 +101,12 @@ fn catalog() -> Catalog {
              arr _int4,txt _text,j jsonb,o oid,n name",
         ),
         table("k", &[0], "id int4!,v text,w int2"),
+        table(
+            "events",
+            &[0, 1],
+            "shard int4!,position int8!,aggregate_type text!,aggregate_id text!,version int8!,event_type text!,\
+             schema_version int4!,payload jsonb!,metadata jsonb!,recorded_at timestamptz!",
+        ),
     ])
 }
 
@@ -154,9 +165,8 @@ fn describe(bound: &Bound) -> String {
 
 /// Compares every statement of a file with what is recorded for it.
 fn check(recorded: &str, origins: bool) {
-    // Deep statements need a deep stack, as the threads of the server have.
     let recorded = recorded.to_owned();
-    let run = move || {
+    on_server_stack(move || {
         let catalog = catalog();
         let settings = settings(&catalog);
         let mut failures = String::new();
@@ -186,8 +196,12 @@ fn check(recorded: &str, origins: bool) {
             }
         }
         assert!(failures.is_empty(), "{failures}");
-    };
-    std::thread::Builder::new().stack_size(64 << 20).spawn(run).unwrap().join().unwrap();
+    });
+}
+
+/// Runs something on a stack as deep as that of the server's threads.
+fn on_server_stack(run: impl FnOnce() + Send + 'static) {
+    std::thread::Builder::new().stack_size(16 << 20).spawn(run).unwrap().join().unwrap();
 }
 
 #[test]

@@ -8,7 +8,7 @@ use super::scope::{NamedColumn, NamedRelation, SETS};
 use super::walk::{column_of, walk_expr};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Expr, PlanNode, SubqueryKind};
-use crate::types::PgType;
+use crate::types::{Datum, PgType};
 
 /// The columns that PostgreSQL's tables have and ours do not.
 const SYSTEM_COLUMNS: [&str; 6] = ["tableoid", "ctid", "xmin", "xmax", "cmin", "cmax"];
@@ -21,6 +21,13 @@ impl Binder<'_> {
     pub(super) fn bind_name(&mut self, ident: &ast::Ident) -> Result<Expr> {
         if let Some((level, column)) = self.find_column(ident)? {
             return Ok(self.refer(level, column.expr, ident));
+        }
+        if ident.value == "tableoid"
+            && let Some(level) = self.levels.last()
+            && let [only] = level.namespace.relations.as_slice()
+            && only.relation.is_some()
+        {
+            return Ok(table_oid(only));
         }
         if let Some((level, relation)) = self.find_relation(None, &ident.value) {
             let row = self.whole_row(&relation);
@@ -50,6 +57,9 @@ impl Binder<'_> {
         match (matching.next(), matching.next()) {
             (Some(one), None) => Ok(self.refer(level, one.expr.clone(), first)),
             (Some(_), Some(_)) => Err(self.ambiguous(column, first)),
+            (None, _) if column.value == "tableoid" && found.relation.is_some() => {
+                Ok(table_oid(&found))
+            }
             (None, _) => {
                 let mut error = self.no_such_column(Some(relation), column);
                 error.position = self.at_ident(first);
@@ -254,4 +264,10 @@ impl Binder<'_> {
             _ => Vec::new(),
         }
     }
+}
+
+/// The one system column that tools ask for: the same for every row of a table.
+fn table_oid(relation: &NamedRelation) -> Expr {
+    let oid = relation.relation.as_ref().map_or(0, |relation| relation.schema().oid);
+    Expr::Literal(Datum::Oid(oid), PgType::Oid)
 }
