@@ -25,7 +25,7 @@ struct Milliseconds {
 /// Builds openraft's configuration.
 ///
 /// Leader restore must be off: a leader that is restarted in its own term can hand out a log id twice, and
-/// then an acknowledged write is silently lost (`docs/raft.md`, "the default that loses writes").
+/// then an acknowledged write is silently lost (`docs/decisions/0006-a-leader-is-elected-anew.md`).
 pub fn raft_config(timing: Timing) -> Arc<Config> {
     let timing = match timing {
         Timing::Fast => Milliseconds {

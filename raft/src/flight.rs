@@ -376,10 +376,17 @@ mod tests {
         Pipeline::new(ShardId(0), Arc::new(Notify::new()), clock, Arc::default())
     }
 
-    fn depart(pipeline: &Arc<Pipeline>, sequence: u64) -> (Box<Flight<Schedule>>, Ticket<ShardAnswer<Schedule>>) {
+    fn depart(
+        pipeline: &Arc<Pipeline>,
+        sequence: u64,
+    ) -> (Box<Flight<Schedule>>, Ticket<ShardAnswer<Schedule>>) {
         let (waiting, foil) = ticket();
         assert!(foil.claim());
-        let accepted = Accepted { decided: Decided::default(), transaction: Uuid::nil(), last_ordinal: Some(0) };
+        let accepted = Accepted {
+            decided: Decided::default(),
+            transaction: Uuid::nil(),
+            last_ordinal: Some(0),
+        };
         let answers = vec![Answer::Statement { foil, verdict: Ok(accepted) }];
         let cargo = Cargo { sequence: Some(sequence), events: 1, timestamp: Timestamp(1), answers };
         (Box::new(pipeline.depart(cargo).0), waiting)
@@ -406,7 +413,10 @@ mod tests {
         first.committed(log_id(5));
         third.committed(log_id(6));
         assert!(pipeline.is_broken() && pipeline.in_flight() == 0);
-        assert_eq!(answer(first_waits).unwrap().positions.get(ShardId(0)), Position::new(LogIndex(5), 0));
+        assert_eq!(
+            answer(first_waits).unwrap().positions.get(ShardId(0)),
+            Position::new(LogIndex(5), 0)
+        );
         assert!(matches!(answer(second_waits), Err(WriteError::Unavailable { .. })));
         assert!(matches!(answer(third_waits), Err(WriteError::Unavailable { .. })));
     }

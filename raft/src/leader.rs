@@ -30,9 +30,7 @@ use tokio::sync::mpsc;
 
 use self::parts::Part;
 use crate::error::WriteError;
-use crate::flight::{
-    Accepted, Answer, Cargo, Passengers, Pipeline, ShardAnswer,
-};
+use crate::flight::{Accepted, Answer, Cargo, Passengers, Pipeline, ShardAnswer};
 use crate::metrics::add;
 use crate::request::Decided;
 use crate::reservation::WriteId;

@@ -290,7 +290,13 @@ mod tests {
     #[tokio::test]
     async fn an_entry_that_was_decided_on_a_lost_one_is_void_for_ever() {
         let log = MemoryLog::new(1);
-        let entries = [entry(0, None), entry(1, Some(0)), entry(2, Some(2)), entry(3, Some(1)), entry(4, None)];
+        let entries = [
+            entry(0, None),
+            entry(1, Some(0)),
+            entry(2, Some(2)),
+            entry(3, Some(1)),
+            entry(4, None),
+        ];
         let mut replica_log = ReplicaLog::open(ShardId(0), Arc::<MemoryLog>::clone(&log)).unwrap();
         replica_log.append(entries.clone(), IOFlushed::noop()).await.unwrap();
         let (feed, mut machine) = open(&log);

@@ -172,7 +172,12 @@ mod tests {
         AggregateId::Airport(code.parse::<AirportCode>().unwrap())
     }
 
-    fn reserve(table: &Reservations<Schedule>, write: u64, codes: &[&str], may_wait: bool) -> Reserved {
+    fn reserve(
+        table: &Reservations<Schedule>,
+        write: u64,
+        codes: &[&str],
+        may_wait: bool,
+    ) -> Reserved {
         table.reserve(WriteId(write), codes.iter().map(|code| airport(code)).collect(), may_wait)
     }
 
@@ -194,7 +199,9 @@ mod tests {
         assert!(!granted(&mut second), "one of its aggregates is held");
         assert!(!granted(&mut third), "nobody overtakes one who waits for the same");
         assert!(granted(&mut fourth));
-        assert!(table.holds_any([airport("FRA")].iter()) && !table.holds_any([airport("HAM")].iter()));
+        assert!(
+            table.holds_any([airport("FRA")].iter()) && !table.holds_any([airport("HAM")].iter())
+        );
         table.release(WriteId(1));
         assert!(granted(&mut second) && !granted(&mut third));
         table.release(WriteId(2));

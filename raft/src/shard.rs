@@ -87,6 +87,15 @@ pub(crate) struct Gate {
     pub(crate) closed: bool,
 }
 
+impl Gate {
+    /// Has a statement's part dropped; a closed shard has none.
+    pub(crate) fn abort(&mut self, write: WriteId) {
+        if !self.closed {
+            self.aborted.push(write);
+        }
+    }
+}
+
 /// A statement to be proposed.
 #[derive(Debug)]
 pub(crate) struct Ready {

@@ -286,7 +286,7 @@ impl<D: Domain> Write<D> {
         for shard in self.shards.keys() {
             let shard = self.shard(*shard);
             shard.reservations.release(self.id);
-            shard.gate.lock().aborted.push(self.id);
+            shard.gate.lock().abort(self.id);
             shard.wake.notify_one();
         }
     }
