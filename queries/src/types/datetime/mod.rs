@@ -20,7 +20,7 @@ pub mod zone;
 pub use read::read;
 pub(crate) use read::{DATE_RANGE, TIMESTAMP_RANGE};
 pub use write::write;
-pub(crate) use write::write_interval;
+pub(crate) use write::{write_interval, write_iso};
 
 /// Microseconds in a second.
 pub const SECOND: i64 = 1_000_000;

@@ -110,6 +110,26 @@ pub(crate) fn write_timestamp(microseconds: i64, zone: Option<&TimeZone>, out: &
     }
 }
 
+/// Writes a date or timestamp as XML and JSON want it: with a `T`, and minutes in the offset.
+pub(crate) fn write_iso(value: &Datum, zone: &TimeZone, out: &mut Vec<u8>) {
+    let start = out.len();
+    write(value, zone, out);
+    if let Some(space) = out[start..].iter().position(|byte| *byte == b' ')
+        && out.get(start + space + 1).is_some_and(u8::is_ascii_digit)
+    {
+        out[start + space] = b'T';
+    }
+    if let Datum::TimestampTz(moment) = value
+        && *moment != TIMESTAMP_INFINITY
+        && *moment != TIMESTAMP_MINUS_INFINITY
+        && zone::offset_at(zone, *moment) % 3600 == 0
+    {
+        // The offset stands at the end, or before the era.
+        let end = if out.ends_with(b" BC") { out.len() - 3 } else { out.len() };
+        out.splice(end..end, *b":00");
+    }
+}
+
 /// Writes an interval in the `postgres` style.
 pub(crate) fn write_interval(interval: Interval, out: &mut Vec<u8>) {
     let start = out.len();

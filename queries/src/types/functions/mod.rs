@@ -6,7 +6,9 @@
 //! of chapter 10 of PostgreSQL's manual. Implementations see values and an [`EvalContext`]: they know neither
 //! expressions nor plans.
 
+mod aggregates;
 mod arguments;
+mod arrays;
 mod boolean;
 mod bytes;
 pub(crate) mod compare;
@@ -15,15 +17,19 @@ mod datetime;
 pub(crate) mod floats;
 pub(crate) mod integers;
 mod io;
+mod json;
 mod like;
 mod numerics;
 pub mod registry;
 pub mod resolve;
+mod sets;
 mod string_any;
 mod string_casts;
 mod strings;
+mod system;
 pub mod tables;
 mod to_char;
+mod windows;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -36,6 +42,7 @@ pub(crate) use arguments::Arguments;
 #[allow(unused_imports)]
 pub(crate) use io::apply;
 pub use io::is_conversion;
+pub use json::build::RECORD_TO_JSON;
 pub use string_any::{quote_ident, quote_literal};
 pub use registry::{all, function_by_oid};
 pub use resolve::{

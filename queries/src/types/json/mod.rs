@@ -4,6 +4,7 @@
 //! bytes), the last of equal keys, numbers as `numeric` writes them. [`parse`] reads both over one lexer, with
 //! PostgreSQL's error details.
 
+pub(crate) mod build;
 mod lex;
 mod parse;
 
@@ -81,6 +82,16 @@ pub fn write(value: &Jsonb, out: &mut Vec<u8>) {
             }
             out.push(b'}');
         }
+    }
+}
+
+/// A tree in PostgreSQL's form: keys sorted, numbers as `numeric` writes them.
+pub fn normalize(value: Jsonb) -> Jsonb {
+    match value {
+        Jsonb::Object(fields) => object(fields.into_iter().map(|(key, value)| (key, normalize(value))).collect()),
+        Jsonb::Array(items) => Jsonb::Array(items.into_iter().map(normalize).collect()),
+        Jsonb::Number(it) => to_numeric(&it).map_or_else(|_| Jsonb::Number(it.clone()), |it| number(&it)),
+        other => other,
     }
 }
 

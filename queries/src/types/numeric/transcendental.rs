@@ -161,7 +161,7 @@ fn ln_weight(value: &Numeric) -> i64 {
 impl Numeric {
     /// The square root.
     pub fn sqrt(&self) -> Result<Self> {
-        let Finite { coefficient, scale } = self else {
+        let Finite { coefficient, .. } = self else {
             return match self {
                 NegativeInfinity => Err(negative_root()),
                 other => Ok(other.clone()),
@@ -172,7 +172,12 @@ impl Numeric {
         }
         let (weight, _) = self.leading();
         let root_weight = (weight + 1) * 4 / 2 - 1;
-        let shown = places(SIGNIFICANT_DIGITS_MIN - root_weight, &[self]);
+        self.sqrt_to(places(SIGNIFICANT_DIGITS_MIN - root_weight, &[self]))
+    }
+
+    /// The square root of a finite number that is not negative, rounded to a scale.
+    pub(crate) fn sqrt_to(&self, shown: u32) -> Result<Self> {
+        let Finite { coefficient, scale } = self else { return Ok(self.clone()) };
         // One digit more, and twice the places under the root.
         let radicand = fixed(coefficient, *scale, (shown + 1) * 2);
         let root = BigInt::from(radicand.magnitude().sqrt());

@@ -3,7 +3,7 @@
 use super::session_zone;
 use crate::error::{Result, SqlError};
 use crate::exec::EvalContext;
-use crate::types::PgType::{Bool, Date, Float8, Int4, Text, Time, TimeTz, Timestamp, TimestampTz};
+use crate::types::PgType::{Bool, Date, Float8, Int4, Time, TimeTz, Timestamp, TimestampTz};
 use crate::types::datetime::arithmetic::{
     add, add_with_zone, age, bin, date_out_of_range, date_to_timestamp, day_of, difference, is_finite, is_finite_date,
     justify_days, justify_hours, justify_interval, local_to_utc, negate, scale, sum, utc_to_local,

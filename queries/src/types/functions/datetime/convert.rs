@@ -2,9 +2,8 @@
 
 use super::arithmetic::midnight;
 use super::session_zone;
-use crate::error::Result;
 use crate::exec::EvalContext;
-use crate::types::PgType::{Bool, Date, Float8, Int4, Text, Time, TimeTz, Timestamp, TimestampTz};
+use crate::types::PgType::{Date, Int4, Text, Time, TimeTz, Timestamp, TimestampTz};
 use crate::types::datetime::arithmetic::{
     date_to_timestamp, day_of, is_finite, local_to_utc, round_to, utc_to_local,
 };

@@ -4,7 +4,7 @@ use jiff::tz::TimeZone;
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
-use crate::types::PgType::{Bool, Date, Float8, Int4, Text, Time, TimeTz, Timestamp, TimestampTz};
+use crate::types::PgType::{Text, TimeTz, Timestamp, TimestampTz};
 use crate::types::datetime::abbreviation::{self, Abbreviation};
 use crate::types::datetime::arithmetic::{checked, is_finite};
 use crate::types::datetime::{DAY, SECOND, zone};
@@ -98,8 +98,8 @@ fn time(context: &EvalContext<'_>, zone: &NamedZone, (time, west): (i64, i32)) -
 
 #[rustfmt::skip]
 static FUNCTIONS: &[ScalarFunction] = &[
-    f(1159, "timezone", &[Text, TimestampTz], Timestamp, |c, a| to_local(&zone_of(a.text(0)?)?, a.timestamp_tz(1)?)),
-    f(2069, "timezone", &[Text, Timestamp], TimestampTz, |c, a| to_utc(&zone_of(a.text(0)?)?, a.timestamp(1)?)),
+    f(1159, "timezone", &[Text, TimestampTz], Timestamp, |_, a| to_local(&zone_of(a.text(0)?)?, a.timestamp_tz(1)?)),
+    f(2069, "timezone", &[Text, Timestamp], TimestampTz, |_, a| to_utc(&zone_of(a.text(0)?)?, a.timestamp(1)?)),
     f(1026, "timezone", &[PgType::Interval, TimestampTz], Timestamp, |_, a| to_local(&zone_of_interval(a.interval(0)?)?, a.timestamp_tz(1)?)),
     f(2070, "timezone", &[PgType::Interval, Timestamp], TimestampTz, |_, a| to_utc(&zone_of_interval(a.interval(0)?)?, a.timestamp(1)?)),
     f(2037, "timezone", &[Text, TimeTz], TimeTz, |c, a| Ok(time(c, &zone_of(a.text(0)?)?, a.time_tz(1)?))).stable(),

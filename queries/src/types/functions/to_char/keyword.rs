@@ -2,7 +2,6 @@
 
 /// A key word's meaning. Names in upper, capitalised and lower case differ in how letters are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the names are those of the templates")]
 pub(super) enum Field {
     Era { dots: bool },
     Meridiem { dots: bool },
