@@ -151,6 +151,7 @@ impl Converter {
                 let name = table.schema().name;
                 let target = Target::of_table(name)
                     .ok_or_else(|| SqlError::internal("a table that takes commands"))?;
+                let (reader, columns) = self.narrow(reader, target, columns)?;
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| target.columns()[*column]).collect();
                 let types: Vec<PgType> =
@@ -238,6 +239,36 @@ impl Converter {
         }
     }
 
+    /// A file without a column list whose heading names fewer columns than the table has is read by its heading:
+    /// the columns that it does not have get their defaults. `PostgreSQL` would refuse it.
+    fn narrow(
+        &self,
+        mut reader: Box<dyn Read + Send>,
+        target: Target,
+        columns: Vec<usize>,
+    ) -> Result<(Box<dyn Read + Send>, Vec<usize>)> {
+        let options = &self.copy.options;
+        let all = (0..target.columns().len()).filter(|column| target.insertable(*column));
+        if options.header != CopyHeader::Present || !all.eq(columns.iter().copied()) {
+            return Ok((reader, columns));
+        }
+        let mut start = vec![0; READ_BYTES];
+        let read = reader.read(&mut start).map_err(|error| disk_error(&error))?;
+        start.truncate(read);
+        let mut heading = None;
+        let mut records = Records::new(Format { header: false, ..text_format(options) });
+        // What is wrong with later records is said when they are read.
+        let _ = records.feed(&start, &mut |record| {
+            heading.get_or_insert_with(|| named_columns(record, target));
+            Ok(())
+        });
+        let columns = match heading.flatten() {
+            Some(named) if named.len() < columns.len() => named,
+            _ => columns,
+        };
+        Ok((Box::new(std::io::Cursor::new(start).chain(reader)), columns))
+    }
+
     /// Takes the commands of a record.
     pub(super) fn send(
         &mut self,
@@ -266,6 +297,29 @@ impl Converter {
     }
 }
 
+/// The parameters of the text formats.
+fn text_format(options: &CopyOptions) -> Format {
+    Format {
+        csv: options.format == CopyFormat::Csv,
+        delimiter: options.delimiter,
+        null: options.null.clone(),
+        quote: options.quote,
+        escape: options.escape,
+        header: options.header == CopyHeader::Present,
+    }
+}
+
+/// The columns that a heading names; none if it names anything else.
+fn named_columns(record: &Record, target: Target) -> Option<Vec<usize>> {
+    (0..record.len())
+        .map(|at| {
+            let name = record.text(at).ok()??.trim().to_ascii_lowercase();
+            let column = target.columns().iter().position(|column| *column == name)?;
+            target.insertable(column).then_some(column)
+        })
+        .collect()
+}
+
 /// The records of any format.
 enum Source {
     Text(Box<Records>),
@@ -277,14 +331,7 @@ impl Source {
         if options.format == CopyFormat::Binary {
             return Self::Binary(BinaryRecords::default());
         }
-        Self::Text(Box::new(Records::new(Format {
-            csv: options.format == CopyFormat::Csv,
-            delimiter: options.delimiter,
-            null: options.null.clone(),
-            quote: options.quote,
-            escape: options.escape,
-            header: options.header == CopyHeader::Present,
-        })))
+        Self::Text(Box::new(Records::new(text_format(options))))
     }
 
     fn feed(&mut self, bytes: &[u8], take: &mut dyn FnMut(&Record) -> Result<()>) -> Result<()> {
