@@ -8,9 +8,11 @@
 //! Blocks write to one aggregate: more need transactions over several logs, which are not offered yet.
 
 use rotabase_engine::position::Version;
-use rotabase_engine::schedule::{AggregateId, Schedule};
+use rotabase_engine::schedule::{AggregateId, Command, Schedule};
 use rotabase_queries::error::{Result, SqlError};
 use rotabase_raft::{Decided, Request};
+
+use super::overlay::Pending;
 
 /// The commands that a block may hold.
 pub(crate) const BLOCK_COMMANDS_MAX: usize = 100_000;
@@ -30,7 +32,10 @@ pub(crate) enum Status {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Block {
     requests: Vec<Request<Schedule>>,
-    savepoints: Vec<(String, usize)>,
+    /// What they have decided, for the block's own queries.
+    events: Vec<Pending>,
+    /// Names, and how many requests and events there were.
+    savepoints: Vec<(String, usize, usize)>,
     /// Whether it may write at all.
     pub(crate) read_only: bool,
     /// The time that `now()` gives in it.
@@ -48,14 +53,16 @@ impl Block {
         &self.requests
     }
 
-    /// Whether it has anything to write.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.requests.is_empty()
+    /// What it has decided and not stored.
+    pub(crate) fn events(&self) -> &[Pending] {
+        &self.events
     }
 
     /// Refuses what a block cannot do yet: writing to a second aggregate.
     pub(crate) fn check(&self, more: &[Request<Schedule>]) -> Result<()> {
-        let mut ids = self.requests.iter().chain(more).map(|request| request.id);
+        // To require that a rotation exists is not to write to it.
+        let writes = |it: &&Request<Schedule>| !matches!(it.command, Command::RequireRotation);
+        let mut ids = self.requests.iter().chain(more).filter(writes).map(|request| request.id);
         let Some(first) = ids.next() else { return Ok(()) };
         if let Some(second) = ids.find(|id| *id != first) {
             return Err(several(&first, &second));
@@ -69,7 +76,12 @@ impl Block {
     }
 
     /// Keeps commands that have just been decided on top of the block's own.
-    pub(crate) fn keep(&mut self, mut more: Vec<Request<Schedule>>, decided: &Decided) {
+    pub(crate) fn keep(
+        &mut self,
+        mut more: Vec<Request<Schedule>>,
+        decided: &Decided,
+        events: Vec<Pending>,
+    ) {
         let first = self.requests.len();
         if first == 0
             && let (Some(request), Some(version), Some(emitted)) =
@@ -79,23 +91,27 @@ impl Block {
             request.expected_version = Some(Version(version.0 - u64::from(*emitted)));
         }
         self.requests.extend(more);
+        self.events.extend(events);
     }
 
     /// Sets a savepoint.
     pub(crate) fn savepoint(&mut self, name: String) {
-        self.savepoints.push((name, self.requests.len()));
+        self.savepoints.push((name, self.requests.len(), self.events.len()));
     }
 
     /// Forgets a savepoint and those after it; whether it was there.
     pub(crate) fn release(&mut self, name: &str) -> bool {
-        let found = self.savepoints.iter().rposition(|(it, _)| it == name);
+        let found = self.savepoints.iter().rposition(|(it, ..)| it == name);
         found.map(|at| self.savepoints.truncate(at)).is_some()
     }
 
     /// Forgets what was written since a savepoint; whether it was there.
     pub(crate) fn roll_back_to(&mut self, name: &str) -> bool {
-        let Some(at) = self.savepoints.iter().rposition(|(it, _)| it == name) else { return false };
+        let Some(at) = self.savepoints.iter().rposition(|(it, ..)| it == name) else {
+            return false;
+        };
         self.requests.truncate(self.savepoints[at].1);
+        self.events.truncate(self.savepoints[at].2);
         self.savepoints.truncate(at + 1);
         true
     }
@@ -120,7 +136,7 @@ fn several(first: &AggregateId, second: &AggregateId) -> SqlError {
 
 #[cfg(test)]
 mod tests {
-    use rotabase_engine::schedule::{AirportCode, Command};
+    use rotabase_engine::schedule::AirportCode;
 
     use super::*;
 
@@ -137,7 +153,7 @@ mod tests {
     fn a_block_writes_to_one_aggregate() {
         let mut block = Block::new(0, false);
         block.check(&[request("FRA")]).expect("the first");
-        block.keep(vec![request("FRA")], &decided(4));
+        block.keep(vec![request("FRA")], &decided(4), Vec::new());
         assert!(block.check(&[request("FRA")]).is_ok());
         assert!(block.check(&[request("MUC")]).is_err());
         assert_eq!(block.requests()[0].expected_version, Some(Version(3)));
@@ -146,9 +162,9 @@ mod tests {
     #[test]
     fn rolling_back_to_a_savepoint_forgets_what_came_after() {
         let mut block = Block::new(0, false);
-        block.keep(vec![request("FRA")], &decided(1));
+        block.keep(vec![request("FRA")], &decided(1), Vec::new());
         block.savepoint("s".to_owned());
-        block.keep(vec![request("FRA")], &decided(2));
+        block.keep(vec![request("FRA")], &decided(2), Vec::new());
         assert!(block.roll_back_to("s"));
         assert_eq!(block.requests().len(), 1);
         assert!(block.release("s"));

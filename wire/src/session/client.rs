@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::Positions;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{DirectPlan, ExecContext, Settings};
 use rotabase_queries::plan::{OutputColumn, Plan};
+use rotabase_queries::projection::Snapshot;
 use rotabase_queries::sql::{self, Bound, Statement, Utility};
 use rotabase_queries::types::{Datum, PgType};
 use tokio::sync::Notify;
@@ -139,26 +141,37 @@ impl Session {
         }
     }
 
+    /// The newest state, with what the block has written on top.
+    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
+        let snapshot = self.database.shared().projections.snapshot();
+        match &self.block {
+            Some(block) if !block.events().is_empty() => {
+                Ok(snapshot.with(Timestamp::from_microseconds(self.now()), block.events())?)
+            }
+            _ => Ok(snapshot),
+        }
+    }
+
     /// What a statement has around it; the snapshot is the newest there is.
     pub(crate) fn context(
         &self,
         statement: &running::Statement,
         parameters: Vec<Datum>,
-    ) -> ExecContext {
+    ) -> Result<ExecContext> {
         let shared = self.database.shared();
         let now = self.now();
-        ExecContext {
+        Ok(ExecContext {
             settings: self.settings.shared(),
             transaction_time: self.block.as_ref().map_or(now, |block| block.started),
             statement_time: now,
             clock: Arc::clone(&shared.config.clock),
             random: Arc::clone(&shared.config.random),
             parameters: parameters.into(),
-            snapshot: shared.projections.snapshot(),
+            snapshot: self.snapshot()?,
             cancel: statement.cancel(),
             memory_bytes_max: shared.config.work_bytes,
             spill_directory: Some(Arc::clone(&shared.spill_directory)),
-        }
+        })
     }
 
     /// Waits until the projections show what the session's consistency asks for.

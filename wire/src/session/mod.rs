@@ -10,6 +10,7 @@ pub mod client;
 pub(crate) mod copy;
 mod cursor;
 pub mod embedded;
+mod overlay;
 mod query;
 pub(crate) mod registry;
 mod running;

@@ -34,9 +34,8 @@ impl Session {
     ) -> Result<Execution> {
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("a query has a plan"))?;
         self.check_reads(plan)?;
-        self.refuse_unseen_writes()?;
         self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters);
+        let context = self.context(&statement, parameters)?;
         let columns = Arc::clone(&plan.columns);
         let tag = RowsTag::Counted("SELECT");
         if let Some(direct) = &bound.direct {
@@ -75,7 +74,7 @@ impl Session {
         };
         self.check_reads(&plan)?;
         self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters);
+        let context = self.context(&statement, parameters)?;
         let options = explain_options(&explain.options)?;
         let text =
             blocking(move || rotabase_queries::exec::explain::explain(&plan, &context, &options))
@@ -115,17 +114,6 @@ impl Session {
         relations.iter().try_for_each(|schema| {
             self.check_privilege(Privilege::Select, schema.schema, schema.name)
         })
-    }
-
-    /// A block's own changes cannot be shown yet, and hiding them would be a lie.
-    fn refuse_unseen_writes(&self) -> Result<()> {
-        match &self.block {
-            Some(block) if !block.is_empty() => Err(SqlError::unsupported(
-                "a query cannot be run in a transaction block that has written something",
-            )
-            .with_hint("Query before the first write, or after COMMIT.")),
-            _ => Ok(()),
-        }
     }
 }
 

@@ -287,7 +287,7 @@ impl Session {
         let settings = self.settings.shared();
         let arguments = sql::bind_arguments(&catalog, &settings, execute, &prepared.parameters)?;
         let statement = self.running.begin(None);
-        let context = self.context(&statement, Vec::new());
+        let context = self.context(&statement, Vec::new())?;
         let values = arguments
             .iter()
             .map(|argument| rotabase_queries::exec::evaluate(argument, &[], &context))

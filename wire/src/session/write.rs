@@ -19,7 +19,7 @@ use rotabase_raft::{Decided, Request, WriteError};
 
 use super::api::{Execution, Rows, RowsTag};
 use super::client::{BoundStatement, Session};
-use super::running;
+use super::{overlay, running};
 use crate::database::COMMAND_DEADLINE;
 use crate::roles::Privilege;
 use crate::sqlstate;
@@ -88,7 +88,7 @@ impl Session {
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("an INSERT has rows"))?;
         self.check_reads(plan)?;
         self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters);
+        let context = self.context(&statement, parameters)?;
         let values = self.collect(plan, context.clone(), &statement).await?;
         let mut rows = Vec::with_capacity(values.len());
         for values in values {
@@ -123,7 +123,7 @@ impl Session {
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             self.wait_until_readable(&statement).await?;
-            let context = self.context(&statement, parameters.clone());
+            let context = self.context(&statement, parameters.clone())?;
             let expected = expected_version(update.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
             let mut changes = Changes::default();
@@ -173,7 +173,7 @@ impl Session {
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             self.wait_until_readable(&statement).await?;
-            let context = self.context(&statement, parameters.clone());
+            let context = self.context(&statement, parameters.clone())?;
             let expected = expected_version(delete.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
             let mut changes = Changes::default();
@@ -220,7 +220,7 @@ impl Session {
         refuse_repeated_keys(target, &rows)?;
         for _ in 0..ATTEMPTS_MAX {
             let mut context = context.clone();
-            context.snapshot = self.database.projections().snapshot();
+            context.snapshot = self.snapshot()?;
             let mut changes = Changes::default();
             for row in &rows {
                 let inserted =
@@ -294,7 +294,7 @@ impl Session {
         if target != Target::Legs || !insert.columns.contains(&command::column::LEG_ID) {
             return Ok(());
         }
-        let snapshot = self.database.projections().snapshot();
+        let snapshot = self.snapshot()?;
         let mut kept = Vec::with_capacity(changes.rows.len());
         for row in changes.rows.drain(..) {
             let known = match &row.change.row[command::column::LEG_ID] {
@@ -402,7 +402,7 @@ impl Session {
     ) -> Result<Decided, SendError> {
         let deadline = timeout.map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
         let metadata = self.metadata();
-        let Some(block) = &mut self.block else {
+        let Some(block) = &self.block else {
             let outcome = self.database.node().execute(requests, metadata, deadline).await?;
             self.written.merge(&outcome.positions);
             return Ok(Decided { versions: outcome.versions, emitted: outcome.emitted });
@@ -419,7 +419,10 @@ impl Session {
             versions: decided.versions[before..].to_vec(),
             emitted: decided.emitted[before..].to_vec(),
         };
-        block.keep(requests, &own);
+        let events = overlay::events(&requests, &own, &self.snapshot()?)?;
+        if let Some(block) = &mut self.block {
+            block.keep(requests, &own, events);
+        }
         Ok(own)
     }
 
