@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 data=$(mktemp -d)
 ready=$data/ready
-cargo run --quiet -p rotabase -- start --data "$data/schedule" --listen 127.0.0.1:0 --http 127.0.0.1:0 > "$ready" &
+cargo run --quiet --bin rotabase -- start --data "$data/schedule" --listen 127.0.0.1:0 --http 127.0.0.1:0 > "$ready" &
 server=$!
 trap 'kill -TERM $server 2>/dev/null; wait $server 2>/dev/null; rm -rf "$data"' EXIT
 until grep -q 'port=' "$ready"; do
