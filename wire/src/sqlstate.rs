@@ -85,17 +85,17 @@ fn overlap(added: &Leg, existing: &Leg) -> SqlError {
     let flight = |leg: &Leg| AggregateId::Flight(leg.designator.flight).to_string();
     let message =
         format!("leg {} overlaps leg {} in its rotation", flight(added), flight(existing));
-    let detail = format!("{} and {} overlap in time.", describe(added), describe(existing));
+    let detail = format!("Leg {} and leg {} overlap in time.", describe(added), describe(existing));
     let error = SqlError::new(SqlState::EXCLUSION_VIOLATION, message)
         .with_detail(detail)
         .with_hint("Reschedule one of them, or take the other leg out of the rotation first.");
     with_names(error, "legs", "legs_rotation_id_block_time_excl")
 }
 
-/// `Leg LH400 FRA-JFK of 2026-03-29 (2026-03-29 08:25Z to 2026-03-29 17:05Z, id …)`.
+/// `LH400 FRA-JFK of 2026-03-29 (2026-03-29 08:25Z to 2026-03-29 17:05Z, id …)`.
 pub(crate) fn describe(leg: &Leg) -> String {
     let mut text = format!(
-        "Leg {} {}-{} of {} (",
+        "{} {}-{} of {} (",
         AggregateId::Flight(leg.designator.flight),
         leg.designator.departure_airport,
         leg.arrival_airport,

@@ -177,6 +177,13 @@ const SETTINGS: &[Setting] = &[
     setting("max_identifier_length", "63", Kind::Fixed, false, "The longest name."),
     setting("max_index_keys", "32", Kind::Fixed, false, "The most columns of an index."),
     setting(
+        "role",
+        "none",
+        Kind::Word(&["none"]),
+        false,
+        "The role that privileges are checked for: the session user.",
+    ),
+    setting(
         "rotabase.as_of",
         "",
         Kind::Text,
