@@ -14,6 +14,7 @@ pub mod json;
 pub mod numeric;
 mod objects;
 mod pg_type;
+pub(crate) mod regex;
 pub mod text;
 pub mod type_table;
 pub mod typmod;

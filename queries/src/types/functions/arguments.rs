@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use uuid::Uuid;
-
 use crate::error::{Result, SqlError};
 use crate::types::{ArrayValue, Datum, Interval, Jsonb, Numeric, PgType};
 
@@ -60,8 +58,6 @@ arguments! {
     char: u8, Datum::Char(it) => *it, "\"char\"";
     /// A `bytea`.
     bytea: &[u8], Datum::Bytea(it) => it, "bytea";
-    /// A `uuid`.
-    uuid: Uuid, Datum::Uuid(it) => *it, "uuid";
     /// A `date`.
     date: i32, Datum::Date(it) => *it, "date";
     /// A `time`.

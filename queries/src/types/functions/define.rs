@@ -81,12 +81,6 @@ impl SetFunction {
         self.strict = false;
         self
     }
-
-    /// The last argument repeats.
-    pub(crate) const fn variadic(mut self) -> Self {
-        self.variadic = true;
-        self
-    }
 }
 
 /// An aggregate that passes over rows with null arguments.

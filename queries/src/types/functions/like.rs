@@ -121,7 +121,7 @@ fn like_escape(pattern: &str, escape: &str) -> Result<Datum> {
 }
 
 /// A pattern of `SIMILAR TO` as a regular expression (`similar_escape_internal`).
-fn similar(pattern: &str, escape: Option<&str>) -> Result<Datum> {
+pub(super) fn similar(pattern: &str, escape: Option<&str>) -> Result<Datum> {
     let escape = match escape {
         None => Some('\\'),
         Some(escape) => escape_character(escape)?,

@@ -20,6 +20,7 @@ mod io;
 mod json;
 mod like;
 mod numerics;
+mod regexp;
 pub mod registry;
 pub mod resolve;
 mod sets;

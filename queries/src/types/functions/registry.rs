@@ -43,6 +43,7 @@ pub static TABLES: &[&FunctionTable] = &[
     &super::string_any::TABLE,
     &super::bytes::TABLE,
     &super::like::TABLE,
+    &super::regexp::TABLE,
     &super::datetime::arithmetic::TABLE,
     &super::datetime::convert::TABLE,
     &super::datetime::make::TABLE,
