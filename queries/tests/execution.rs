@@ -1,5 +1,7 @@
 //! How plans are run: within their memory, until they are cancelled, by which access paths, shown by EXPLAIN.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod common;
 
 use std::sync::Arc;

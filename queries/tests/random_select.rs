@@ -4,9 +4,11 @@
 //! SQLSTATE. `ROTABASE_RECORD` records it anew, as for `tests/select`; with `ROTABASE_SEEDS=1000..2000` other seeds
 //! are compared with that PostgreSQL directly.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod common;
 #[path = "../../tests/src/random_select.rs"]
-#[allow(dead_code, reason = "it belongs to the black-box tests, which publish it")]
+#[allow(dead_code, unreachable_pub, reason = "it belongs to the black-box tests, which publish it")]
 mod random_select;
 
 use std::collections::BTreeMap;
@@ -99,11 +101,11 @@ fn optimising_random_queries_does_not_change_their_rows() {
     for seed in SEEDS {
         let query = random_select(seed);
         let Ok(plan) = common::plan(&catalog, &query) else { continue };
-        let plain = common::run(&Arc::new(plan.clone()), &common::context());
+        let as_bound = common::run(&Arc::new(plan.clone()), &common::context());
         let optimised = common::run(&Arc::new(optimize(plan)), &common::context());
-        if let (Ok(plain), Ok(optimised)) = (plain, optimised) {
+        if let (Ok(as_bound), Ok(optimised)) = (as_bound, optimised) {
             assert_eq!(
-                common::comparable(&query, plain),
+                common::comparable(&query, as_bound),
                 common::comparable(&query, optimised),
                 "{seed}: {query}"
             );

@@ -4,6 +4,8 @@
 //! `ROTABASE_RECORD="host=.. port=.. dbname=.."` naming a PostgreSQL that has loaded `tests/data/schema.sql`, the
 //! results are recorded anew instead of compared.
 
+#![allow(clippy::unwrap_used, reason = "a test may unwrap")]
+
 mod common;
 
 use std::fmt::Write as _;
@@ -74,7 +76,7 @@ fn queries_give_what_postgresql_gives() {
                 let rows = common::record(&conninfo, &case.query);
                 let rows =
                     common::comparable(&case.query, rows.lines().map(str::to_owned).collect());
-                let rows: String = rows.iter().map(|row| format!("{row}\n")).collect();
+                let rows = rows.iter().fold(String::new(), |rows, row| rows + row + "\n");
                 write!(recorded, "{}\n----\n{rows}\n", case.query).unwrap();
             }
         } else {
@@ -95,11 +97,11 @@ fn optimising_does_not_change_the_rows() {
             if case.query.to_uppercase().contains("GROUPING") {
                 continue;
             }
-            let plain = common::run(&Arc::new(plan.clone()), &common::context());
+            let as_bound = common::run(&Arc::new(plan.clone()), &common::context());
             let optimised = common::run(&Arc::new(optimize(plan)), &common::context());
-            if let (Ok(plain), Ok(optimised)) = (plain, optimised) {
+            if let (Ok(as_bound), Ok(optimised)) = (as_bound, optimised) {
                 assert_eq!(
-                    common::comparable(&case.query, plain),
+                    common::comparable(&case.query, as_bound),
                     common::comparable(&case.query, optimised),
                     "{}",
                     case.query

@@ -137,7 +137,7 @@ fn usual(column: &str) -> &'static [&'static str] {
 }
 
 impl Generator {
-    /// The next number of SplitMix64.
+    /// The next number of `SplitMix64`.
     fn next(&mut self) -> u64 {
         self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut mixed = self.state;
@@ -668,7 +668,7 @@ impl Generator {
             }
             5 => {
                 let ty = self.present(&[Text, Uuid, Time], sources);
-                let not = if !self.once_in(3) { "NOT " } else { "" };
+                let not = if self.once_in(3) { "" } else { "NOT " };
                 format!("{} IS {not}NULL", self.expression(ty, sources, inner))
             }
             6 => format!(

@@ -71,11 +71,11 @@ fn prune(plan: Plan, wanted: &BTreeSet<usize>) -> (Plan, Places) {
     match node {
         PlanNode::Scan { relation, columns: read, access, mut filter } => {
             let mut needed = wanted.clone();
-            for filter in &filter {
+            if let Some(filter) = &filter {
                 walk::collect_columns(filter, &mut needed);
             }
             let places = compacted(read.len(), |column| needed.contains(&column));
-            for filter in &mut filter {
+            if let Some(filter) = &mut filter {
                 renumber(filter, &places);
             }
             let read = read
@@ -321,7 +321,7 @@ fn join(sides: Sides, columns: &Arc<[OutputColumn]>, wanted: &BTreeSet<usize>) -
     let Sides { left, mut right, kind, mut on, lateral } = sides;
     let left_width = left.columns.len();
     let mut needed = wanted.clone();
-    for on in &on {
+    if let Some(on) = &on {
         walk::collect_columns(on, &mut needed);
     }
     let mut left_needed: BTreeSet<usize> =
@@ -350,7 +350,7 @@ fn join(sides: Sides, columns: &Arc<[OutputColumn]>, wanted: &BTreeSet<usize>) -
     let before = left.columns.len();
     let mut places = left_places;
     places.extend(right_places.iter().map(|place| place.map(|place| before + place)));
-    for on in &mut on {
+    if let Some(on) = &mut on {
         renumber(on, &places);
     }
     if matches!(kind, JoinKind::Semi | JoinKind::Anti) {

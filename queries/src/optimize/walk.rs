@@ -222,7 +222,7 @@ pub(crate) fn expressions_mut(node: &mut PlanNode, f: &mut dyn FnMut(&mut Expr))
         PlanNode::Sort { keys, .. } => keys_mut(keys, f),
         PlanNode::Limit { limit, offset, ties, .. } => {
             limit.iter_mut().chain(offset).for_each(&mut *f);
-            for keys in ties {
+            if let Some(keys) = ties {
                 keys_mut(keys, f);
             }
         }

@@ -3,7 +3,11 @@
 //! The rows stand in `tests/data/*.tsv`, in the form of PostgreSQL's COPY; `tests/data/schema.sql` loads the same
 //! rows into a PostgreSQL to compare with.
 
-#![allow(dead_code, reason = "each test binary uses a part of it")]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "each test binary uses a part of it, and a test may unwrap"
+)]
 
 use std::fs;
 use std::path::{Path, PathBuf};
