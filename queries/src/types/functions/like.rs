@@ -49,7 +49,7 @@ pub(crate) fn matches(text: &[u8], pattern: &[u8], characters: bool) -> Result<b
                 p += 1;
                 continue;
             }
-            Some(b'\\') => {
+            Some(b'\\') if t < text.len() => {
                 let literal = pattern.get(p + 1).ok_or_else(ends_with_escape)?;
                 if text.get(t) == Some(literal) {
                     (t, p) = (t + 1, p + 2);

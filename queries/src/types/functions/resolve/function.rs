@@ -233,7 +233,13 @@ fn resolved(
         _ => vec![],
     };
     let typed = matches!(callee, Callee::Scalar(it) if it.typed);
-    let extra = typed.then(|| types_literal(&arguments, callee.is_variadic() && !spread));
+    // The types as they were given, so that `pg_typeof` of a literal is `unknown`; polymorphic ones as resolved.
+    let seen: Vec<PgType> = declared
+        .iter()
+        .zip(actual.iter().zip(&arguments))
+        .map(|(declared, (actual, resolved))| if *declared == PgType::Any { *actual } else { *resolved })
+        .collect();
+    let extra = typed.then(|| types_literal(&seen, callee.is_variadic() && !spread));
     Ok(ResolvedFunction { callee, arguments, extra, result, columns, spread })
 }
 

@@ -131,6 +131,11 @@ fn zeros(value: i64, width: usize, fill: bool) -> String {
     format!("{value:0width$}")
 }
 
+/// The same, but the sign counts among the digits.
+fn plain_zeros(value: i64, width: usize, fill: bool) -> String {
+    if fill { value.to_string() } else { format!("{value:0width$}") }
+}
+
 fn name(word: &str, letters: Letters, pad: bool, width: usize) -> String {
     let word = lettered(word, letters);
     if pad { format!("{word:<width$}") } else { word }
@@ -170,8 +175,8 @@ fn field(parts: &Parts, field: Field, letters: Letters, fill: bool, translate: b
         Field::SecondOfDay => (parts.hour * 3600 + parts.minute * 60 + parts.second).to_string(),
         Field::Zone | Field::ZoneHour | Field::ZoneMinute | Field::Offset => zone_field(parts, field, letters, fill)?,
         Field::Exact => String::new(),
-        Field::DayOfMonth => zeros(parts.day, 2, fill),
-        Field::DayOfYear => zeros(parts.day_of_year, 3, fill),
+        Field::DayOfMonth => plain_zeros(parts.day, 2, fill),
+        Field::DayOfYear => plain_zeros(parts.day_of_year, 3, fill),
         Field::Month => zeros(parts.month, 2, fill),
         Field::MonthName | Field::MonthShort => {
             parts.calendar_days()?;
@@ -248,7 +253,7 @@ fn calendar_field(parts: &Parts, field: Field, letters: Letters, fill: bool, pad
             let (year, _) = calendar::iso_week(days);
             zeros(days - calendar::iso_week_start(year, 1) + 1, 3, fill)
         }
-        Field::Week => zeros((parts.day_of_year - 1) / 7 + 1, 2, fill),
+        Field::Week => plain_zeros((parts.day_of_year - 1) / 7 + 1, 2, fill),
         Field::IsoWeek => zeros(calendar::iso_week(parts.calendar_days()?).1, 2, fill),
         Field::WeekOfMonth => ((parts.day - 1) / 7 + 1).to_string(),
         Field::Quarter if parts.month == 0 => String::new(),
