@@ -9,9 +9,10 @@ use std::sync::Arc;
 use rotabase_queries::catalog::Catalog;
 use rotabase_queries::error::SqlState;
 use rotabase_queries::exec::explain::{ExplainOptions, explain, text};
-use rotabase_queries::exec::{Batch, Cursor, DIRECT_ROWS_MAX, direct};
+use rotabase_queries::exec::{Batch, Cursor, DIRECT_ROWS_MAX, EXEC_STACK_BYTES, direct};
 use rotabase_queries::optimize::optimize;
 use rotabase_queries::plan::Plan;
+use rotabase_queries::sql;
 use rotabase_queries::types::{Datum, PgType};
 
 /// `numbers (n int4 primary key, k int4, t text)` with so many rows; `k` is `n` backwards.
@@ -194,4 +195,30 @@ fn explain_analyze_counts_rows_and_loops() {
     let json =
         explain(&plan, &common::context(), &ExplainOptions { json: true, ..options }).unwrap();
     assert!(json[0].contains("\"Actual Rows\": 9"), "{json:?}");
+}
+
+/// What the parser lets through fits on the stack that plans are run with.
+#[test]
+fn the_deepest_statements_fit_on_the_stack() {
+    let run = || {
+        let catalog = numbers(3);
+        let sum = vec!["n"; sql::OPERATOR_CHAIN_MAX].join(" + ");
+        let nested = |open: &str, close: &str| {
+            let depth = sql::NESTING_MAX / 2;
+            format!("SELECT {}n{} FROM numbers", open.repeat(depth), close.repeat(depth))
+        };
+        let union = vec!["SELECT n FROM numbers"; 200].join(" UNION ALL ");
+        for query in [
+            format!("SELECT {sum} FROM numbers"),
+            nested("abs(", ")"),
+            nested("(SELECT ", ")"),
+            union,
+        ] {
+            // Refusing is fine, overflowing the stack is not.
+            if let Ok(plan) = common::plan(&catalog, &query) {
+                let _ = common::run(&Arc::new(optimize(plan)), &common::context());
+            }
+        }
+    };
+    std::thread::Builder::new().stack_size(EXEC_STACK_BYTES).spawn(run).unwrap().join().unwrap();
 }

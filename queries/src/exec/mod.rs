@@ -44,8 +44,8 @@ pub use direct::{DIRECT_ROWS_MAX, DirectPlan, direct};
 pub use expression::{Evaluator, evaluate};
 pub use requested::{REQUESTED_SETTINGS_MAX, RequestedSetting, RequestedSettings};
 
-/// The stack that a thread needs to compile and run plans.
-pub const EXEC_STACK_BYTES: usize = 16 << 20;
+/// The stack that a thread needs to compile and run plans. Only what is used of it is ever backed by memory.
+pub const EXEC_STACK_BYTES: usize = 64 << 20;
 
 /// How deeply plans and expressions may be nested; 54001 beyond. Chosen so that unoptimised builds stay within
 /// [`EXEC_STACK_BYTES`].

@@ -5,7 +5,7 @@ use tokio::runtime::{Builder, Runtime};
 use super::error::CliError;
 
 /// The stack of each thread. Binding, running and dropping deep plans recurses, on threads of both kinds.
-const STACK_BYTES: usize = 16 << 20;
+const STACK_BYTES: usize = rotabase_queries::exec::EXEC_STACK_BYTES;
 
 /// The threads for work that blocks: queries and file access.
 const BLOCKING_THREADS_MAX: usize = 128;
