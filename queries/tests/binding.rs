@@ -4,6 +4,8 @@
 //! Describe: `column name type`, `params types`, `no rows`, or `error SQLSTATE position message` with `detail` and
 //! `hint`. Lines that begin with `!` say what we answer on purpose where we differ.
 
+#![allow(clippy::unwrap_used, reason = "a test may stop")]
+
 #[path = "binding/limits.rs"]
 mod limits;
 #[path = "binding/utility.rs"]

@@ -53,7 +53,7 @@ impl Binder<'_> {
             let message = format!("{} is not an aggregate function", name.name);
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         };
-        self.check_aggregate_form(name, function, &arguments, within_group, list)?;
+        Self::check_aggregate_form(name, function, &arguments, within_group, list)?;
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         let mut values = self.convert_arguments(&resolved, arguments)?;
         let mut order = Vec::new();
@@ -70,7 +70,7 @@ impl Binder<'_> {
             }
         }
         if distinct {
-            self.check_distinct_order(&values, &order, name.position)?;
+            Self::check_distinct_order(&values, &order, name.position)?;
         }
         let filter = match filter {
             Some(filter) => Some(self.bind_boolean(filter, "FILTER")?),
@@ -87,7 +87,6 @@ impl Binder<'_> {
     }
 
     fn check_aggregate_form(
-        &self,
         name: &CallName<'_>,
         function: &AggregateFunction,
         arguments: &BoundArguments<'_>,
@@ -123,7 +122,6 @@ impl Binder<'_> {
 
     /// With DISTINCT an aggregate can be ordered by its arguments only.
     fn check_distinct_order(
-        &self,
         values: &[Expr],
         order: &[SortKey],
         position: Option<usize>,

@@ -185,7 +185,7 @@ fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) ->
     };
     let path = binder.settings.search_path.iter();
     let schema = schema
-        .or_else(|| path.cloned().find(|schema| binder.catalog.has_schema(schema)))
+        .or_else(|| path.clone().find(|schema| binder.catalog.has_schema(schema)).cloned())
         .ok_or_else(|| {
             SqlError::new(SqlState::INVALID_SCHEMA_NAME, "no schema has been selected to create in")
         })?;

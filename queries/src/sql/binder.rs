@@ -10,6 +10,7 @@ use super::dialect::RotabaseDialect;
 use super::parameters::Parameters;
 use super::position::Positions;
 use super::scope::{Clause, Level, Namespace};
+use super::token_cursor::{syntax_error_at, syntax_error_at_end};
 use crate::catalog::Catalog;
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::Settings;
@@ -144,6 +145,27 @@ impl<'a> Binder<'a> {
                 spellings.iter().any(|spelling| text.eq_ignore_ascii_case(spelling))
             });
         positions.character(found?.span.start)
+    }
+
+    /// A syntax error at the token behind a location.
+    pub(super) fn syntax_error_behind(&self, end: Location) -> SqlError {
+        let Some(positions) = &self.positions else { return syntax("syntax error") };
+        let mut tokens = Vec::new();
+        let dialect = RotabaseDialect;
+        let lexed =
+            Tokenizer::new(&dialect, positions.text()).tokenize_with_location_into_buf(&mut tokens);
+        let mut behind = tokens.iter().filter(|token| {
+            token.span.start >= end && !matches!(token.token, Token::Whitespace(_))
+        });
+        match (lexed, behind.next()) {
+            (Ok(()), Some(token)) if token.token != Token::SemiColon => {
+                syntax_error_at(token, positions)
+            }
+            (Ok(()), Some(token)) => {
+                syntax("syntax error at or near \";\"").at(positions.character(token.span.start))
+            }
+            _ => syntax_error_at_end(positions),
+        }
     }
 
     /// The place of a prefix operator before its operand.

@@ -92,34 +92,34 @@ impl Binder<'_> {
         list: &ast::FunctionArgumentList,
         function: &ast::Function,
     ) -> Result<Option<Expr>> {
-        let plain = |binder: &Self| binder.plain_arguments(list, name);
+        let plain = || plain_arguments(list, name);
         Ok(Some(match name.name {
-            "row" => Expr::Row(
-                plain(self)?.into_iter().map(|it| self.bind_expr(it)).collect::<Result<_>>()?,
-            ),
+            "row" => {
+                Expr::Row(plain()?.into_iter().map(|it| self.bind_expr(it)).collect::<Result<_>>()?)
+            }
             "coalesce" => {
-                let (values, ty) = self.bind_alike(&plain(self)?, "COALESCE", name)?;
+                let (values, ty) = self.bind_alike(&plain()?, "COALESCE", name)?;
                 Expr::Coalesce(values, ty)
             }
             "greatest" | "least" => {
                 let greatest = name.name == "greatest";
                 let construct = if greatest { "GREATEST" } else { "LEAST" };
-                let (inputs, ty) = self.bind_alike(&plain(self)?, construct, name)?;
+                let (inputs, ty) = self.bind_alike(&plain()?, construct, name)?;
                 Expr::Extreme { inputs, greatest, ty }
             }
             "nullif" => {
-                let arguments = plain(self)?;
+                let arguments = plain()?;
                 let [left_ast, right_ast] = arguments.as_slice() else {
                     return Err(syntax("syntax error at or near \")\"").at(name.position));
                 };
                 self.bind_nullif(left_ast, right_ast)?
             }
             "grouping" => {
-                let arguments = plain(self)?;
+                let arguments = plain()?;
                 self.bind_grouping(&arguments, name.position)?
             }
             "current_timestamp" | "current_time" | "localtime" | "localtimestamp" => {
-                let arguments = plain(self)?;
+                let arguments = plain()?;
                 let precision = match arguments.as_slice() {
                     [
                         Ast::Value(ast::ValueWithSpan {
@@ -138,26 +138,6 @@ impl Binder<'_> {
             }
             _ => return Ok(None),
         }))
-    }
-
-    /// Arguments that are nothing but expressions.
-    fn plain_arguments<'e>(
-        &self,
-        list: &'e ast::FunctionArgumentList,
-        name: &CallName<'_>,
-    ) -> Result<Vec<&'e Ast>> {
-        if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-            return Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase()))
-                .at(name.position));
-        }
-        list.args
-            .iter()
-            .map(|argument| match argument {
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
-                _ => Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase()))
-                    .at(name.position)),
-            })
-            .collect()
     }
 
     /// Expressions brought to their common type.
@@ -223,7 +203,7 @@ impl Binder<'_> {
         if function.over.is_some() {
             return self.bind_window_call(name, list, function);
         }
-        if self.is_aggregate(name) {
+        if is_aggregate(name) {
             return self.bind_aggregate_call(name, list, function);
         }
         if function.filter.is_some() {
@@ -264,16 +244,7 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
         }
         let resolved = self.resolve_call(name, &arguments)?;
-        self.finish_call(name, resolved, arguments)
-    }
-
-    /// Whether a name is that of an aggregate, so that its arguments are those of an aggregate.
-    fn is_aggregate(&self, name: &CallName<'_>) -> bool {
-        if name.schema.is_some_and(|schema| schema != "pg_catalog") {
-            return false;
-        }
-        let mut found = crate::types::functions::registry::functions_named(name.name).iter();
-        found.any(|it| matches!(it.callee, Callee::Aggregate(_)))
+        self.finish_call(name, &resolved, arguments)
     }
 
     /// Binds the arguments of a call.
@@ -307,15 +278,17 @@ impl Binder<'_> {
                     arguments.values.push(self.bind_expr(expr)?);
                     arguments.origins.push(expr);
                 }
-                FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::QualifiedWildcard(name, _)))
-                | FunctionArg::Unnamed(FunctionArgExpr::QualifiedWildcard(name)) => {
+                FunctionArg::Unnamed(
+                    FunctionArgExpr::Expr(Ast::QualifiedWildcard(name, _))
+                    | FunctionArgExpr::QualifiedWildcard(name),
+                ) => {
                     let Some(relation) = name.0.last().and_then(|part| part.as_ident()) else {
                         return Err(unsupported("this argument").at(self.at_name(name)));
                     };
                     let Some((level, found)) = self.find_relation(None, &relation.value) else {
                         return Err(self.no_such_relation(None, relation, relation));
                     };
-                    let row = self.whole_row(&found);
+                    let row = super::names::whole_row(&found);
                     arguments.values.push(self.refer(level, row, relation));
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
@@ -323,7 +296,7 @@ impl Binder<'_> {
                     arguments.origins.push(expr);
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if count == 1 => {
-                    arguments.star = true
+                    arguments.star = true;
                 }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
                     return Err(unsupported("a named argument").at(name.position));
@@ -375,13 +348,13 @@ impl Binder<'_> {
     fn finish_call(
         &mut self,
         name: &CallName<'_>,
-        resolved: ResolvedFunction,
+        resolved: &ResolvedFunction,
         arguments: BoundArguments<'_>,
     ) -> Result<Expr> {
         match resolved.callee {
             Callee::Scalar(function) => {
                 let ty = resolved.result;
-                let arguments = self.convert_arguments(&resolved, arguments)?;
+                let arguments = self.convert_arguments(resolved, arguments)?;
                 Ok(Expr::Call(Call { function, arguments, ty, position: None }))
             }
             Callee::Cast(ty) => {
@@ -394,7 +367,7 @@ impl Binder<'_> {
                 let ty = resolved.result;
                 let columns =
                     resolved.columns.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();
-                let arguments = self.convert_arguments(&resolved, arguments)?;
+                let arguments = self.convert_arguments(resolved, arguments)?;
                 let level = self.level();
                 level.sets.push(SetCall { function, arguments, columns });
                 Ok(Expr::Column(SETS + level.sets.len() - 1, ty))
@@ -440,8 +413,37 @@ impl Binder<'_> {
         let arguments =
             BoundArguments { values, origins: origins.to_vec(), variadic: false, star: false };
         let resolved = self.resolve_call(&name, &arguments)?;
-        self.finish_call(&name, resolved, arguments)
+        self.finish_call(&name, &resolved, arguments)
     }
+}
+
+/// Arguments that are nothing but expressions.
+fn plain_arguments<'e>(
+    list: &'e ast::FunctionArgumentList,
+    name: &CallName<'_>,
+) -> Result<Vec<&'e Ast>> {
+    if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
+        return Err(
+            syntax(format!("syntax error in {}", name.name.to_ascii_uppercase())).at(name.position)
+        );
+    }
+    list.args
+        .iter()
+        .map(|argument| match argument {
+            FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => Ok(expr),
+            _ => Err(syntax(format!("syntax error in {}", name.name.to_ascii_uppercase()))
+                .at(name.position)),
+        })
+        .collect()
+}
+
+/// Whether a name is that of an aggregate, so that its arguments are those of an aggregate.
+fn is_aggregate(name: &CallName<'_>) -> bool {
+    if name.schema.is_some_and(|schema| schema != "pg_catalog") {
+        return false;
+    }
+    let mut found = crate::types::functions::registry::functions_named(name.name).iter();
+    found.any(|it| matches!(it.callee, Callee::Aggregate(_)))
 }
 
 /// Whether an expression contains a call that is only known by its place in its level.

@@ -145,14 +145,14 @@ impl Binder<'_> {
             return Err(unsupported("this target of a writing statement"));
         };
         let relation = self.writable(name, verb)?;
-        let (plan, mut named) = scan(&relation);
+        let (plan, mut victim) = scan(&relation);
         if let Some(alias) = alias {
             if !alias.columns.is_empty() {
                 return Err(syntax("syntax error at or near \"(\"").at(self.at_ident(&alias.name)));
             }
-            rename(&mut named, &alias.name.value);
+            rename(&mut victim, &alias.name.value);
         }
-        let names = Namespace::of(named);
+        let names = Namespace::of(victim);
         if others.is_empty() {
             return Ok((relation, Victims { plan, names, joined: false }));
         }
@@ -202,7 +202,7 @@ impl Binder<'_> {
 }
 
 fn rename(named: &mut NamedRelation, alias: &str) {
-    named.name = alias.to_owned();
+    alias.clone_into(&mut named.name);
     named.table.iter_mut().for_each(|table| table.aliased = true);
 }
 

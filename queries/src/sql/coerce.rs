@@ -85,7 +85,7 @@ impl Binder<'_> {
     }
 
     /// Brings an expression to `bool`; the construct that wants it is named in the error.
-    pub(super) fn to_boolean(
+    pub(super) fn as_boolean(
         &mut self,
         expr: Expr,
         construct: &str,
@@ -101,7 +101,7 @@ impl Binder<'_> {
     }
 
     /// Brings an expression to a type that a construct wants: `argument of LIMIT must be type bigint`.
-    pub(super) fn to_wanted(
+    pub(super) fn as_wanted(
         &mut self,
         expr: Expr,
         to: PgType,

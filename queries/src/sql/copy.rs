@@ -56,7 +56,7 @@ impl Binder<'_> {
                         let plan = self.bind_query(query, true)?;
                         let names: Vec<String> =
                             plan.columns.iter().map(|column| column.name.clone()).collect();
-                        self.force(&mut options, node, &names, "query result")?;
+                        force(&mut options, node, &names, "query result")?;
                         CopySource::Plan(plan)
                     }
                     Node::Subscribe(subscribe) => {
@@ -131,7 +131,7 @@ impl Binder<'_> {
             places = (0..all.len()).collect();
         }
         let names: Vec<String> = places.iter().map(|place| all[*place].to_owned()).collect();
-        self.force(&mut options, node, &names, &name.to_string())?;
+        force(&mut options, node, &names, &name.to_string())?;
         let target = if special == Special::LegRotations {
             CopyTarget::LegRotations(places)
         } else {
@@ -167,7 +167,7 @@ impl Binder<'_> {
         };
         let names: Vec<String> =
             places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
-        self.force(&mut options, node, &names, schema.name)?;
+        force(&mut options, node, &names, schema.name)?;
         Ok(Bound::CopyFrom(CopyFrom {
             target: CopyTarget::Table { table, columns: places },
             options,
@@ -198,51 +198,46 @@ impl Binder<'_> {
         };
         let names: Vec<String> =
             places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
-        self.force(&mut options, node, &names, schema.name)?;
+        force(&mut options, node, &names, schema.name)?;
         let expressions =
             places.iter().map(|place| Expr::Column(*place, schema.columns[*place].ty)).collect();
         let output: Vec<_> = places.iter().map(|place| plan.columns[*place].clone()).collect();
         let node = PlanNode::Project { input: Box::new(plan), expressions };
         Ok(Bound::CopyTo(CopyTo { source: CopySource::Plan(Plan::new(node, output)), options }))
     }
+}
 
-    /// Finds the columns that the FORCE options name.
-    fn force(
-        &self,
-        options: &mut CopyOptions,
-        node: &CopyNode,
-        names: &[String],
-        relation: &str,
-    ) -> Result<()> {
-        let kinds = ["FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL"];
-        let mut found: [CopyColumns; 3] = Default::default();
-        for ((wanted, kind), found) in node.force.iter().zip(kinds).zip(&mut found) {
-            *found = match wanted {
-                ForceColumns::None => CopyColumns::None,
-                ForceColumns::All => CopyColumns::All,
-                ForceColumns::Named(idents) => {
-                    let mut places = Vec::with_capacity(idents.len());
-                    for ident in idents {
-                        let place = names.iter().position(|name| *name == ident.value).ok_or_else(
-                            || {
-                                let message = if relation == "query result" {
-                                    format!("column \"{}\" does not exist", ident.value)
-                                } else {
-                                    format!(
-                                        "{kind} column \"{}\" not referenced by COPY",
-                                        ident.value
-                                    )
-                                };
-                                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
-                            },
-                        )?;
-                        places.push(place);
-                    }
-                    CopyColumns::Some(places)
+/// Finds the columns that the FORCE options name.
+fn force(
+    options: &mut CopyOptions,
+    node: &CopyNode,
+    names: &[String],
+    relation: &str,
+) -> Result<()> {
+    let kinds = ["FORCE_QUOTE", "FORCE_NOT_NULL", "FORCE_NULL"];
+    let mut found: [CopyColumns; 3] = Default::default();
+    for ((wanted, kind), found) in node.force.iter().zip(kinds).zip(&mut found) {
+        *found = match wanted {
+            ForceColumns::None => CopyColumns::None,
+            ForceColumns::All => CopyColumns::All,
+            ForceColumns::Named(idents) => {
+                let mut places = Vec::with_capacity(idents.len());
+                for ident in idents {
+                    let place =
+                        names.iter().position(|name| *name == ident.value).ok_or_else(|| {
+                            let message = if relation == "query result" {
+                                format!("column \"{}\" does not exist", ident.value)
+                            } else {
+                                format!("{kind} column \"{}\" not referenced by COPY", ident.value)
+                            };
+                            SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                        })?;
+                    places.push(place);
                 }
-            };
-        }
-        [options.force_quote, options.force_not_null, options.force_null] = found;
-        Ok(())
+                CopyColumns::Some(places)
+            }
+        };
     }
+    [options.force_quote, options.force_not_null, options.force_null] = found;
+    Ok(())
 }

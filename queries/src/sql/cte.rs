@@ -139,7 +139,7 @@ impl Binder<'_> {
             return Err(SqlError::new(SqlState::INVALID_RECURSION, message)
                 .at(self.at_ident(&cte.alias.name)));
         }
-        self.check_recursive_tail(query)?;
+        check_recursive_tail(query)?;
         let step_plan = self.match_step(cte, step_plan, &start_plan, &positions)?;
         let distinct = !matches!(quantifier, SetQuantifier::All);
         let columns = Arc::clone(&start_plan.columns);
@@ -160,17 +160,6 @@ impl Binder<'_> {
         let bound = bind(self);
         self.ctes.pop();
         bound
-    }
-
-    fn check_recursive_tail(&self, query: &ast::Query) -> Result<()> {
-        let clause = if query.order_by.is_some() {
-            "ORDER BY"
-        } else if query.limit_clause.is_some() || query.fetch.is_some() {
-            "LIMIT"
-        } else {
-            return Ok(());
-        };
-        Err(SqlError::unsupported(format!("{clause} in a recursive query is not implemented")))
     }
 
     /// The step's columns as those of the start.
@@ -236,4 +225,15 @@ impl Binder<'_> {
             }
         }
     }
+}
+
+fn check_recursive_tail(query: &ast::Query) -> Result<()> {
+    let clause = if query.order_by.is_some() {
+        "ORDER BY"
+    } else if query.limit_clause.is_some() || query.fetch.is_some() {
+        "LIMIT"
+    } else {
+        return Ok(());
+    };
+    Err(SqlError::unsupported(format!("{clause} in a recursive query is not implemented")))
 }

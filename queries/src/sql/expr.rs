@@ -25,7 +25,7 @@ impl Binder<'_> {
             Ast::CompoundFieldAccess { root, access_chain } => self.bind_access(root, access_chain),
             Ast::Value(value) => self.bind_value(value),
             Ast::BinaryOp { .. } => self.bind_binary(expr),
-            Ast::UnaryOp { op, expr: operand } => self.bind_unary(expr, op, operand),
+            Ast::UnaryOp { op, expr: operand } => self.bind_unary(expr, *op, operand),
             Ast::IsTrue(input) => self.bind_is_bool(input, "IS TRUE", true, false),
             Ast::IsNotTrue(input) => self.bind_is_bool(input, "IS NOT TRUE", true, true),
             Ast::IsFalse(input) => self.bind_is_bool(input, "IS FALSE", false, false),
@@ -68,7 +68,7 @@ impl Binder<'_> {
     /// Binds an expression that has to be a boolean.
     pub(super) fn bind_boolean(&mut self, expr: &Ast, construct: &str) -> Result<Expr> {
         let bound = self.bind_expr(expr)?;
-        self.to_boolean(bound, construct, expr)
+        self.as_boolean(bound, construct, expr)
     }
 
     fn bind_is_bool(
@@ -130,7 +130,7 @@ impl Binder<'_> {
         })
     }
 
-    fn bind_unary(&mut self, whole: &Ast, op: &UnaryOperator, operand: &Ast) -> Result<Expr> {
+    fn bind_unary(&mut self, whole: &Ast, op: UnaryOperator, operand: &Ast) -> Result<Expr> {
         let name = match op {
             UnaryOperator::Not => {
                 let bound = self.bind_boolean(operand, "NOT")?;
@@ -185,7 +185,7 @@ impl Binder<'_> {
                         value,
                         &when.condition,
                     )?;
-                    self.to_boolean(test, "CASE/WHEN", &when.condition)?
+                    self.as_boolean(test, "CASE/WHEN", &when.condition)?
                 }
                 None => self.bind_boolean(&when.condition, "CASE/WHEN")?,
             });
@@ -234,9 +234,8 @@ impl Binder<'_> {
             } => {
                 let colons = matches!(expr, Ast::Cast { kind: CastKind::DoubleColon, .. });
                 let at_type = |error: SqlError, binder: &Self| match error.position {
-                    Some(_) => error,
                     None if colons => error.at(binder.at_operator(inner, &["::"]).map(|at| at + 2)),
-                    None => error,
+                    _ => error,
                 };
                 let target = self.data_type(data_type).map_err(|error| at_type(error, self))?;
                 // An array's elements are cast one by one, so that literals among them are read.
@@ -315,18 +314,15 @@ impl Binder<'_> {
             );
         }
         let fields = self.record_fields(place, &record);
-        match fields.iter().position(|(name, _)| *name == field.value) {
-            Some(place) => {
-                let ty = fields[place].1;
-                Ok(Expr::Field { record: Box::new(record), field: place, ty })
-            }
-            None => {
-                let message =
-                    format!("could not identify column \"{}\" in record data type", field.value);
-                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message)
-                    .at(self.at_expr(place).or(at)))
-            }
-        }
+        let Some(found) = fields.iter().position(|(name, _)| *name == field.value) else {
+            let message =
+                format!("could not identify column \"{}\" in record data type", field.value);
+            return Err(
+                SqlError::new(SqlState::UNDEFINED_COLUMN, message).at(self.at_expr(place).or(at))
+            );
+        };
+        let ty = fields[found].1;
+        Ok(Expr::Field { record: Box::new(record), field: found, ty })
     }
 
     /// Subscripts of an array, all its dimensions at once; with one slice among them all are slices.

@@ -69,7 +69,9 @@ impl Binder<'_> {
 
     fn bind_join(&mut self, left: Bound, join: &Join) -> Result<Bound> {
         let (kind, constraint) = match &join.join_operator {
-            JoinOperator::Join(constraint) | JoinOperator::Inner(constraint) => {
+            JoinOperator::Join(constraint)
+            | JoinOperator::Inner(constraint)
+            | JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => {
                 (JoinKind::Inner, constraint)
             }
             JoinOperator::Left(constraint) | JoinOperator::LeftOuter(constraint) => {
@@ -79,9 +81,6 @@ impl Binder<'_> {
                 (JoinKind::Right, constraint)
             }
             JoinOperator::FullOuter(constraint) => (JoinKind::Full, constraint),
-            JoinOperator::CrossJoin(constraint @ JoinConstraint::None) => {
-                (JoinKind::Inner, constraint)
-            }
             _ => return Err(unsupported("this kind of join")),
         };
         if join.global {
@@ -89,7 +88,7 @@ impl Binder<'_> {
         }
         let crossed = matches!(join.join_operator, JoinOperator::CrossJoin(_));
         if matches!(constraint, JoinConstraint::None) && !crossed {
-            return Err(syntax("syntax error: a join needs ON or USING"));
+            return Err(self.syntax_error_behind(join.relation.span().end));
         }
         let (left, right, lateral) =
             self.beside(left, |binder| binder.bind_factor(&join.relation))?;

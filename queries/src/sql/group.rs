@@ -162,19 +162,15 @@ impl Binder<'_> {
             None if self.is_local_column(item) => None,
             None => self.named_target(item, targets, "GROUP BY")?,
         };
-        let bound = match target {
-            Some(place) => {
-                if targets[place].expr.ty() == PgType::Unknown {
-                    let undecided =
-                        std::mem::replace(&mut targets[place].expr, Expr::Row(Vec::new()));
-                    targets[place].expr = self.decided(undecided, None)?;
-                }
-                targets[place].expr.clone()
+        let bound = if let Some(place) = target {
+            if targets[place].expr.ty() == PgType::Unknown {
+                let undecided = std::mem::replace(&mut targets[place].expr, Expr::Row(Vec::new()));
+                targets[place].expr = self.decided(undecided, None)?;
             }
-            None => {
-                let bound = self.in_clause(Clause::GroupBy, |binder| binder.bind_expr(item))?;
-                self.decided(bound, Some(item))?
-            }
+            targets[place].expr.clone()
+        } else {
+            let bound = self.in_clause(Clause::GroupBy, |binder| binder.bind_expr(item))?;
+            self.decided(bound, Some(item))?
         };
         let at = self.at_expr(item);
         if let Expr::Row(_) = bound {
@@ -203,40 +199,36 @@ impl Binder<'_> {
         let Ast::Identifier(ident) = strip(item) else { return false };
         self.level().namespace.columns.iter().any(|column| column.name == ident.value)
     }
+}
 
-    /// Groups a plan's rows, and makes everything above it refer to the groups.
-    pub(super) fn aggregated(
-        &mut self,
-        plan: Plan,
-        mut regroup: Regroup<'_>,
-        targets: &mut [Target],
-        having: Option<&mut Expr>,
-        windows: &mut [WindowCall],
-        sets: &mut [SetCall],
-    ) -> Result<Plan> {
-        regroup.add_dependent();
-        for target in targets.iter_mut() {
-            let uses = regroup.uses.get(target.uses.clone()).unwrap_or_default().to_vec();
-            regroup.apply(&uses, |visit| walk_expr(&mut target.expr, 0, visit))?;
-        }
-        let uses = regroup.uses.clone();
-        if let Some(having) = having {
-            regroup.apply(&uses, |visit| walk_expr(having, 0, visit))?;
-        }
-        regroup.apply(&uses, |visit| each_window(windows, visit))?;
-        regroup
-            .apply(&uses, |visit| sets.iter_mut().for_each(|set| walk_set_call(set, 0, visit)))?;
-        let Regroup { groups: Groups { expressions, sets }, aggregates, .. } = regroup;
-        let keys = expressions.iter().map(|expr| OutputColumn::computed("", expr.ty()));
-        let values =
-            aggregates.iter().map(|call| OutputColumn::computed(call.function.name, call.ty));
-        let number = (sets.len() > 1).then(|| OutputColumn::computed("grouping set", PgType::Int4));
-        let columns: Arc<[OutputColumn]> = keys.chain(values).chain(number).collect();
-        let input = Box::new(plan);
-        let node =
-            PlanNode::Aggregate { input, group: expressions, grouping_sets: sets, aggregates };
-        Ok(Plan { node, columns })
+/// Groups a plan's rows, and makes everything above it refer to the groups.
+pub(super) fn aggregated(
+    plan: Plan,
+    mut regroup: Regroup<'_>,
+    targets: &mut [Target],
+    having: Option<&mut Expr>,
+    windows: &mut [WindowCall],
+    sets: &mut [SetCall],
+) -> Result<Plan> {
+    regroup.add_dependent();
+    for target in targets.iter_mut() {
+        let uses = regroup.uses.get(target.uses.clone()).unwrap_or_default().to_vec();
+        regroup.apply(&uses, |visit| walk_expr(&mut target.expr, 0, visit))?;
     }
+    let uses = regroup.uses.clone();
+    if let Some(having) = having {
+        regroup.apply(&uses, |visit| walk_expr(having, 0, visit))?;
+    }
+    regroup.apply(&uses, |visit| each_window(windows, visit))?;
+    regroup.apply(&uses, |visit| sets.iter_mut().for_each(|set| walk_set_call(set, 0, visit)))?;
+    let Regroup { groups: Groups { expressions, sets }, aggregates, .. } = regroup;
+    let keys = expressions.iter().map(|expr| OutputColumn::computed("", expr.ty()));
+    let values = aggregates.iter().map(|call| OutputColumn::computed(call.function.name, call.ty));
+    let number = (sets.len() > 1).then(|| OutputColumn::computed("grouping set", PgType::Int4));
+    let columns: Arc<[OutputColumn]> = keys.chain(values).chain(number).collect();
+    let input = Box::new(plan);
+    let node = PlanNode::Aggregate { input, group: expressions, grouping_sets: sets, aggregates };
+    Ok(Plan { node, columns })
 }
 
 impl Regroup<'_> {

@@ -42,7 +42,7 @@ impl Binder<'_> {
         };
         let (columns, source) = match &insert.source {
             None => (Vec::new(), Plan::new(PlanNode::Values(vec![vec![]]), Vec::new())),
-            Some(query) => self.bind_source(query, &schema, places, &listed)?,
+            Some(query) => self.bind_source(query, &schema, &places, &listed)?,
         };
         for place in &columns {
             check_insertable(&schema, *place)?;
@@ -59,8 +59,7 @@ impl Binder<'_> {
             }
             Some(_) => return Err(syntax("syntax error at or near \"DUPLICATE\"")),
         };
-        let names = Namespace::of(named);
-        let returning = self.bind_returning(insert.returning.as_deref(), names)?;
+        let returning = self.bind_returning(insert.returning.as_deref(), Namespace::of(named))?;
         Ok(Insert { table, columns, source, on_conflict, returning, parameters: Vec::new() })
     }
 
@@ -69,7 +68,7 @@ impl Binder<'_> {
         &mut self,
         query: &ast::Query,
         schema: &RelationSchema,
-        places: Vec<usize>,
+        places: &[usize],
         listed: &[ast::Ident],
     ) -> Result<(Vec<usize>, Plan)> {
         if let SetExpr::Values(values) = &*query.body
@@ -104,7 +103,7 @@ impl Binder<'_> {
         &mut self,
         rows: &[&[Ast]],
         schema: &RelationSchema,
-        places: Vec<usize>,
+        places: &[usize],
         listed: &[ast::Ident],
     ) -> Result<(Vec<usize>, Plan)> {
         let width = rows.first().map_or(0, |row| row.len());
@@ -216,13 +215,13 @@ impl Binder<'_> {
             return Err(SqlError::unsupported(message).with_hint("Use UPDATE."));
         }
         // Bare names are the row that is there; the new one is `excluded`.
-        let mut names = Namespace::of(named.clone());
+        let mut rows = Namespace::of(named.clone());
         let mut excluded =
             Namespace::of(NamedRelation::of_columns("excluded".to_owned(), named.columns.clone()));
-        excluded.shift(names.width);
-        names.width += excluded.width;
-        names.relations.extend(excluded.relations);
-        let level = Level::new(names, Clause::UpdateSet);
+        excluded.shift(rows.width);
+        rows.width += excluded.width;
+        rows.relations.extend(excluded.relations);
+        let level = Level::new(rows, Clause::UpdateSet);
         let (action, _) = self.with_level(level, |binder| {
             let assignments = binder.bind_assignments(&update.assignments, schema)?;
             let condition =

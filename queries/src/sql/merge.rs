@@ -29,8 +29,8 @@ impl Binder<'_> {
                     SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(self.at_ident(name))
                 );
             }
-            let left_column = self.only_column(&left, name, "left")?;
-            let right_column = self.only_column(&right, name, "right")?;
+            let left_column = only_column(&left, name, "left")?;
+            let right_column = only_column(&right, name, "right")?;
             let (column, condition) = self.merge_column(left_column, right_column, kind, name)?;
             merged.push(column);
             equal.push(condition);
@@ -47,28 +47,6 @@ impl Binder<'_> {
             _ => Some(Expr::And(equal)),
         };
         Ok((namespace, on))
-    }
-
-    /// The one column of a name on a side of a join.
-    fn only_column(&self, side: &Namespace, name: &ast::Ident, which: &str) -> Result<NamedColumn> {
-        let mut found = side.columns.iter().filter(|column| column.name == name.value);
-        match (found.next(), found.next()) {
-            (Some(column), None) => Ok(column.clone()),
-            (Some(_), Some(_)) => {
-                let message = format!(
-                    "common column name \"{}\" appears more than once in {which} table",
-                    name.value
-                );
-                Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message))
-            }
-            (None, _) => {
-                let message = format!(
-                    "column \"{}\" specified in USING clause does not exist in {which} table",
-                    name.value
-                );
-                Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
-            }
-        }
     }
 
     fn merge_column(
@@ -110,5 +88,27 @@ impl Binder<'_> {
             },
             condition,
         ))
+    }
+}
+
+/// The one column of a name on a side of a join.
+fn only_column(side: &Namespace, name: &ast::Ident, which: &str) -> Result<NamedColumn> {
+    let mut found = side.columns.iter().filter(|column| column.name == name.value);
+    match (found.next(), found.next()) {
+        (Some(column), None) => Ok(column.clone()),
+        (Some(_), Some(_)) => {
+            let message = format!(
+                "common column name \"{}\" appears more than once in {which} table",
+                name.value
+            );
+            Err(SqlError::new(SqlState::AMBIGUOUS_COLUMN, message))
+        }
+        (None, _) => {
+            let message = format!(
+                "column \"{}\" specified in USING clause does not exist in {which} table",
+                name.value
+            );
+            Err(SqlError::new(SqlState::UNDEFINED_COLUMN, message))
+        }
     }
 }

@@ -30,7 +30,7 @@ impl Binder<'_> {
             return Ok(table_oid(only));
         }
         if let Some((level, relation)) = self.find_relation(None, &ident.value) {
-            let row = self.whole_row(&relation);
+            let row = whole_row(&relation);
             return Ok(self.refer(level, row, ident));
         }
         Err(self.no_such_column(None, ident))
@@ -86,14 +86,6 @@ impl Binder<'_> {
         });
         self.levels[level].uses.extend(uses);
         expr
-    }
-
-    /// A relation's row as a value.
-    pub(super) fn whole_row(&self, relation: &NamedRelation) -> Expr {
-        match relation.columns.as_slice() {
-            [only] if relation.scalar => only.expr.clone(),
-            columns => Expr::Row(columns.iter().map(|column| column.expr.clone()).collect()),
-        }
     }
 
     /// The column that a bare name means: of the innermost level that has one.
@@ -270,4 +262,12 @@ impl Binder<'_> {
 fn table_oid(relation: &NamedRelation) -> Expr {
     let oid = relation.relation.as_ref().map_or(0, |relation| relation.schema().oid);
     Expr::Literal(Datum::Oid(oid), PgType::Oid)
+}
+
+/// A relation's row as a value.
+pub(super) fn whole_row(relation: &NamedRelation) -> Expr {
+    match relation.columns.as_slice() {
+        [only] if relation.scalar => only.expr.clone(),
+        columns => Expr::Row(columns.iter().map(|column| column.expr.clone()).collect()),
+    }
 }

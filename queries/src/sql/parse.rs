@@ -128,7 +128,7 @@ pub(super) fn parse_query(cursor: &TokenCursor<'_>) -> Result<Box<ast::Query>> {
     }
     check(cursor.rest(), cursor.positions())?;
     let tokens = rewrite(cursor.rest(), cursor.positions())?;
-    with_parser(tokens, cursor.positions(), |parser| parser.parse_query())
+    with_parser(tokens, cursor.positions(), |parser: &mut Parser<'_>| parser.parse_query())
 }
 
 /// Parses expressions between commas.
@@ -145,7 +145,7 @@ pub(super) fn parse_type(
     tokens: &[TokenWithSpan],
     positions: &Arc<Positions>,
 ) -> Result<ast::DataType> {
-    with_parser(tokens.to_vec(), positions, |parser| parser.parse_data_type())
+    with_parser(tokens.to_vec(), positions, |parser: &mut Parser<'_>| parser.parse_data_type())
 }
 
 /// Runs a parser over all of the tokens.

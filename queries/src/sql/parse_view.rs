@@ -59,7 +59,8 @@ pub(super) fn refused(cursor: &TokenCursor<'_>) -> SqlError {
     let noun = noun(cursor);
     let feature = match verb {
         "create" | "alter" | "drop" if !noun.is_empty() => format!("{verb} {noun}"),
-        "comment" | "security" | "refresh" | "import" | "reassign" => verb.to_owned(),
+        "comment" | "security" | "refresh" | "import" | "reassign" | "do" | "call" | "load"
+        | "reindex" | "cluster" => verb.to_owned(),
         "truncate" => {
             return cursor.unsupported("TRUNCATE is not supported").with_hint("Use DELETE.");
         }
@@ -73,7 +74,6 @@ pub(super) fn refused(cursor: &TokenCursor<'_>) -> SqlError {
                 "Add a condition on the column \"version\" to the writing statement instead.",
             );
         }
-        "do" | "call" | "load" | "reindex" | "cluster" => verb.to_owned(),
         _ => return cursor.error(),
     };
     let error = cursor.unsupported(format!("{} is not supported", feature.to_ascii_uppercase()));

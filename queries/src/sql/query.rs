@@ -305,7 +305,7 @@ impl Binder<'_> {
     fn row_count(&mut self, count: &Ast, clause: Clause) -> Result<Expr> {
         let bound = self.in_clause(clause, |binder| {
             let bound = binder.bind_expr(count)?;
-            binder.to_wanted(bound, PgType::Int8, clause.name(), count)
+            binder.as_wanted(bound, PgType::Int8, clause.name(), count)
         })?;
         if uses_row(&bound) {
             let message = format!("argument of {} must not contain variables", clause.name());

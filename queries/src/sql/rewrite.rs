@@ -179,9 +179,8 @@ impl Rewriter<'_> {
         };
         let Some(&(open, _)) = self.closers.last() else { return self.copy(1) };
         let base = match self.out.get(open + 1).and_then(word_of) {
-            Some("partition" | "order" | "rows" | "range" | "groups") => None,
+            Some("partition" | "order" | "rows" | "range" | "groups") | None => None,
             Some(name) => Some(name.to_owned()),
-            None => None,
         };
         let name = format!("{EXCLUDE}{words} {}", base.as_deref().unwrap_or_default());
         let span = self.tokens[self.at].span;

@@ -12,7 +12,7 @@ use super::binder::{Binder, unsupported};
 use super::call::has_placeholder;
 use super::expr::strip;
 use super::from::Bound;
-use super::group::{Groups, Regroup};
+use super::group::{Groups, Regroup, aggregated};
 use super::query::{Limits, Tail, check_ordered, group_items, sorted};
 use super::scope::{Clause, Level, NamedWindow, SETS, WINDOWS};
 use super::target::Target;
@@ -127,16 +127,15 @@ impl Binder<'_> {
             Some(place) => Some(place),
             None => self.named_target(key, targets, clause)?,
         };
-        let place = match found {
-            Some(place) => place,
-            None => {
-                let target = self.bind_target(key, "?column?".to_owned())?;
-                let known = targets.iter().position(|it| same(&it.expr, &target.expr));
-                known.unwrap_or_else(|| {
-                    targets.push(target);
-                    targets.len() - 1
-                })
-            }
+        let place = if let Some(place) = found {
+            place
+        } else {
+            let target = self.bind_target(key, "?column?".to_owned())?;
+            let known = targets.iter().position(|it| same(&it.expr, &target.expr));
+            known.unwrap_or_else(|| {
+                targets.push(target);
+                targets.len() - 1
+            })
         };
         if targets[place].expr.ty() == PgType::Unknown {
             let undecided = std::mem::replace(&mut targets[place].expr, Expr::Row(Vec::new()));
@@ -251,14 +250,8 @@ impl Binder<'_> {
                 uses,
                 groupings,
             };
-            plan = self.aggregated(
-                plan,
-                regroup,
-                &mut targets,
-                having.as_mut(),
-                &mut windows,
-                &mut sets,
-            )?;
+            plan =
+                aggregated(plan, regroup, &mut targets, having.as_mut(), &mut windows, &mut sets)?;
         }
         if let Some(having) = having {
             plan = filtered(plan, having);
@@ -389,13 +382,13 @@ fn projected(
     let whole = |expr: &Expr| matches!(expr, Expr::Column(place, _) if *place >= SETS);
     let nested =
         sets.iter().any(|set| set.arguments.iter().any(|argument| has_placeholder(argument, SETS)));
-    let plain = !nested
+    let direct = !nested
         && targets.iter().all(|target| whole(&target.expr) || !has_placeholder(&target.expr, SETS));
     if sets.is_empty() {
         let expressions = targets.into_iter().map(|target| target.expr).collect();
         return Plan::new(PlanNode::Project { input: Box::new(plan), expressions }, columns);
     }
-    if plain {
+    if direct {
         let items = targets.into_iter().map(|target| match target.expr {
             Expr::Column(place, _) if place >= SETS => {
                 ProjectSetItem::Set(sets[place - SETS].clone())
@@ -505,5 +498,7 @@ pub(super) fn each_window(
     windows: &mut [WindowCall],
     visit: &mut dyn FnMut(&mut Expr, usize) -> bool,
 ) {
-    windows.iter_mut().for_each(|call| walk_window(call, 0, visit));
+    for call in windows {
+        walk_window(call, 0, visit);
+    }
 }

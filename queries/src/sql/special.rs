@@ -103,16 +103,11 @@ impl Binder<'_> {
     ) -> Result<Expr> {
         let mut arguments = vec![self.bind_expr(value)?];
         let mut origins = vec![value];
-        match from {
-            Some(from) => {
-                arguments.push(self.bind_expr(from)?);
-                origins.push(from);
-            }
-            None => {
-                arguments.push(Expr::Literal(Datum::Int4(1), PgType::Int4));
-                origins.push(value);
-            }
-        }
+        arguments.push(match from {
+            Some(from) => self.bind_expr(from)?,
+            None => Expr::Literal(Datum::Int4(1), PgType::Int4),
+        });
+        origins.push(from.unwrap_or(value));
         if let Some(length) = length {
             let bound = self.bind_expr(length)?;
             // Without FROM the length has to be a number.

@@ -49,7 +49,7 @@ impl Binder<'_> {
             default_name = Some(call.name.to_owned());
             items = self.bind_table_calls(&call, arguments)?;
         }
-        self.finish_table_function(items, ordinality, default_name.unwrap_or_default(), alias)
+        self.finish_table_function(items, ordinality, &default_name.unwrap_or_default(), alias)
     }
 
     /// `UNNEST(a, b)`: one function for each array, side by side.
@@ -66,7 +66,7 @@ impl Binder<'_> {
             let argument = [FunctionArg::Unnamed(FunctionArgExpr::Expr(array.clone()))];
             items.push(self.bind_table_call(&name, &argument)?);
         }
-        self.finish_table_function(items, ordinality, "unnest".to_owned(), alias)
+        self.finish_table_function(items, ordinality, "unnest", alias)
     }
 
     fn bind_table_calls(
@@ -125,10 +125,10 @@ impl Binder<'_> {
         &mut self,
         items: Vec<Item>,
         ordinality: bool,
-        name: String,
+        name: &str,
         alias: Option<&TableAlias>,
     ) -> Result<Bound> {
-        let label = alias.map_or_else(|| name.clone(), |alias| alias.name.value.clone());
+        let label = alias.map_or_else(|| name.to_owned(), |alias| alias.name.value.clone());
         let mut columns = Vec::new();
         let single = items.len() == 1;
         let mut scalar = false;
@@ -156,24 +156,7 @@ impl Binder<'_> {
         if ordinality {
             columns.push(("ordinality".to_owned(), PgType::Int8));
         }
-        let node = match items.as_slice() {
-            [Item::Value(value)] => {
-                let number = ordinality.then(|| Expr::Literal(Datum::Int8(1), PgType::Int8));
-                PlanNode::Values(vec![std::iter::once(value.clone()).chain(number).collect()])
-            }
-            _ => {
-                let mut calls = Vec::with_capacity(items.len());
-                for item in items {
-                    match item {
-                        Item::Set(call) => calls.push(call),
-                        Item::Value(_) => {
-                            return Err(unsupported("a function without rows in ROWS FROM"));
-                        }
-                    }
-                }
-                PlanNode::FunctionScan { calls, ordinality }
-            }
-        };
+        let node = table_node(items, ordinality)?;
         let output: Vec<OutputColumn> =
             columns.iter().map(|(name, ty)| OutputColumn::computed(name.clone(), *ty)).collect();
         let named = columns
@@ -184,4 +167,21 @@ impl Binder<'_> {
         relation.scalar = scalar;
         self.finish(Plan::new(node, output), relation, alias)
     }
+}
+
+/// The plan of functions side by side.
+fn table_node(items: Vec<Item>, ordinality: bool) -> Result<PlanNode> {
+    let alone = items.len() == 1;
+    let mut calls = Vec::with_capacity(items.len());
+    for item in items {
+        match item {
+            Item::Set(call) => calls.push(call),
+            Item::Value(value) if alone => {
+                let number = ordinality.then(|| Expr::Literal(Datum::Int8(1), PgType::Int8));
+                return Ok(PlanNode::Values(vec![std::iter::once(value).chain(number).collect()]));
+            }
+            Item::Value(_) => return Err(unsupported("a function without rows in ROWS FROM")),
+        }
+    }
+    Ok(PlanNode::FunctionScan { calls, ordinality })
 }

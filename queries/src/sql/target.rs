@@ -46,13 +46,13 @@ impl Binder<'_> {
         let mut targets = Vec::with_capacity(items.len());
         for item in items {
             match item {
-                SelectItem::UnnamedExpr(expr) => match row_expansion(expr) {
-                    Some((record, field)) => self.expand_record(record, field, &mut targets)?,
-                    None => {
-                        let name = column_name(expr);
-                        targets.push(self.bind_target(expr, name)?);
+                SelectItem::UnnamedExpr(expr) => {
+                    if let Some((record, field)) = row_expansion(expr) {
+                        self.expand_record(record, field, &mut targets)?;
+                    } else {
+                        targets.push(self.bind_target(expr, column_name(expr))?);
                     }
-                },
+                }
                 SelectItem::ExprWithAlias { expr, alias } => {
                     targets.push(self.bind_target(expr, alias.value.clone())?);
                 }
@@ -82,10 +82,10 @@ impl Binder<'_> {
         let (mut typmod, mut origin) = (-1, (0, 0));
         match strip(ast) {
             Ast::Cast { data_type, .. } => {
-                typmod = self.data_type(data_type).map_or(-1, |(_, typmod)| typmod)
+                typmod = self.data_type(data_type).map_or(-1, |(_, typmod)| typmod);
             }
             Ast::TypedString(typed) => {
-                typmod = self.data_type(&typed.data_type).map_or(-1, |(_, typmod)| typmod)
+                typmod = self.data_type(&typed.data_type).map_or(-1, |(_, typmod)| typmod);
             }
             Ast::Identifier(_) | Ast::CompoundIdentifier(_) => {
                 if let Some(column) = self.plain_column(&expr) {

@@ -31,7 +31,7 @@ pub(super) fn walk_expr(
         Expr::Extreme { inputs, .. } => walk_all(inputs, level, visit),
         Expr::Array { elements, .. } => walk_all(elements, level, visit),
         Expr::Not(input) | Expr::IsNull(input) | Expr::IsNotNull(input) => {
-            walk_expr(input, level, visit)
+            walk_expr(input, level, visit);
         }
         Expr::IsBool { input, .. } => walk_expr(input, level, visit),
         Expr::Field { record, .. } => walk_expr(record, level, visit),
@@ -97,12 +97,12 @@ pub(super) fn walk_plan(
 ) {
     match &mut plan.node {
         PlanNode::CteScan { .. } => {}
-        PlanNode::Scan { filter, .. } => {
-            if let Some(filter) = filter {
-                walk_expr(filter, level, visit);
+        PlanNode::Scan { filter, .. } => walk_all(filter.as_mut_slice(), level, visit),
+        PlanNode::Values(rows) => {
+            for row in rows {
+                walk_all(row, level, visit);
             }
         }
-        PlanNode::Values(rows) => rows.iter_mut().for_each(|row| walk_all(row, level, visit)),
         PlanNode::Project { input, expressions } => {
             walk_plan(input, level, visit);
             walk_all(expressions, level, visit);
@@ -123,18 +123,20 @@ pub(super) fn walk_plan(
         PlanNode::Join { left, right, on, lateral, .. } => {
             walk_plan(left, level, visit);
             walk_plan(right, level + usize::from(*lateral), visit);
-            if let Some(on) = on {
-                walk_expr(on, level, visit);
-            }
+            walk_all(on.as_mut_slice(), level, visit);
         }
         PlanNode::Aggregate { input, group, aggregates, .. } => {
             walk_plan(input, level, visit);
             walk_all(group, level, visit);
-            aggregates.iter_mut().for_each(|call| walk_aggregate(call, level, visit));
+            for call in aggregates {
+                walk_aggregate(call, level, visit);
+            }
         }
         PlanNode::Window { input, calls } => {
             walk_plan(input, level, visit);
-            calls.iter_mut().for_each(|call| walk_window(call, level, visit));
+            for call in calls {
+                walk_window(call, level, visit);
+            }
         }
         PlanNode::Sort { input, keys } => {
             walk_plan(input, level, visit);
@@ -149,10 +151,22 @@ pub(super) fn walk_plan(
         }
         PlanNode::Distinct { input, on } => {
             walk_plan(input, level, visit);
-            if let Some(on) = on {
-                walk_all(on, level, visit);
+            walk_all(on.as_deref_mut().unwrap_or_default(), level, visit);
+        }
+        PlanNode::FunctionScan { calls, .. } => {
+            for call in calls {
+                walk_set_call(call, level, visit);
             }
         }
+        PlanNode::SetOperation { .. } | PlanNode::With { .. } | PlanNode::RecursiveUnion { .. } => {
+            walk_branches(plan, level, visit);
+        }
+    }
+}
+
+/// Calls `visit` for the expressions of a plan that is made of whole queries.
+fn walk_branches(plan: &mut Plan, level: usize, visit: &mut dyn FnMut(&mut Expr, usize) -> bool) {
+    match &mut plan.node {
         PlanNode::SetOperation { left, right, .. } => {
             walk_plan(left, level, visit);
             walk_plan(right, level, visit);
@@ -167,9 +181,7 @@ pub(super) fn walk_plan(
             walk_plan(start, level, visit);
             walk_plan(step, level, visit);
         }
-        PlanNode::FunctionScan { calls, .. } => {
-            calls.iter_mut().for_each(|call| walk_set_call(call, level, visit));
-        }
+        _ => {}
     }
 }
 

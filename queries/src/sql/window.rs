@@ -43,48 +43,14 @@ impl Binder<'_> {
         let Some(over) = &function.over else {
             return Err(SqlError::internal("a window call without a window"));
         };
-        if !function.within_group.is_empty() {
-            return Err(SqlError::unsupported(format!(
-                "OVER is not supported for ordered-set aggregate {}",
-                name.name
-            ))
-            .at(name.position));
-        }
-        if list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct) {
-            let message = "DISTINCT is not implemented for window functions";
-            return Err(SqlError::unsupported(message).at(name.position));
-        }
-        if let Some(clause) = list.clauses.first() {
-            return Err(match clause {
-                FunctionArgumentClause::OrderBy(_) => SqlError::unsupported(
-                    "aggregate ORDER BY is not implemented for window functions",
-                ),
-                other => unsupported(format!("{other} in a call")),
-            }
-            .at(name.position));
-        }
+        check_form(name, list, function)?;
         let windows_before = self.level().windows.len();
         let arguments = self.bind_arguments_of(list, name)?;
         if self.level().windows.len() > windows_before {
             return Err(windowing("window function calls cannot be nested").at(name.position));
         }
         let resolved = self.resolve_call(name, &arguments)?;
-        let callee = match resolved.callee {
-            Callee::Window(window) => WindowCallee::Window(window),
-            Callee::Aggregate(aggregate) if aggregate.ordered_set => {
-                let message =
-                    format!("OVER is not supported for ordered-set aggregate {}", name.name);
-                return Err(SqlError::unsupported(message).at(name.position));
-            }
-            Callee::Aggregate(aggregate) => WindowCallee::Aggregate(aggregate),
-            _ => {
-                let message = format!(
-                    "OVER specified, but {} is not a window function nor an aggregate function",
-                    name.name
-                );
-                return Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position));
-            }
-        };
+        let callee = window_callee(name, resolved.callee)?;
         if arguments.values.is_empty()
             && !arguments.star
             && matches!(callee, WindowCallee::Aggregate(_))
@@ -153,13 +119,11 @@ impl Binder<'_> {
             .iter()
             .find(|it| it.name == name.value)
             .map(|it| it.spec.clone());
-        match found {
-            Some(spec) => self.bind_window_spec(&spec),
-            None => {
-                let message = format!("window \"{}\" does not exist", name.value);
-                Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(self.at_ident(name)))
-            }
-        }
+        let Some(spec) = found else {
+            let message = format!("window \"{}\" does not exist", name.value);
+            return Err(SqlError::new(SqlState::UNDEFINED_OBJECT, message).at(self.at_ident(name)));
+        };
+        self.bind_window_spec(&spec)
     }
 
     fn bind_window_spec(&mut self, spec: &WindowSpec) -> Result<Window> {
@@ -183,7 +147,7 @@ impl Binder<'_> {
         })?;
         let (partition, order) = match base {
             None => (partition, order),
-            Some((base, name)) => self.extend_window(base, &name, partition, order)?,
+            Some((base, name)) => self.extend_window(base, &name, &partition, order)?,
         };
         let framed = spec.window_frame.is_some();
         let frame = self.bind_frame(spec.window_frame.as_ref(), &order, exclusion)?;
@@ -195,7 +159,7 @@ impl Binder<'_> {
         &self,
         base: Window,
         name: &ast::Ident,
-        partition: Vec<Expr>,
+        partition: &[Expr],
         order: Vec<SortKey>,
     ) -> Result<(Vec<Expr>, Vec<SortKey>)> {
         let refuse = |what: &str| {
@@ -287,7 +251,7 @@ impl Binder<'_> {
             }
         };
         let bound = self.in_clause(Clause::WindowFrame, |binder| binder.bind_expr(offset))?;
-        let bound = self.to_wanted(bound, wanted, name, offset)?;
+        let bound = self.as_wanted(bound, wanted, name, offset)?;
         if uses_row(&bound) {
             let message = format!("argument of {name} must not contain variables");
             return Err(
@@ -349,5 +313,49 @@ fn range_offset_type(ty: PgType) -> Option<PgType> {
         | PgType::TimestampTz
         | PgType::Interval => Some(PgType::Interval),
         _ => None,
+    }
+}
+
+/// Refuses what a call with a window cannot have.
+fn check_form(
+    name: &CallName<'_>,
+    list: &ast::FunctionArgumentList,
+    function: &ast::Function,
+) -> Result<()> {
+    let error = if !function.within_group.is_empty() {
+        ordered_set(name)
+    } else if list.duplicate_treatment == Some(ast::DuplicateTreatment::Distinct) {
+        SqlError::unsupported("DISTINCT is not implemented for window functions")
+    } else {
+        match list.clauses.first() {
+            None => return Ok(()),
+            Some(FunctionArgumentClause::OrderBy(_)) => {
+                SqlError::unsupported("aggregate ORDER BY is not implemented for window functions")
+            }
+            Some(other) => unsupported(format!("{other} in a call")),
+        }
+    };
+    Err(error.at(name.position))
+}
+
+fn ordered_set(name: &CallName<'_>) -> SqlError {
+    SqlError::unsupported(format!("OVER is not supported for ordered-set aggregate {}", name.name))
+}
+
+/// What can be called over a window.
+fn window_callee(name: &CallName<'_>, callee: Callee) -> Result<WindowCallee> {
+    match callee {
+        Callee::Window(window) => Ok(WindowCallee::Window(window)),
+        Callee::Aggregate(aggregate) if aggregate.ordered_set => {
+            Err(ordered_set(name).at(name.position))
+        }
+        Callee::Aggregate(aggregate) => Ok(WindowCallee::Aggregate(aggregate)),
+        Callee::Scalar(_) | Callee::Set(_) | Callee::Cast(_) => {
+            let message = format!(
+                "OVER specified, but {} is not a window function nor an aggregate function",
+                name.name
+            );
+            Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
+        }
     }
 }

@@ -8,7 +8,7 @@ fn answers(sql: String, expected: &'static str) {
         let catalog = catalog();
         let settings = settings(&catalog);
         let found = answer(&catalog, &settings, &sql);
-        assert!(found.starts_with(expected), "expected {expected}, found {:.200}", found);
+        assert!(found.starts_with(expected), "expected {expected}, found {found:.200}");
     });
 }
 
