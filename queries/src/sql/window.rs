@@ -1,8 +1,8 @@
 //! Window calls: their window, named or written out, and its frame.
 
 use sqlparser::ast::{
-    self, Expr as Ast, FunctionArgumentClause, WindowFrameBound, WindowFrameUnits, WindowSpec,
-    WindowType,
+    self, Expr as Ast, FunctionArgumentClause, Spanned, WindowFrameBound, WindowFrameUnits,
+    WindowSpec, WindowType,
 };
 
 use super::binder::{Binder, unsupported};
@@ -162,9 +162,10 @@ impl Binder<'_> {
         partition: &[Expr],
         order: Vec<SortKey>,
     ) -> Result<(Vec<Expr>, Vec<SortKey>)> {
+        let at = self.at_before(name.span.start, "(");
         let refuse = |what: &str| {
             let message = format!("cannot {what} window \"{}\"", name.value);
-            Err(windowing(message).at(self.at_ident(name)))
+            Err(windowing(message).at(at))
         };
         if !partition.is_empty() {
             return refuse("override PARTITION BY clause of");
@@ -175,7 +176,7 @@ impl Binder<'_> {
         if base.framed {
             let message =
                 format!("cannot copy window \"{}\" because it has a frame clause", name.value);
-            return Err(windowing(message).at(self.at_ident(name)));
+            return Err(windowing(message).at(at));
         }
         Ok((base.partition, if order.is_empty() { base.order } else { order }))
     }
@@ -203,7 +204,15 @@ impl Binder<'_> {
             Some(end) => self.bind_frame_bound(end, unit, order)?,
             None => FrameBound::CurrentRow,
         };
-        check_frame(&start, &end)?;
+        check_frame(&start, &end).map_err(|error| {
+            let bounds = [Some(&frame.start_bound), frame.end_bound.as_ref()];
+            let offset = bounds.into_iter().flatten().rev().find_map(|bound| match bound {
+                WindowFrameBound::Preceding(Some(offset))
+                | WindowFrameBound::Following(Some(offset)) => Some(offset),
+                _ => None,
+            });
+            error.at(offset.and_then(|offset| self.at_expr(offset)))
+        })?;
         Ok(Frame { unit, start, end, exclusion })
     }
 
@@ -247,7 +256,7 @@ impl Binder<'_> {
             })?,
             (FrameUnit::Range, _) => {
                 let message = "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column";
-                return Err(windowing(message).at(self.at_expr(offset)));
+                return Err(windowing(message).at(self.at_before(offset.span().start, "(")));
             }
         };
         let bound = self.in_clause(Clause::WindowFrame, |binder| binder.bind_expr(offset))?;
