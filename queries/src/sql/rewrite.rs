@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `TABLE t` | `SELECT * FROM t` |
 //! | `ROWS FROM (f(..), g(..))` | a function named [`ROWS_FROM`] |
+//! | `TRIM(LEADING FROM x)` | `TRIM(LEADING x)` |
 //! | `ONLY t` | `t`: there is no inheritance |
 //! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
 //! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
@@ -134,6 +135,8 @@ impl Rewriter<'_> {
                 self.push(marked(ROWS_FROM.to_owned()));
                 self.at += 2;
             }
+            // TRIM(LEADING FROM x) trims spaces, and so does TRIM(FROM x).
+            "from" if self.begins_trim() => self.at += 1,
             "only" if !matches!(self.previous(), Some("row" | "rows")) => self.at += 1,
             "exclude" => self.exclusion(),
             "for" => {
@@ -155,6 +158,17 @@ impl Rewriter<'_> {
             _ => self.copy(1),
         }
         Ok(())
+    }
+
+    /// Whether a `FROM` comes where `TRIM` may have left out what it trims.
+    fn begins_trim(&self) -> bool {
+        let word_before = |back: usize| {
+            self.out.len().checked_sub(back).and_then(|at| self.out.get(at)).and_then(word_of)
+        };
+        let opened = self.out.last().is_some_and(|it| it.token == Token::LParen);
+        opened && word_before(2) == Some("trim")
+            || matches!(word_before(1), Some("leading" | "trailing" | "both"))
+                && word_before(3) == Some("trim")
     }
 
     /// The row lock that starts here.

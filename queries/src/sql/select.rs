@@ -52,8 +52,10 @@ impl Binder<'_> {
         let (from, namespace) = self.bind_from(&select.from)?;
         let mut level = Level::new(namespace, Clause::Select);
         level.named_windows = self.named_windows(select)?;
-        let (parts, level) = self.with_level(level, |binder| binder.bind_parts(select, tail))?;
-        self.assemble((from, level.namespace.clone()), parts, level)
+        let (parts, mut level) =
+            self.with_level(level, |binder| binder.bind_parts(select, tail))?;
+        let names = std::mem::take(&mut level.namespace);
+        self.assemble((from, names), parts, level)
     }
 
     fn named_windows(&self, select: &Select) -> Result<Vec<NamedWindow>> {

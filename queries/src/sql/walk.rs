@@ -300,7 +300,6 @@ pub(super) fn same(left: &Expr, right: &Expr) -> bool {
         | (Expr::IsNull(a), Expr::IsNull(b))
         | (Expr::IsNotNull(a), Expr::IsNotNull(b)) => same(a, b),
         // Rarer forms: their text is the same only if they are.
-        (Expr::Subquery(_), _) | (_, Expr::Subquery(_)) => false,
         (a, b) if std::mem::discriminant(a) == std::mem::discriminant(b) => {
             format!("{a:?}") == format!("{b:?}")
         }
