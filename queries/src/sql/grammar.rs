@@ -21,7 +21,7 @@ pub(super) fn check(tokens: &[TokenWithSpan], positions: &Positions) -> Result<(
             if wants_operand(before) && is_clause(word) {
                 return Err(syntax_error_at(token, positions));
             }
-            let within = before.and_then(word_of) == Some("within");
+            let within = matches!(before.and_then(word_of), Some("within" | "exclude"));
             if matches!(word, "order" | "group") && !within {
                 match tokens.get(place + 1) {
                     None => return Err(syntax_error_at_end(positions)),

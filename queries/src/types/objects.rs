@@ -5,6 +5,7 @@ use std::fmt::Debug;
 
 use super::PgType;
 use super::functions::registry;
+use super::type_table::{self, FunctionName};
 use crate::error::{Result, SqlError, SqlState};
 
 /// Looks up objects by name and by OID for the `reg*` types.
@@ -24,7 +25,10 @@ impl ObjectNames for BuiltInNames {
     fn name(&self, ty: PgType, oid: u32) -> Option<String> {
         match ty {
             PgType::Regtype => PgType::from_oid(oid).map(|ty| ty.name().to_owned()),
-            PgType::Regproc => registry::function_by_oid(oid).map(|it| it.callee.name().to_owned()),
+            PgType::Regproc => registry::function_by_oid(oid)
+                .map(|it| it.callee.name())
+                .or_else(|| type_functions().find(|it| it.0 == oid).map(|it| it.1))
+                .map(str::to_owned),
             PgType::Regprocedure => registry::function_by_oid(oid).map(|it| {
                 let types: Vec<&str> = it.callee.arguments().iter().map(|ty| ty.name()).collect();
                 format!("{}({})", it.callee.name(), types.join(","))
@@ -42,7 +46,7 @@ impl ObjectNames for BuiltInNames {
             PgType::Regtype => PgType::from_name(&bare.to_ascii_lowercase()).map(PgType::oid),
             PgType::Regproc => match registry::functions_named(bare) {
                 [one] => Some(one.callee.oid()),
-                [] => None,
+                [] => type_functions().find(|it| it.1 == bare).map(|it| it.0),
                 _ => {
                     let message = format!("more than one function named \"{name}\"");
                     return Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message));
@@ -53,6 +57,11 @@ impl ObjectNames for BuiltInNames {
         };
         found.ok_or_else(|| undefined(ty, name))
     }
+}
+
+/// The functions that read and write values: they are named in `pg_type`, and nobody can call them.
+fn type_functions() -> impl Iterator<Item = FunctionName> {
+    type_table::ROWS.iter().flat_map(|row| row.functions).filter(|function| function.0 != 0)
 }
 
 /// The error for an object that a text names and that does not exist.
