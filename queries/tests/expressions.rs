@@ -3,6 +3,8 @@
 //! `tests/expressions/*.txt` hold one expression a line, then a tab and what PostgreSQL 15 printed, or `ERROR`, the
 //! SQLSTATE and the message. `tests/expressions/record.py` records them anew from a running PostgreSQL.
 
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::fmt::Write as _;

@@ -290,7 +290,7 @@ pub(crate) fn hash_any(value: &Datum, state: &mut FxHasher) {
         Datum::Int2(it) => state.write_i64(i64::from(*it)),
         Datum::Int4(it) => state.write_i64(i64::from(*it)),
         Datum::Int8(it) | Datum::Time(it) | Datum::Timestamp(it) | Datum::TimestampTz(it) => {
-            state.write_i64(*it)
+            state.write_i64(*it);
         }
         Datum::Float4(it) => hash_float(f64::from(*it), state),
         Datum::Float8(it) => hash_float(*it, state),

@@ -141,6 +141,7 @@ impl PgType {
     }
 
     /// Its name in SQL, as error messages and `format_type` show it: `integer`, `integer[]`.
+    #[expect(clippy::misnamed_getters, reason = "the name that people know is the one in SQL")]
     pub fn name(self) -> &'static str {
         self.row().sql_name
     }

@@ -176,7 +176,7 @@ impl Translator<'_> {
                 self.out.push(')');
                 self.operand = true;
             }
-            '*' | '+' | '?' => self.quantifier(character.to_string())?,
+            '*' | '+' | '?' => self.quantifier(&character.to_string())?,
             '{' if self.rest.peek().is_some_and(char::is_ascii_digit) => self.counted()?,
             '|' => {
                 self.out.push('|');
@@ -201,11 +201,11 @@ impl Translator<'_> {
         Ok(())
     }
 
-    fn quantifier(&mut self, text: String) -> Result<()> {
+    fn quantifier(&mut self, text: &str) -> Result<()> {
         if !self.operand {
             return Err(invalid("quantifier operand invalid"));
         }
-        self.out.push_str(&text);
+        self.out.push_str(text);
         if self.rest.next_if_eq(&'?').is_some() {
             self.out.push('?');
         }
@@ -232,7 +232,7 @@ impl Translator<'_> {
         if !valid {
             return Err(invalid("invalid repetition count(s)"));
         }
-        self.quantifier(format!("{{{bounds}}}"))
+        self.quantifier(&format!("{{{bounds}}}"))
     }
 
     fn group(&mut self) -> Result<()> {

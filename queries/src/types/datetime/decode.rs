@@ -107,6 +107,7 @@ enum Offset {
 
 type Step<T = ()> = Result<T, ParseError>;
 
+#[expect(clippy::struct_excessive_bools, reason = "each says one thing about the date")]
 pub(super) struct Decoder<'a> {
     context: &'a ReadContext<'a>,
     /// Whether only a time is wanted.

@@ -115,6 +115,7 @@ fn float4_from_int8(value: i64) -> f32 {
     value as f32
 }
 
+#[expect(clippy::float_cmp, reason = "the special cases are exact")]
 fn power(a: f64, b: f64) -> Result<f64> {
     let invalid = |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message);
     if a.is_nan() || b.is_nan() {

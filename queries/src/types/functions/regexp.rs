@@ -167,7 +167,7 @@ fn split(a: &[Datum], function: &str) -> Result<Vec<Datum>> {
 }
 
 /// The text from a character on, and the byte it starts at.
-fn tail<'a>(a: &'a [Datum], place: usize) -> Result<(&'a str, usize)> {
+fn tail(a: &[Datum], place: usize) -> Result<(&str, usize)> {
     let text = a.text(0)?;
     if a.len() <= place {
         return Ok((text, 0));

@@ -75,8 +75,15 @@ struct Specifier {
     argument: Option<usize>,
     at_left: bool,
     width: Option<i64>,
-    width_argument: Option<Option<usize>>,
+    /// The argument that gives the width: the next one, or one by its place.
+    width_argument: Option<WidthArgument>,
     kind: char,
+}
+
+/// Which argument gives a width.
+enum WidthArgument {
+    Next,
+    Place(usize),
 }
 
 struct Formatter<'a> {
@@ -125,7 +132,10 @@ impl Formatter<'_> {
                 if number.is_some() && self.rest.next() != Some('$') {
                     return Err(invalid("width argument position must be ended by \"$\""));
                 }
-                found.width_argument = Some(number.map(Self::position).transpose()?);
+                found.width_argument = Some(match number {
+                    None => WidthArgument::Next,
+                    Some(number) => WidthArgument::Place(Self::position(number)?),
+                });
             } else {
                 width = self.number()?;
             }
@@ -165,7 +175,11 @@ fn format(context: &EvalContext<'_>, arguments: &[Datum]) -> Result<Datum> {
             values.get(place).ok_or_else(|| invalid("too few arguments for format()"))
         };
         let (mut at_left, mut width) = (specifier.at_left, specifier.width.unwrap_or(0));
-        if let Some(place) = specifier.width_argument {
+        if let Some(wanted) = specifier.width_argument {
+            let place = match wanted {
+                WidthArgument::Next => None,
+                WidthArgument::Place(place) => Some(place),
+            };
             width = width_of(&argument(place)?.1)?;
             at_left |= width < 0;
         }

@@ -238,7 +238,7 @@ impl<'a> Lexer<'a> {
                 });
             }
             (None, code) => {
-                self.string.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER))
+                self.string.push(char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER));
             }
         }
         Ok(next)

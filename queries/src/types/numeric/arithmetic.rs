@@ -261,6 +261,7 @@ impl Numeric {
     }
 
     /// The greatest common divisor.
+    #[must_use]
     pub fn gcd(&self, other: &Self) -> Self {
         match (self, other) {
             (Finite { coefficient: a, scale: s }, Finite { coefficient: b, scale: t }) => {

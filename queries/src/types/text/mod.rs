@@ -87,7 +87,7 @@ fn unreadable(message: &str) -> SqlError {
 /// Writes a value of a type; nothing for null.
 pub fn write(value: &Datum, ty: PgType, settings: &Settings, out: &mut Vec<u8>) {
     match value {
-        Datum::Null => {}
+        Datum::Null | Datum::Char(0) => {}
         Datum::Bool(it) => out.push(if *it { b't' } else { b'f' }),
         Datum::Int2(it) => number::write_int(i64::from(*it), out),
         Datum::Int4(it) => number::write_int(i64::from(*it), out),
@@ -97,7 +97,6 @@ pub fn write(value: &Datum, ty: PgType, settings: &Settings, out: &mut Vec<u8>) 
         Datum::Float8(it) => number::write_float8(*it, settings.extra_float_digits, out),
         Datum::Numeric(it) => numeric::write(it, out),
         Datum::Text(it) => out.extend_from_slice(it.as_bytes()),
-        Datum::Char(0) => {}
         Datum::Char(it) => out.push(*it),
         Datum::Bytea(it) => bytes::write(it, settings.bytea_escape, out),
         Datum::Uuid(it) => {

@@ -164,10 +164,7 @@ fn is_infinity_word(text: &str) -> bool {
 
 /// Reads a `float8`.
 pub(crate) fn read_float8(text: &str) -> Result<f64> {
-    let value = match float_word::<f64>(text) {
-        Some(Ok(value)) => value,
-        _ => return Err(invalid_syntax(PgType::Float8, text)),
-    };
+    let Some(Ok(value)) = float_word::<f64>(text) else { return Err(invalid_syntax(PgType::Float8, text)) };
     let overflow = value.is_infinite() && !is_infinity_word(text);
     let underflow = value == 0.0 && has_digit_but_zero(text);
     if overflow || underflow {
@@ -179,10 +176,7 @@ pub(crate) fn read_float8(text: &str) -> Result<f64> {
 
 /// Reads a `float4`.
 pub(crate) fn read_float4(text: &str) -> Result<f32> {
-    let value = match float_word::<f32>(text) {
-        Some(Ok(value)) => value,
-        _ => return Err(invalid_syntax(PgType::Float4, text)),
-    };
+    let Some(Ok(value)) = float_word::<f32>(text) else { return Err(invalid_syntax(PgType::Float4, text)) };
     let overflow = value.is_infinite() && !is_infinity_word(text);
     let underflow = value == 0.0 && has_digit_but_zero(text);
     if overflow || underflow {

@@ -45,7 +45,7 @@ impl Accumulator for Strings {
 /// Bytes with separators between them.
 #[derive(Debug, Default)]
 struct Bytes {
-    bytes: Option<Vec<u8>>,
+    joined: Option<Vec<u8>>,
 }
 
 impl Accumulator for Bytes {
@@ -53,8 +53,8 @@ impl Accumulator for Bytes {
         if arguments.null(0) {
             return Ok(());
         }
-        match &mut self.bytes {
-            None => self.bytes = Some(arguments.bytea(0)?.to_vec()),
+        match &mut self.joined {
+            None => self.joined = Some(arguments.bytea(0)?.to_vec()),
             Some(bytes) => {
                 if !arguments.null(1) {
                     bytes.extend_from_slice(arguments.bytea(1)?);
@@ -66,11 +66,11 @@ impl Accumulator for Bytes {
     }
 
     fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
-        Ok(self.bytes.as_ref().map_or(Datum::Null, |bytes| Datum::Bytea(bytes.as_slice().into())))
+        Ok(self.joined.as_ref().map_or(Datum::Null, |bytes| Datum::Bytea(bytes.as_slice().into())))
     }
 
     fn bytes(&self) -> usize {
-        self.bytes.as_ref().map_or(0, Vec::len)
+        self.joined.as_ref().map_or(0, Vec::len)
     }
 }
 
@@ -78,7 +78,7 @@ impl Accumulator for Bytes {
 #[derive(Debug)]
 struct Elements {
     element: PgType,
-    elements: Vec<Datum>,
+    values: Vec<Datum>,
     bytes: usize,
 }
 
@@ -86,16 +86,16 @@ impl Accumulator for Elements {
     fn add(&mut self, _: &EvalContext<'_>, arguments: &[Datum]) -> Result<()> {
         let value = arguments.first().cloned().unwrap_or_default();
         self.bytes += size_of::<Datum>() + value.bytes();
-        self.elements.push(value);
+        self.values.push(value);
         Ok(())
     }
 
     fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
-        if self.elements.is_empty() {
+        if self.values.is_empty() {
             return Ok(Datum::Null);
         }
-        let dimensions = vec![(self.elements.len(), 1)];
-        let elements = self.elements.clone();
+        let dimensions = vec![(self.values.len(), 1)];
+        let elements = self.values.clone();
         Ok(Datum::Array(Arc::new(ArrayValue { element: self.element, dimensions, elements })))
     }
 
@@ -303,7 +303,7 @@ fn arrays(types: &[PgType]) -> Box<dyn Accumulator> {
 pub(super) static FUNCTIONS: &[AggregateFunction] = &[
     aggregate(3538, "string_agg", &[Text, Text], Text, |_| Box::new(Strings::default())).lax(),
     aggregate(3545, "string_agg", &[Bytea, Bytea], Bytea, |_| Box::new(Bytes::default())).lax(),
-    aggregate(2335, "array_agg", &[AnyNonArray], AnyArray, |types| Box::new(Elements { element: ty(types, 0), elements: vec![], bytes: 0 })).lax(),
+    aggregate(2335, "array_agg", &[AnyNonArray], AnyArray, |types| Box::new(Elements { element: ty(types, 0), values: vec![], bytes: 0 })).lax(),
     aggregate(4053, "array_agg", &[AnyArray], AnyArray, arrays).lax(),
     aggregate(3175, "json_agg", &[AnyElement], Json, |types| Box::new(JsonArray { ty: ty(types, 0), text: vec![] })).lax(),
     aggregate(3267, "jsonb_agg", &[AnyElement], Jsonb, |types| Box::new(JsonbArray { ty: ty(types, 0), items: None })).lax(),

@@ -41,6 +41,7 @@ fn or(before: &Datum, next: &[Datum]) -> Result<Datum> {
     Ok(Datum::Bool(matches!(before, Datum::Bool(true)) || next.bool(0)?))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "joining by a function pointer that may fail")]
 /// Joins integers of any width by an operation on 64 bits.
 fn bits(before: &Datum, next: &[Datum], join: fn(i64, i64) -> i64) -> Result<Datum> {
     let wide = |it: &Datum| match it {

@@ -126,7 +126,7 @@ fn fill(a: &[Datum]) -> Result<Datum> {
     if lengths.len() > crate::types::text::DIMENSIONS_MAX {
         return Err(crate::types::text::too_many_dimensions(lengths.len()));
     }
-    let mut count: usize = if lengths.is_empty() { 0 } else { 1 };
+    let mut count: usize = usize::from(!lengths.is_empty());
     let mut dimensions = Vec::new();
     for (length, lower) in lengths.iter().zip(&lowers) {
         let length = usize::try_from(*length).map_err(|_| too_large())?;

@@ -66,15 +66,18 @@ fn top_to_json(context: &EvalContext<'_>, a: &[Datum], pretty: bool) -> Result<D
             json::write_string(key, &mut out);
             out.push(b':');
         }
-        out.extend_from_slice(plain[*start..*end].as_bytes());
+        out.extend_from_slice(&plain.as_bytes()[*start..*end]);
         parts.push(String::from_utf8_lossy(&out).into_owned());
     }
     let (open, close) = if children.object { ('{', '}') } else { ('[', ']') };
     Ok(Datum::Json(format!("{open}{}{close}", parts.join(",\n ")).into()))
 }
 
+/// A key and a value with their types.
+type Pair = [(PgType, Datum); 2];
+
 /// Keys and values in turns.
-fn pairs(a: &[Datum], function: &str) -> Result<Option<Vec<[(PgType, Datum); 2]>>> {
+fn pairs(a: &[Datum], function: &str) -> Result<Option<Vec<Pair>>> {
     let Some(all) = typed(a)?.spread(0) else { return Ok(None) };
     if all.len() % 2 != 0 {
         return Err(invalid("argument list must have even number of elements".to_owned())

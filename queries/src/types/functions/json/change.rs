@@ -19,19 +19,15 @@ fn b(value: Jsonb) -> Datum {
 }
 
 fn concat(left: &Jsonb, right: &Jsonb) -> Jsonb {
-    match (left, right) {
-        (Jsonb::Object(left), Jsonb::Object(right)) => {
-            let fields = left.iter().chain(right).map(|(key, value)| (key.clone(), value.clone()));
-            json::object(fields.collect())
-        }
-        _ => {
-            let items = |value: &Jsonb| match value {
-                Jsonb::Array(items) => items.clone(),
-                other => vec![other.clone()],
-            };
-            Jsonb::Array([items(left), items(right)].concat())
-        }
+    if let (Jsonb::Object(left), Jsonb::Object(right)) = (left, right) {
+        let fields = left.iter().chain(right).map(|(key, value)| (key.clone(), value.clone()));
+        return json::object(fields.collect());
     }
+    let items = |value: &Jsonb| match value {
+        Jsonb::Array(items) => items.clone(),
+        other => vec![other.clone()],
+    };
+    Jsonb::Array([items(left), items(right)].concat())
 }
 
 fn delete_keys(value: &Jsonb, keys: &[&str]) -> Result<Datum> {
@@ -84,11 +80,7 @@ fn steps(array: &ArrayValue) -> Result<Vec<&str>> {
         }
     };
     array.elements.iter().enumerate().try_for_each(step)?;
-    let text = |element| match element {
-        &Datum::Text(ref text) => text.as_str(),
-        _ => "",
-    };
-    Ok(array.elements.iter().map(text).collect())
+    Ok(texts(&array.elements))
 }
 
 fn change(value: &Jsonb, path: &[&str], depth: usize, what: Change<'_>) -> Result<Jsonb> {
@@ -303,11 +295,13 @@ fn texts(values: &[Datum]) -> Vec<&str> {
         [Datum::Array(array)] => array.elements.as_slice(),
         spread => spread,
     };
-    let text = |element| match element {
-        &Datum::Text(ref text) => Some(text.as_str()),
-        _ => None,
-    };
-    elements.iter().filter_map(text).collect()
+    let mut found = Vec::with_capacity(elements.len());
+    for element in elements {
+        if let Datum::Text(text) = element {
+            found.push(text.as_str());
+        }
+    }
+    found
 }
 
 #[rustfmt::skip]

@@ -38,7 +38,7 @@ fn exists(value: &Jsonb, key: &str) -> bool {
     }
 }
 
-fn keys<'a>(a: &'a [Datum]) -> Result<Vec<&'a str>> {
+fn keys(a: &[Datum]) -> Result<Vec<&str>> {
     let texts = a.array(1)?.elements.iter().filter(|it| !it.is_null());
     Ok(texts
         .filter_map(|it| match it {

@@ -42,15 +42,14 @@ pub(super) fn unify(actual: &[PgType], declared: &[PgType]) -> Result<Unified> {
                 }
             }
             PgType::AnyArray => unified.array = Some(same(unified.array, actual, "anyarray")?),
-            PgType::AnyCompatible => compatible.push(actual),
             PgType::AnyCompatibleNonArray if actual.is_array() => {
                 return Err(mismatch(format!(
                     "type matched to anycompatiblenonarray is an array type: {actual}"
                 )));
             }
-            PgType::AnyCompatibleNonArray => compatible.push(actual),
+            PgType::AnyCompatible | PgType::AnyCompatibleNonArray => compatible.push(actual),
             PgType::AnyCompatibleArray => {
-                compatible.push(element_of(actual, "anycompatiblearray")?)
+                compatible.push(element_of(actual, "anycompatiblearray")?);
             }
             _ => {}
         }

@@ -26,11 +26,11 @@ fn zero_step() -> SqlError {
     invalid("step size cannot equal zero")
 }
 
-fn integers(start: i64, stop: i64, step: i64, make: fn(i64) -> Datum) -> Result<Rows> {
+fn integers(start: i64, end: i64, step: i64, make: fn(i64) -> Datum) -> Result<Rows> {
     if step == 0 {
         return Err(zero_step());
     }
-    let within = move |value: &i64| if step > 0 { *value <= stop } else { *value >= stop };
+    let within = move |value: &i64| if step > 0 { *value <= end } else { *value >= end };
     let values = std::iter::successors(Some(start), move |value| value.checked_add(step));
     Ok(Box::new(values.take_while(within).map(move |value| Ok(vec![make(value)]))))
 }
@@ -56,7 +56,7 @@ fn numerics(a: &[Datum]) -> Result<Rows> {
         _ => Err(invalid(&format!("{what} cannot be infinity"))),
     };
     let start = check(a.numeric(0)?, "start value")?;
-    let stop = check(a.numeric(1)?, "stop value")?;
+    let end = check(a.numeric(1)?, "stop value")?;
     let step = if a.len() > 2 { check(a.numeric(2)?, "step size")? } else { types::Numeric::from(1_i64) };
     if step.is_zero() {
         return Err(zero_step());
@@ -65,7 +65,7 @@ fn numerics(a: &[Datum]) -> Result<Rows> {
     let mut next = Some(start);
     Ok(Box::new(std::iter::from_fn(move || {
         let value = next.take()?;
-        if compare(&value, &stop) == beyond {
+        if compare(&value, &end) == beyond {
             return None;
         }
         match value.add(&step) {
@@ -77,7 +77,7 @@ fn numerics(a: &[Datum]) -> Result<Rows> {
 }
 
 /// Timestamps; with a zone, steps are taken in its local time.
-fn moments(start: i64, stop: i64, step: types::Interval, zone: Option<TimeZone>) -> Result<Rows> {
+fn moments(start: i64, end: i64, step: types::Interval, zone: Option<TimeZone>) -> Result<Rows> {
     let direction = span(step).cmp(&0);
     if direction.is_eq() {
         return Err(zero_step());
@@ -86,7 +86,7 @@ fn moments(start: i64, stop: i64, step: types::Interval, zone: Option<TimeZone>)
     let with_zone = zone.is_some();
     Ok(Box::new(std::iter::from_fn(move || {
         let value = next.take()?;
-        if value.cmp(&stop) == direction {
+        if value.cmp(&end) == direction {
             return None;
         }
         // An infinite start would repeat for ever.

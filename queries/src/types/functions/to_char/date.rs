@@ -180,10 +180,10 @@ fn field(parts: &Parts, field: Field, letters: Letters, fill: bool, translate: b
         Field::Month => zeros(parts.month, 2, fill),
         Field::MonthName | Field::MonthShort => {
             parts.calendar_days()?;
-            let full = indexed(&MONTHS, parts.month - 1);
+            let word = indexed(&MONTHS, parts.month - 1);
             match field {
-                Field::MonthName => name(full, letters, pad, 9),
-                _ => lettered(full.get(..3).unwrap_or(full), letters),
+                Field::MonthName => name(word, letters, pad, 9),
+                _ => lettered(word.get(..3).unwrap_or(word), letters),
             }
         }
         Field::Roman => {
@@ -234,10 +234,10 @@ fn calendar_field(parts: &Parts, field: Field, letters: Letters, fill: bool, pad
         }
         Field::Day | Field::DayShort => {
             parts.calendar_days()?;
-            let full = indexed(&DAYS, parts.weekday());
+            let word = indexed(&DAYS, parts.weekday());
             match field {
-                Field::Day => name(full, letters, pad, 9),
-                _ => lettered(full.get(..3).unwrap_or(full), letters),
+                Field::Day => name(word, letters, pad, 9),
+                _ => lettered(word.get(..3).unwrap_or(word), letters),
             }
         }
         Field::DayOfWeek => {
