@@ -147,6 +147,8 @@ pub struct Delete {
 pub struct CopyFrom {
     /// What the rows are for.
     pub target: CopyTarget,
+    /// Whether the statement names the columns; otherwise a header may.
+    pub named: bool,
     /// How they are written.
     pub options: CopyOptions,
 }

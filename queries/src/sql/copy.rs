@@ -99,7 +99,7 @@ impl Binder<'_> {
                         .at(self.at_name(name)));
                 }
                 return Ok(if node.from {
-                    Bound::CopyFrom(CopyFrom { target: CopyTarget::Ssim, options })
+                    Bound::CopyFrom(CopyFrom { target: CopyTarget::Ssim, named: false, options })
                 } else {
                     Bound::CopyTo(CopyTo { source: CopySource::Ssim, options })
                 });
@@ -137,7 +137,7 @@ impl Binder<'_> {
         } else {
             CopyTarget::AirplaneRotations(places)
         };
-        Ok(Bound::CopyFrom(CopyFrom { target, options }))
+        Ok(Bound::CopyFrom(CopyFrom { target, named: !columns.is_empty(), options }))
     }
 
     fn bind_copy_from(
@@ -170,6 +170,7 @@ impl Binder<'_> {
         force(&mut options, node, &names, schema.name)?;
         Ok(Bound::CopyFrom(CopyFrom {
             target: CopyTarget::Table { table, columns: places },
+            named: !columns.is_empty(),
             options,
         }))
     }

@@ -151,6 +151,8 @@ impl Converter {
                 let name = table.schema().name;
                 let target = Target::of_table(name)
                     .ok_or_else(|| SqlError::internal("a table that takes commands"))?;
+                let (reader, header) = self.header_columns(reader, target)?;
+                let columns = header.unwrap_or(columns);
                 let (reader, columns) = self.narrow(reader, target, columns)?;
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| target.columns()[*column]).collect();
@@ -191,6 +193,41 @@ impl Converter {
         entry.rows(rows);
         self.output.finish()?;
         Ok(rows)
+    }
+
+    /// The columns that the input's header names, if the statement names none: files often leave out columns
+    /// that a table has. A header with other words in it stands for nothing, as in PostgreSQL.
+    fn header_columns(
+        &self,
+        mut reader: Box<dyn Read + Send>,
+        target: Target,
+    ) -> Result<(Box<dyn Read + Send>, Option<Vec<usize>>)> {
+        let options = &self.copy.options;
+        let forces =
+            options.force_not_null != CopyColumns::None || options.force_null != CopyColumns::None;
+        if self.copy.named
+            || forces
+            || options.header != CopyHeader::Present
+            || options.format == CopyFormat::Binary
+        {
+            return Ok((reader, None));
+        }
+        let mut head = Vec::new();
+        let limit = u64::try_from(READ_BYTES).unwrap_or(u64::MAX);
+        (&mut reader).take(limit).read_to_end(&mut head).map_err(|error| disk_error(&error))?;
+        let (mut first, mut columns) = (true, None);
+        let mut take = |record: &Record| {
+            if std::mem::take(&mut first) {
+                columns = columns_of(record, target);
+            }
+            Ok(())
+        };
+        let without = CopyOptions { header: CopyHeader::None, ..options.clone() };
+        // What is wrong with the input is found when it is read; this is but a look at its first line.
+        let end = memchr::memchr2(b'\n', b'\r', &head).map_or(head.len(), |end| end + 1);
+        let mut source = Source::new(&without);
+        let _ = source.feed(&head[..end], &mut take).and_then(|()| source.finish(&mut take));
+        Ok((Box::new(std::io::Cursor::new(head).chain(reader)), columns))
     }
 
     /// Cuts the input into records and hands each to `take`, whose errors are faults of that record.
@@ -399,6 +436,20 @@ fn check_header(record: &Record, columns: &[&'static str]) -> Result<()> {
     Ok(())
 }
 
+/// The columns that a header names; none unless each field is the name of another column that takes values.
+fn columns_of(header: &Record, target: Target) -> Option<Vec<usize>> {
+    let mut columns = Vec::with_capacity(header.len());
+    for at in 0..header.len() {
+        let name = header.text(at).ok()??;
+        let column = target.columns().iter().position(|column| *column == name)?;
+        if !target.insertable(column) || columns.contains(&column) {
+            return None;
+        }
+        columns.push(column);
+    }
+    Some(columns)
+}
+
 /// Rows of a table that takes commands.
 struct TableRows {
     target: Target,
@@ -425,7 +476,7 @@ impl TableRows {
         }
         let options = &converter.copy.options;
         let flags =
-            |which: &CopyColumns| columns.iter().map(|column| forced(which, *column)).collect();
+            |which: &CopyColumns| (0..columns.len()).map(|place| forced(which, place)).collect();
         Ok(Self {
             force_not_null: flags(&options.force_not_null),
             force_null: flags(&options.force_null),
