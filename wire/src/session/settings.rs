@@ -48,6 +48,9 @@ struct Setting {
     description: &'static str,
 }
 
+/// The schema of what operators look at.
+const SERVER_SCHEMA: &str = "rotabase";
+
 const fn setting(
     name: &'static str,
     default: &'static str,
@@ -655,12 +658,19 @@ fn normalise(setting: &Setting, value: &str) -> Result<String> {
             Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
         }
         Kind::Milliseconds => milliseconds(value).map(|it| it.to_string()).ok_or_else(bad),
+        Kind::Word(_) if setting.name == "client_encoding" => {
+            // PostgreSQL reads encodings without regard to case and to what is no letter and no digit.
+            let mut name = value.to_ascii_lowercase();
+            name.retain(|it| it.is_ascii_alphanumeric());
+            if ["utf8", "unicode"].contains(&name.as_str()) {
+                Ok("UTF8".to_owned())
+            } else {
+                Err(bad())
+            }
+        }
         Kind::Word(words) => {
             let lower = value.to_ascii_lowercase();
-            if !words.contains(&lower.as_str()) {
-                return Err(bad());
-            }
-            Ok(if setting.name == "client_encoding" { "UTF8".to_owned() } else { lower })
+            if words.contains(&lower.as_str()) { Ok(lower) } else { Err(bad()) }
         }
         Kind::DateStyle => date_style(value).ok_or_else(bad),
     }
@@ -719,12 +729,13 @@ fn shown(setting: &Setting, value: &str) -> String {
     }
 }
 
-/// The schemas of a `search_path`, `"$user"` replaced.
+/// The schemas of a `search_path`, `"$user"` replaced. The user `rotabase` has no schema of its own: the schema of
+/// that name is the server's.
 fn search_path(value: &str, user: &str) -> Vec<String> {
     value
         .split(',')
         .map(|part| part.trim().trim_matches(|quote| quote == '"' || quote == '\'').to_owned())
-        .filter(|part| !part.is_empty())
+        .filter(|part| !part.is_empty() && !(part == "$user" && user == SERVER_SCHEMA))
         .map(|part| if part == "$user" { user.to_owned() } else { part })
         .collect()
 }
