@@ -22,7 +22,7 @@ pub struct Server {
     /// The HTTP port.
     pub http: u16,
     data: PathBuf,
-    _directory: Option<TempDir>,
+    directory_kept: Option<TempDir>,
 }
 
 impl Server {
@@ -31,7 +31,7 @@ impl Server {
         let directory = tempfile::tempdir().expect("a temporary directory");
         let data = directory.path().join("data");
         let mut server = Self::start_on(&data, &[]);
-        server._directory = Some(directory);
+        server.directory_kept = Some(directory);
         server
     }
 
@@ -62,7 +62,7 @@ impl Server {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
-        Ok(Self { child, port, http, data: data.to_owned(), _directory: None })
+        Ok(Self { child, port, http, data: data.to_owned(), directory_kept: None })
     }
 
     /// Its data directory.

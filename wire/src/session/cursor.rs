@@ -174,7 +174,7 @@ impl OpenCursor {
     async fn fetch(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>> {
         match direction {
             FetchDirection::Forward(count) if count < 0 => {
-                self.backward(count.unsigned_abs()).await
+                self.backward(count.unsigned_abs())
             }
             FetchDirection::Backward(count) if count < 0 => {
                 self.forward(count.unsigned_abs()).await
@@ -183,7 +183,7 @@ impl OpenCursor {
             | FetchDirection::Backward(0)
             | FetchDirection::Relative(0) => self.again(),
             FetchDirection::Forward(count) => self.forward(count.unsigned_abs()).await,
-            FetchDirection::Backward(count) => self.backward(count.unsigned_abs()).await,
+            FetchDirection::Backward(count) => self.backward(count.unsigned_abs()),
             FetchDirection::Absolute(row) => self.absolute(row).await,
             FetchDirection::Relative(step) => {
                 let position = i64::try_from(self.position).unwrap_or(i64::MAX);
@@ -211,7 +211,7 @@ impl OpenCursor {
         Ok(rows)
     }
 
-    async fn backward(&mut self, count: u64) -> Result<Vec<Vec<Datum>>> {
+    fn backward(&mut self, count: u64) -> Result<Vec<Vec<Datum>>> {
         self.require_scroll()?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         let before = self.position.min(self.kept.len() + 1);

@@ -78,11 +78,6 @@ impl Output {
         }
     }
 
-    /// Whether there was none.
-    pub(crate) fn is_good(&self) -> bool {
-        self.faults.is_empty()
-    }
-
     fn flush(&mut self) -> Result<()> {
         let chunk = std::mem::take(&mut self.chunk);
         // The session has ended the statement: there is nobody to tell.
@@ -174,7 +169,6 @@ impl Converter {
                     entry,
                     &mut |this, record| rotations.row(this, record),
                 )?;
-                rotations.finish(&mut self)?;
                 count
             }
             CopyTarget::AirplaneRotations(columns) => {

@@ -33,11 +33,6 @@ impl Record {
         self.bytes.push(byte);
     }
 
-    /// The field being read so far.
-    pub(crate) fn open_field(&self) -> &[u8] {
-        &self.bytes[self.fields.last().map_or(0, |(end, _)| *end)..]
-    }
-
     /// Ends the field being read.
     pub(crate) fn end_field(&mut self, null: bool) {
         self.fields.push((self.bytes.len(), null));
@@ -245,7 +240,10 @@ impl Records {
                     Ok(())
                 }
             },
-            State::Escape => self.text_escape(byte),
+            State::Escape => {
+                self.text_escape(byte);
+                Ok(())
+            }
             State::Hex(digits, value) => match hex_digit(byte).filter(|_| digits < 2) {
                 Some(digit) => {
                     self.raw.push(byte);
@@ -266,7 +264,7 @@ impl Records {
         }
     }
 
-    fn text_escape(&mut self, byte: u8) -> Result<()> {
+    fn text_escape(&mut self, byte: u8) {
         let alone = self.record.len() == 0 && self.raw == b"\\";
         self.raw.push(byte);
         self.state = State::Field;
@@ -286,7 +284,6 @@ impl Records {
         if byte == b'N' && self.raw != b"\\N" {
             self.record.push(b'N');
         }
-        Ok(())
     }
 
     /// Ends a numeric escape and reads the byte after it.

@@ -86,11 +86,6 @@ impl LegRotations {
         )
     }
 
-    /// Nothing is left over.
-    pub(crate) fn finish(self, _converter: &mut Converter) -> Result<()> {
-        Ok(())
-    }
-
     fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
         let carrier: Carrier = parsed(record, self.places[1], LEG_ROTATIONS_COLUMNS[1])?;
         let number =
