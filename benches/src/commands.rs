@@ -35,41 +35,84 @@ fn directory(name: &str) -> PathBuf {
 }
 
 fn prepare(server: &Server, postgres: &Postgres) {
-    let script = std::fs::read_to_string(directory("pgbench/prepare_add_leg.sql")).expect("a script");
+    let script =
+        std::fs::read_to_string(directory("pgbench/prepare_add_leg.sql")).expect("a script");
     server.psql_with(&["-v", "ON_ERROR_STOP=1", "-v", "clients=64"], &script).expect_success();
     let schema = std::fs::read_to_string(directory("postgres/schema.sql")).expect("a script");
     postgres.psql(&schema).expect_success();
-    let script = std::fs::read_to_string(directory("postgres/prepare_add_leg.sql")).expect("a script");
+    let script =
+        std::fs::read_to_string(directory("postgres/prepare_add_leg.sql")).expect("a script");
     postgres.psql(&format!("\\set clients 64\n{script}")).expect_success();
 }
 
-fn commands(options: &Options, report: &mut Report, server: &Server, postgres: &Postgres, clients: u32, slot: &mut u64) {
+fn commands(
+    options: &Options,
+    report: &mut Report,
+    server: &Server,
+    postgres: &Postgres,
+    clients: u32,
+    slot: &mut u64,
+) {
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {
         let before = legs(&server.psql("SELECT count(*) FROM legs").expect_success());
-        let run = pgbench::run(&server.conninfo(), &directory("pgbench/add_leg.sql"), clients, options.seconds, &[("slot", *slot)]);
+        let run = pgbench::run(
+            &server.conninfo(),
+            &directory("pgbench/add_leg.sql"),
+            clients,
+            options.seconds,
+            &[("slot", *slot)],
+        );
         let after = legs(&server.psql("SELECT count(*) FROM legs").expect_success());
-        assert_eq!(after - before, run.transactions, "every acknowledged leg is there, and no other");
+        assert_eq!(
+            after - before,
+            run.transactions,
+            "every acknowledged leg is there, and no other"
+        );
         *slot += run.transactions + 1;
         ours.push(run.tps);
         let before = legs(&postgres.psql("SELECT count(*) FROM legs").expect_success());
-        let run = pgbench::run(&postgres.conninfo(), &directory("postgres/add_leg.pgbench"), clients, options.seconds, &[]);
+        let run = pgbench::run(
+            &postgres.conninfo(),
+            &directory("postgres/add_leg.pgbench"),
+            clients,
+            options.seconds,
+            &[],
+        );
         let after = legs(&postgres.psql("SELECT count(*) FROM legs").expect_success());
         assert_eq!(after - before, run.transactions, "the same for PostgreSQL");
         theirs.push(run.tps);
     }
-    report.rate(&format!("durable one-leg commands, {clients} clients"), "commands/s", ours, Some(theirs));
+    report.rate(
+        &format!("durable one-leg commands, {clients} clients"),
+        "commands/s",
+        ours,
+        Some(theirs),
+    );
 }
 
-fn look_ups(options: &Options, report: &mut Report, server: &Server, postgres: &Postgres, clients: u32) {
+fn look_ups(
+    options: &Options,
+    report: &mut Report,
+    server: &Server,
+    postgres: &Postgres,
+    clients: u32,
+) {
     let variables = [("rotations", ROTATIONS * 64)];
     let measure = |conninfo: &str, script: &str| -> Vec<f64> {
-        let run = |_| pgbench::run(conninfo, &directory(script), clients, options.seconds, &variables).tps;
+        let run = |_| {
+            pgbench::run(conninfo, &directory(script), clients, options.seconds, &variables).tps
+        };
         (0..options.rounds).map(run).collect()
     };
     let ours = measure(&server.conninfo(), "pgbench/look_up.sql");
     let theirs = measure(&postgres.conninfo(), "postgres/look_up.sql");
-    report.rate(&format!("look-ups by key, prepared, {clients} clients"), "queries/s", ours, Some(theirs));
+    report.rate(
+        &format!("look-ups by key, prepared, {clients} clients"),
+        "queries/s",
+        ours,
+        Some(theirs),
+    );
 }
 
 fn legs(out: &str) -> u64 {

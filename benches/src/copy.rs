@@ -16,7 +16,12 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     let out = directory.path().join("schedule");
     let generated = Command::new(tool::python())
         .arg(&options.generator)
-        .args(["--legs", &options.legs.to_string(), "--airplanes", &(options.legs / 800).max(4).to_string()])
+        .args([
+            "--legs",
+            &options.legs.to_string(),
+            "--airplanes",
+            &(options.legs / 800).max(4).to_string(),
+        ])
         .args(["--violations", "50", "--seed", "7", "--out"])
         .arg(&out)
         .output();
@@ -32,7 +37,11 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
         start.elapsed().as_secs_f64()
     };
     let csv = "with (format csv, header)";
-    timed(&format!("\\copy airports from '{}' {csv}\n\\copy airplanes from '{}' {csv}", file("load_airports.csv"), file("load_airplanes.csv")));
+    timed(&format!(
+        "\\copy airports from '{}' {csv}\n\\copy airplanes from '{}' {csv}",
+        file("load_airports.csv"),
+        file("load_airplanes.csv")
+    ));
     let ssim = timed(&format!("\\copy ssim from '{}'", file("schedule.ssim")));
     let rotations = timed(&format!("\\copy leg_rotations from '{}' {csv}", file("rotations.csv")));
     timed(&format!("\\copy airplane_rotations from '{}' {csv}", file("airplane_rotations.csv")));
@@ -43,7 +52,12 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     if options.wants("copy") {
         report.cost("COPY ssim", "s", vec![ssim], None);
         report.cost("COPY leg_rotations", "s", vec![rotations], None);
-        report.cost("both, read by a strong SELECT", "s", vec![ssim + rotations + caught_up], Some(vec![theirs]));
+        report.cost(
+            "both, read by a strong SELECT",
+            "s",
+            vec![ssim + rotations + caught_up],
+            Some(vec![theirs]),
+        );
         report.cost("server memory after both (peak)", "MiB", vec![memory], None);
     }
     if options.wants("verdict") {
@@ -54,14 +68,24 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
 /// The same legs as bare rows of one table with one index.
 fn postgres_copy(server: &Server, postgres: &Postgres, csv: &std::path::Path) -> f64 {
     let columns = "id, rotation_id, carrier, flight_number, suffix, day_of_origin, departure_airport, arrival_airport, departure_time, arrival_time";
-    server.psql(&format!("\\copy (SELECT {columns} FROM legs) to '{}' with (format csv)", csv.display())).expect_success();
-    let schema = std::fs::read_to_string(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql")).expect("a script");
+    server
+        .psql(&format!(
+            "\\copy (SELECT {columns} FROM legs) to '{}' with (format csv)",
+            csv.display()
+        ))
+        .expect_success();
+    let schema = std::fs::read_to_string(
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql"),
+    )
+    .expect("a script");
     postgres.psql(&schema).expect_success();
     postgres
         .psql("CREATE TABLE bare (id uuid PRIMARY KEY, rotation_id uuid, carrier text, flight_number int, suffix text, day_of_origin date, departure_airport text, arrival_airport text, departure_time timestamptz, arrival_time timestamptz)")
         .expect_success();
     let start = Instant::now();
-    postgres.psql(&format!("\\copy bare ({columns}) from '{}' with (format csv)", csv.display())).expect_success();
+    postgres
+        .psql(&format!("\\copy bare ({columns}) from '{}' with (format csv)", csv.display()))
+        .expect_success();
     let elapsed = start.elapsed().as_secs_f64();
     postgres
         .psql("INSERT INTO rotations SELECT DISTINCT rotation_id FROM bare WHERE rotation_id IS NOT NULL; ALTER TABLE legs DROP CONSTRAINT legs_rotation_id_tstzrange_excl; INSERT INTO legs SELECT * FROM bare; ANALYZE")
@@ -72,7 +96,11 @@ fn postgres_copy(server: &Server, postgres: &Postgres, csv: &std::path::Path) ->
 fn verdict(options: &Options, report: &mut Report, server: &Server, postgres: &Postgres) {
     let script = "SELECT (SELECT count(*) FROM continuity_violations), (SELECT count(*) FROM ground_time_violations), (SELECT count(*) FROM designator_violations)";
     let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("pgbench/verdict.sql");
-    let ours = (0..options.rounds).map(|_| 1000.0 / crate::pgbench::run(&server.conninfo(), &path, 1, options.seconds, &[]).tps).collect();
+    let ours = (0..options.rounds)
+        .map(|_| {
+            1000.0 / crate::pgbench::run(&server.conninfo(), &path, 1, options.seconds, &[]).tps
+        })
+        .collect();
     let theirs = (0..options.rounds)
         .map(|_| {
             let start = Instant::now();
@@ -87,6 +115,7 @@ fn verdict(options: &Options, report: &mut Report, server: &Server, postgres: &P
 fn resident_bytes(pid: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("0 kB");
-    let kilobytes: f64 = line.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(0.0);
+    let kilobytes: f64 =
+        line.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(0.0);
     kilobytes / 1024.0
 }

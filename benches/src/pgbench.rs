@@ -15,7 +15,13 @@ pub(crate) struct Run {
 }
 
 /// Runs a script with some clients for some seconds.
-pub(crate) fn run(conninfo: &str, script: &Path, clients: u32, seconds: u32, variables: &[(&str, u64)]) -> Run {
+pub(crate) fn run(
+    conninfo: &str,
+    script: &Path,
+    clients: u32,
+    seconds: u32,
+    variables: &[(&str, u64)],
+) -> Run {
     let mut command = Command::new(tool::postgres_program("pgbench"));
     command.args(["-n", "-M", "prepared", "-j", "2"]);
     command.args(["-c", &clients.to_string(), "-T", &seconds.to_string()]);
@@ -46,6 +52,8 @@ fn after(out: &str, label: &str) -> f64 {
 fn count(out: &str) -> u64 {
     let label = "number of transactions actually processed: ";
     let start = out.find(label).unwrap_or_else(|| panic!("no count in {out}")) + label.len();
-    let end = out[start..].find(|it: char| !it.is_ascii_digit()).map_or(out.len(), |length| start + length);
+    let end = out[start..]
+        .find(|it: char| !it.is_ascii_digit())
+        .map_or(out.len(), |length| start + length);
     out[start..end].parse().expect("a number")
 }

@@ -44,16 +44,35 @@ impl Report {
     }
 
     /// A figure where more is better.
-    pub(crate) fn rate(&mut self, what: &str, unit: &'static str, rotabase: Vec<f64>, postgres: Option<Vec<f64>>) {
+    pub(crate) fn rate(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        rotabase: Vec<f64>,
+        postgres: Option<Vec<f64>>,
+    ) {
         self.push(what, unit, rotabase, postgres, true);
     }
 
     /// A figure where less is better.
-    pub(crate) fn cost(&mut self, what: &str, unit: &'static str, rotabase: Vec<f64>, postgres: Option<Vec<f64>>) {
+    pub(crate) fn cost(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        rotabase: Vec<f64>,
+        postgres: Option<Vec<f64>>,
+    ) {
         self.push(what, unit, rotabase, postgres, false);
     }
 
-    fn push(&mut self, what: &str, unit: &'static str, rotabase: Vec<f64>, postgres: Option<Vec<f64>>, higher_is_better: bool) {
+    fn push(
+        &mut self,
+        what: &str,
+        unit: &'static str,
+        rotabase: Vec<f64>,
+        postgres: Option<Vec<f64>>,
+        higher_is_better: bool,
+    ) {
         let rotabase = Figure::of(rotabase, higher_is_better);
         let postgres = postgres.map(|runs| Figure::of(runs, higher_is_better));
         self.rows.push(Row { what: what.to_owned(), unit, rotabase, postgres, higher_is_better });
@@ -71,7 +90,9 @@ impl Report {
             "", "Rotabase", "worst", "PostgreSQL", "worst", "ratio"
         );
         for row in &self.rows {
-            let (postgres, worst) = row.postgres.map_or((String::new(), String::new()), |it| (number(it.median), number(it.worst)));
+            let (postgres, worst) = row
+                .postgres
+                .map_or((String::new(), String::new()), |it| (number(it.median), number(it.worst)));
             let ratio = row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}x"));
             let _ = writeln!(
                 table,
@@ -103,7 +124,8 @@ impl Report {
                 })
             })
             .collect();
-        let notes: serde_json::Map<String, Value> = self.notes.iter().map(|(what, value)| (what.clone(), json!(value))).collect();
+        let notes: serde_json::Map<String, Value> =
+            self.notes.iter().map(|(what, value)| (what.clone(), json!(value))).collect();
         json!({ "notes": notes, "figures": rows }).to_string()
     }
 }

@@ -22,7 +22,8 @@ fn failures(file: &str) -> String {
         };
         let found = found.replace('\n', "\\n");
         if found != expected {
-            writeln!(failures, "{expression}\n  expected: {expected}\n  found:    {found}").unwrap();
+            writeln!(failures, "{expression}\n  expected: {expected}\n  found:    {found}")
+                .unwrap();
         }
     }
     failures
@@ -30,8 +31,10 @@ fn failures(file: &str) -> String {
 
 #[test]
 fn expressions_give_what_postgresql_gives() {
-    let mut files: Vec<_> =
-        fs::read_dir(common::directory("expressions")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = fs::read_dir(common::directory("expressions"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "txt"));
     files.sort();
     let mut failed = String::new();

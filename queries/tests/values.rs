@@ -6,12 +6,18 @@ use proptest::prelude::*;
 use rotabase_queries::exec::Settings;
 use rotabase_queries::types::functions::registry;
 use rotabase_queries::types::text::ReadContext;
-use rotabase_queries::types::{ArrayValue, Datum, Interval, Numeric, PgType, binary, compare, text, type_table};
+use rotabase_queries::types::{
+    ArrayValue, Datum, Interval, Numeric, PgType, binary, compare, text, type_table,
+};
 
 /// Some value of some type.
 fn value() -> impl Strategy<Value = (PgType, Datum)> {
     let timestamp = -211_813_488_000_000_000..9_223_371_331_200_000_000_i64;
-    let interval = (-1_000_000..1_000_000, -1_000_000..1_000_000, -1_000_000_000_000_000..1_000_000_000_000_000_i64);
+    let interval = (
+        -1_000_000..1_000_000,
+        -1_000_000..1_000_000,
+        -1_000_000_000_000_000..1_000_000_000_000_000_i64,
+    );
     prop_oneof![
         any::<bool>().prop_map(|it| (PgType::Bool, Datum::Bool(it))),
         any::<i16>().prop_map(|it| (PgType::Int2, Datum::Int2(it))),
@@ -20,7 +26,8 @@ fn value() -> impl Strategy<Value = (PgType, Datum)> {
         any::<u32>().prop_map(|it| (PgType::Oid, Datum::Oid(it))),
         any::<f32>().prop_map(|it| (PgType::Float4, Datum::Float4(it))),
         any::<f64>().prop_map(|it| (PgType::Float8, Datum::Float8(it))),
-        (any::<i128>(), 0..60_u32).prop_map(|(it, scale)| (PgType::Numeric, Datum::from(Numeric::new(it, scale)))),
+        (any::<i128>(), 0..60_u32)
+            .prop_map(|(it, scale)| (PgType::Numeric, Datum::from(Numeric::new(it, scale)))),
         "[^\\x00]{0,40}".prop_map(|it| (PgType::Text, Datum::text(it))),
         any::<Vec<u8>>().prop_map(|it| (PgType::Bytea, Datum::Bytea(it.into()))),
         any::<[u8; 16]>().prop_map(|it| (PgType::Uuid, Datum::Uuid(uuid::Uuid::from_bytes(it)))),
@@ -32,9 +39,13 @@ fn value() -> impl Strategy<Value = (PgType, Datum)> {
             (PgType::Interval, Datum::Interval(Interval { months, days, microseconds }))
         }),
         prop::collection::vec(prop::option::of("[^\\x00]{0,10}"), 0..6).prop_map(|texts| {
-            let elements: Vec<Datum> = texts.into_iter().map(|it| it.map_or(Datum::Null, Datum::text)).collect();
+            let elements: Vec<Datum> =
+                texts.into_iter().map(|it| it.map_or(Datum::Null, Datum::text)).collect();
             let dimensions = if elements.is_empty() { vec![] } else { vec![(elements.len(), 1)] };
-            (PgType::TextArray, Datum::Array(Arc::new(ArrayValue { element: PgType::Text, dimensions, elements })))
+            (
+                PgType::TextArray,
+                Datum::Array(Arc::new(ArrayValue { element: PgType::Text, dimensions, elements })),
+            )
         }),
     ]
 }

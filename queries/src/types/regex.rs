@@ -81,14 +81,19 @@ impl Options {
 }
 
 fn invalid(reason: &str) -> SqlError {
-    SqlError::new(SqlState::INVALID_REGULAR_EXPRESSION, format!("invalid regular expression: {reason}"))
+    SqlError::new(
+        SqlState::INVALID_REGULAR_EXPRESSION,
+        format!("invalid regular expression: {reason}"),
+    )
 }
 
 /// A compiled pattern.
 pub(crate) fn compile(pattern: &str, options: Options) -> Result<Rc<Regex>> {
     let found = CACHE.with_borrow(|cache| {
         let mut entries = cache.iter().rev();
-        entries.find(|(text, with, _)| text == pattern && *with == options).map(|(.., regex)| Rc::clone(regex))
+        entries
+            .find(|(text, with, _)| text == pattern && *with == options)
+            .map(|(.., regex)| Rc::clone(regex))
     });
     if let Some(found) = found {
         return Ok(found);
@@ -110,7 +115,11 @@ fn build(pattern: &str, mut options: Options) -> Result<Regex> {
     } else if let Some(advanced) = rest.strip_prefix("***:") {
         rest = advanced;
     }
-    let translated = if options.literal { regex::escape(rest) } else { translate(embedded(rest, &mut options)?, options)? };
+    let translated = if options.literal {
+        regex::escape(rest)
+    } else {
+        translate(embedded(rest, &mut options)?, options)?
+    };
     RegexBuilder::new(&translated)
         .case_insensitive(options.ignore_case)
         .dot_matches_new_line(!options.stop_at_newline)
@@ -125,7 +134,8 @@ fn build(pattern: &str, mut options: Options) -> Result<Regex> {
 
 /// Takes options embedded at the start: `(?i)`.
 fn embedded<'a>(pattern: &'a str, options: &mut Options) -> Result<&'a str> {
-    let Some((letters, rest)) = pattern.strip_prefix("(?").and_then(|inner| inner.split_once(')')) else {
+    let Some((letters, rest)) = pattern.strip_prefix("(?").and_then(|inner| inner.split_once(')'))
+    else {
         return Ok(pattern);
     };
     if letters.is_empty() || !letters.bytes().all(|byte| byte.is_ascii_lowercase()) {
@@ -172,7 +182,10 @@ impl Translator<'_> {
             '[' => self.bracket()?,
             '(' => self.group()?,
             ')' => {
-                self.open = self.open.checked_sub(1).ok_or_else(|| invalid("parentheses () not balanced"))?;
+                self.open = self
+                    .open
+                    .checked_sub(1)
+                    .ok_or_else(|| invalid("parentheses () not balanced"))?;
                 self.out.push(')');
                 self.operand = true;
             }
@@ -227,7 +240,9 @@ impl Translator<'_> {
         let valid = match bounds.split_once(',') {
             None => count(&bounds).is_some(),
             Some((low, "")) => count(low).is_some(),
-            Some((low, high)) => matches!((count(low), count(high)), (Some(low), Some(high)) if low <= high),
+            Some((low, high)) => {
+                matches!((count(low), count(high)), (Some(low), Some(high)) if low <= high)
+            }
         };
         if !valid {
             return Err(invalid("invalid repetition count(s)"));
@@ -247,13 +262,17 @@ impl Translator<'_> {
                 self.out.push_str("?:");
                 Ok(())
             }
-            Some('=' | '!' | '<') => Err(SqlError::unsupported("look-around in regular expressions is not offered")),
+            Some('=' | '!' | '<') => {
+                Err(SqlError::unsupported("look-around in regular expressions is not offered"))
+            }
             _ => Err(invalid("quantifier operand invalid")),
         }
     }
 
     fn escape(&mut self) -> Result<()> {
-        let Some(character) = self.rest.next() else { return Err(invalid("invalid escape \\ sequence")) };
+        let Some(character) = self.rest.next() else {
+            return Err(invalid("invalid escape \\ sequence"));
+        };
         let class = |out: &mut String, text: &str| out.push_str(text);
         self.operand = true;
         match character {
@@ -273,7 +292,11 @@ impl Translator<'_> {
                 class(&mut self.out, assertion);
                 self.operand = false;
             }
-            '1'..='9' => return Err(SqlError::unsupported("back references in regular expressions are not offered")),
+            '1'..='9' => {
+                return Err(SqlError::unsupported(
+                    "back references in regular expressions are not offered",
+                ));
+            }
             it => {
                 let literal = self.character(it)?;
                 self.literal(literal);
@@ -308,7 +331,10 @@ impl Translator<'_> {
             'x' => {
                 let mut value = 0_u32;
                 while let Some(digit) = self.rest.peek().and_then(|it| it.to_digit(16)) {
-                    value = value.checked_mul(16).and_then(|it| it.checked_add(digit)).ok_or_else(|| invalid("invalid escape \\ sequence"))?;
+                    value = value
+                        .checked_mul(16)
+                        .and_then(|it| it.checked_add(digit))
+                        .ok_or_else(|| invalid("invalid escape \\ sequence"))?;
                     self.rest.next();
                 }
                 char::from_u32(value).ok_or_else(|| invalid("invalid escape \\ sequence"))?
@@ -342,7 +368,8 @@ impl Translator<'_> {
                 ']' if !first => break,
                 '[' if matches!(self.rest.peek(), Some(':' | '.' | '=')) => self.named_class()?,
                 '\\' => {
-                    let escape = self.rest.next().ok_or_else(|| invalid("invalid escape \\ sequence"))?;
+                    let escape =
+                        self.rest.next().ok_or_else(|| invalid("invalid escape \\ sequence"))?;
                     if matches!(escape, 'd' | 'w' | 's') {
                         self.out.push('\\');
                         self.out.push(escape);
@@ -362,7 +389,9 @@ impl Translator<'_> {
     }
 
     fn class_literal(&mut self, character: char) {
-        if matches!(character, '[' | ']' | '\\' | '^' | '-' | '&' | '~' | '#') || character.is_ascii_whitespace() {
+        if matches!(character, '[' | ']' | '\\' | '^' | '-' | '&' | '~' | '#')
+            || character.is_ascii_whitespace()
+        {
             let mut buffer = [0; 4];
             self.out.push_str(&regex::escape(character.encode_utf8(&mut buffer)));
             if character == '^' && !self.out.ends_with("\\^") {

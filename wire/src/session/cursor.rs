@@ -173,9 +173,7 @@ impl OpenCursor {
 
     async fn fetch(&mut self, direction: FetchDirection) -> Result<Vec<Vec<Datum>>> {
         match direction {
-            FetchDirection::Forward(count) if count < 0 => {
-                self.backward(count.unsigned_abs())
-            }
+            FetchDirection::Forward(count) if count < 0 => self.backward(count.unsigned_abs()),
             FetchDirection::Backward(count) if count < 0 => {
                 self.forward(count.unsigned_abs()).await
             }

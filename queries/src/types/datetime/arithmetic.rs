@@ -7,8 +7,8 @@ use jiff::tz::TimeZone;
 
 use super::calendar::{self, Civil};
 use super::{
-    DATE_INFINITY, DATE_MINUS_INFINITY, DAY, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, TIMESTAMP_RANGE,
-    interval, zone,
+    DATE_INFINITY, DATE_MINUS_INFINITY, DAY, SECOND, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY,
+    TIMESTAMP_RANGE, interval, zone,
 };
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::Interval;
@@ -131,7 +131,9 @@ pub(crate) fn difference(left: i64, right: i64) -> Result<Interval> {
 /// `-interval`.
 pub(crate) fn negate(it: Interval) -> Result<Interval> {
     let parts = (it.months.checked_neg(), it.days.checked_neg(), it.microseconds.checked_neg());
-    let (Some(months), Some(days), Some(microseconds)) = parts else { return Err(interval::out_of_range()) };
+    let (Some(months), Some(days), Some(microseconds)) = parts else {
+        return Err(interval::out_of_range());
+    };
     Ok(Interval { months, days, microseconds })
 }
 
@@ -142,7 +144,9 @@ pub(crate) fn sum(a: Interval, b: Interval) -> Result<Interval> {
         a.days.checked_add(b.days),
         a.microseconds.checked_add(b.microseconds),
     );
-    let (Some(months), Some(days), Some(microseconds)) = parts else { return Err(interval::out_of_range()) };
+    let (Some(months), Some(days), Some(microseconds)) = parts else {
+        return Err(interval::out_of_range());
+    };
     Ok(Interval { months, days, microseconds })
 }
 
@@ -161,7 +165,9 @@ fn to_i32(value: f64) -> Result<i32> {
 
 #[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "checked before")]
 fn to_i64(value: f64) -> Result<i64> {
-    if value.is_nan() || !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value) {
+    if value.is_nan()
+        || !(-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&value)
+    {
         return Err(interval::out_of_range());
     }
     Ok(value as i64)
@@ -281,9 +287,13 @@ pub(crate) fn bin(stride: Interval, timestamp: i64, origin: i64) -> Result<i64> 
         return Err(overflow("origin out of range"));
     }
     if stride.months != 0 {
-        return Err(SqlError::unsupported("timestamps cannot be binned into intervals containing months or years"));
+        return Err(SqlError::unsupported(
+            "timestamps cannot be binned into intervals containing months or years",
+        ));
     }
-    let width = (i64::from(stride.days) * DAY).checked_add(stride.microseconds).ok_or_else(interval::out_of_range)?;
+    let width = (i64::from(stride.days) * DAY)
+        .checked_add(stride.microseconds)
+        .ok_or_else(interval::out_of_range)?;
     if width <= 0 {
         return Err(overflow("stride must be greater than zero"));
     }

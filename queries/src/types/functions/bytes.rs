@@ -42,7 +42,10 @@ fn position(value: &[u8], wanted: &[u8]) -> Datum {
 
 fn overlay(value: &[u8], replacement: &[u8], start: i32, length: i32) -> Result<Datum> {
     if start <= 0 {
-        return Err(SqlError::new(SqlState::SUBSTRING_ERROR, "negative substring length not allowed"));
+        return Err(SqlError::new(
+            SqlState::SUBSTRING_ERROR,
+            "negative substring length not allowed",
+        ));
     }
     let after = start.checked_add(length).ok_or_else(|| super::integers::out_of_range(Int4))?;
     let (head, _) = part(start, None)?;
@@ -66,8 +69,13 @@ fn trim<'a>(mut value: &'a [u8], set: &[u8], at_left: bool, at_right: bool) -> &
 
 fn index(value: &[u8], place: i64, length: usize) -> Result<usize> {
     usize::try_from(place).ok().filter(|it| *it < length).ok_or_else(|| {
-        let last = i64::try_from(value.len()).unwrap_or(0) * i64::try_from(length / value.len().max(1)).unwrap_or(0) - 1;
-        SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, format!("index {place} out of valid range, 0..{last}"))
+        let last = i64::try_from(value.len()).unwrap_or(0)
+            * i64::try_from(length / value.len().max(1)).unwrap_or(0)
+            - 1;
+        SqlError::new(
+            SqlState::ARRAY_SUBSCRIPT_ERROR,
+            format!("index {place} out of valid range, 0..{last}"),
+        )
     })
 }
 
@@ -95,7 +103,8 @@ fn set_bit(value: &[u8], place: i64, bit: i32) -> Result<Datum> {
     }
     let mut changed = value.to_vec();
     let mask = 1 << (place % 8);
-    changed[place / 8] = if bit == 1 { changed[place / 8] | mask } else { changed[place / 8] & !mask };
+    changed[place / 8] =
+        if bit == 1 { changed[place / 8] | mask } else { changed[place / 8] & !mask };
     Ok(b(changed))
 }
 
@@ -133,16 +142,22 @@ fn from_base64(text: &str) -> Result<Vec<u8>> {
                     match digits {
                         2 => end = 1,
                         3 => end = 2,
-                        _ => return Err(invalid("unexpected \"=\" while decoding base64 sequence")),
+                        _ => {
+                            return Err(invalid("unexpected \"=\" while decoding base64 sequence"));
+                        }
                     }
                 }
                 0
             }
             _ => {
-                let place = u8::try_from(character).ok().and_then(|it| BASE64.iter().position(|digit| *digit == it));
+                let place = u8::try_from(character)
+                    .ok()
+                    .and_then(|it| BASE64.iter().position(|digit| *digit == it));
                 let found = place.filter(|_| end == 0).and_then(|it| u32::try_from(it).ok());
                 found.ok_or_else(|| {
-                    invalid(format!("invalid symbol \"{character}\" found while decoding base64 sequence"))
+                    invalid(format!(
+                        "invalid symbol \"{character}\" found while decoding base64 sequence"
+                    ))
                 })?
             }
         };

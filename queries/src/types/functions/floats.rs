@@ -26,7 +26,11 @@ fn underflow() -> SqlError {
 
 /// A result of finite operands, if it is finite.
 fn finite(result: f64, operands: &[f64]) -> Result<f64> {
-    if result.is_infinite() && !operands.iter().any(|it| it.is_infinite()) { Err(overflow()) } else { Ok(result) }
+    if result.is_infinite() && !operands.iter().any(|it| it.is_infinite()) {
+        Err(overflow())
+    } else {
+        Ok(result)
+    }
 }
 
 /// A product or quotient: also an error if it vanished.
@@ -62,11 +66,19 @@ fn s(value: Result<f64>, operands: [f32; 2], may_be_zero: bool) -> Result<Datum>
     let result = narrow(value?);
     let operands = operands.map(f64::from);
     let wide = f64::from(result);
-    if may_be_zero { finite(wide, &operands)? } else { nonzero(wide, &operands, false)? };
+    if may_be_zero {
+        finite(wide, &operands)?
+    } else {
+        nonzero(wide, &operands, false)?
+    };
     Ok(Datum::Float4(result))
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to nearest, as C does")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "rounds to nearest, as C does"
+)]
 fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -105,19 +117,28 @@ fn int4(value: f64) -> Result<Datum> {
     Ok(Datum::Int4(i32::try_from(to_integer(value, Int4)?).map_err(|_| out_of_range(Int4))?))
 }
 
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "rounds to nearest, as C does")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "rounds to nearest, as C does"
+)]
 pub(crate) fn from_int8(value: i64) -> f64 {
     value as f64
 }
 
-#[expect(clippy::as_conversions, clippy::cast_precision_loss, reason = "rounds to nearest, as C does")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "rounds to nearest, as C does"
+)]
 fn float4_from_int8(value: i64) -> f32 {
     value as f32
 }
 
 #[expect(clippy::float_cmp, reason = "the special cases are exact")]
 fn power(a: f64, b: f64) -> Result<f64> {
-    let invalid = |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message);
+    let invalid =
+        |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, message);
     if a.is_nan() || b.is_nan() {
         return Ok(if b == 0.0 || a == 1.0 { 1.0 } else { f64::NAN });
     }
@@ -125,7 +146,9 @@ fn power(a: f64, b: f64) -> Result<f64> {
         return Err(invalid("zero raised to a negative power is undefined"));
     }
     if a < 0.0 && b.floor() != b {
-        return Err(invalid("a negative number raised to a non-integer power yields a complex result"));
+        return Err(invalid(
+            "a negative number raised to a non-integer power yields a complex result",
+        ));
     }
     let result = a.powf(b);
     if a.is_infinite() || b.is_infinite() {
@@ -164,7 +187,11 @@ fn bounded(a: f64, of: fn(f64) -> f64) -> Result<f64> {
 
 /// A function of a value from -1 to 1.
 fn inverse(a: f64, of: fn(f64) -> f64) -> Result<f64> {
-    if a.is_nan() || (-1.0..=1.0).contains(&a) { Ok(of(a)) } else { Err(range("input is out of range")) }
+    if a.is_nan() || (-1.0..=1.0).contains(&a) {
+        Ok(of(a))
+    } else {
+        Err(range("input is out of range"))
+    }
 }
 
 fn sign(a: f64) -> f64 {
@@ -222,7 +249,8 @@ fn cotangent(a: f64) -> f64 {
 }
 
 fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<Datum> {
-    let invalid = |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message);
+    let invalid =
+        |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message);
     if count <= 0 {
         return Err(invalid("count must be greater than zero"));
     }
@@ -240,7 +268,9 @@ fn width_bucket(operand: f64, low: f64, high: f64, count: i32) -> Result<Datum> 
         std::cmp::Ordering::Less => bucket((operand - low) / (high - low))?.min(i64::from(count)),
         std::cmp::Ordering::Greater if operand > low => 0,
         std::cmp::Ordering::Greater if operand <= high => i64::from(last?),
-        std::cmp::Ordering::Greater => bucket((low - operand) / (low - high))?.min(i64::from(count)),
+        std::cmp::Ordering::Greater => {
+            bucket((low - operand) / (low - high))?.min(i64::from(count))
+        }
         std::cmp::Ordering::Equal => return Err(invalid("lower bound cannot equal upper bound")),
     };
     Ok(Datum::Int4(i32::try_from(found).map_err(|_| out_of_range(Int4))?))

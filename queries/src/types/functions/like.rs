@@ -11,7 +11,10 @@ use crate::types::PgType::*;
 pub(super) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
 fn ends_with_escape() -> SqlError {
-    SqlError::new(SqlState::INVALID_ESCAPE_SEQUENCE, "LIKE pattern must not end with escape character")
+    SqlError::new(
+        SqlState::INVALID_ESCAPE_SEQUENCE,
+        "LIKE pattern must not end with escape character",
+    )
 }
 
 /// The bytes of the character that starts here.

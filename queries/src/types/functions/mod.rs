@@ -12,8 +12,8 @@ mod arrays;
 mod boolean;
 mod bytes;
 pub(crate) mod compare;
-pub(crate) mod define;
 mod datetime;
+pub(crate) mod define;
 pub(crate) mod floats;
 pub(crate) mod integers;
 mod io;
@@ -44,12 +44,12 @@ pub(crate) use arguments::Arguments;
 pub(crate) use io::apply;
 pub use io::is_conversion;
 pub use json::build::RECORD_TO_JSON;
-pub use string_any::{quote_ident, quote_literal};
 pub use registry::{all, function_by_oid};
 pub use resolve::{
     Callee, Coercion, CoercionContext, ResolvedFunction, ResolvedOperator, Step, common_type,
     length_coercion, resolve_cast, resolve_function, resolve_operator,
 };
+pub use string_any::{quote_ident, quote_literal};
 
 /// How a call may be folded into a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

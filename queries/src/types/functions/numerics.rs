@@ -19,7 +19,8 @@ pub(super) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 fn fit(value: &Numeric, typmod: i32) -> Result<Numeric> {
     let Some((precision, scale)) = precision_and_scale(typmod) else { return Ok(value.clone()) };
     let overflow = |detail: String| {
-        Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow").with_detail(detail))
+        Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")
+            .with_detail(detail))
     };
     match value {
         Numeric::NaN => return Ok(Numeric::NaN),
@@ -33,7 +34,9 @@ fn fit(value: &Numeric, typmod: i32) -> Result<Numeric> {
     let rounded = value.round(i64::from(scale));
     let whole = precision - scale;
     let limit_holds = match (&rounded, u32::try_from(whole)) {
-        (Numeric::Finite { coefficient, scale }, Ok(whole)) => coefficient.abs() < power_of_ten(whole + scale),
+        (Numeric::Finite { coefficient, scale }, Ok(whole)) => {
+            coefficient.abs() < power_of_ten(whole + scale)
+        }
         (Numeric::Finite { coefficient, scale: shown }, Err(_)) => {
             let places = u32::try_from(i64::from(*shown) + i64::from(whole)).unwrap_or(0);
             coefficient.abs() < power_of_ten(places)
@@ -51,8 +54,10 @@ fn fit(value: &Numeric, typmod: i32) -> Result<Numeric> {
 
 /// How a value lies between bounds, as a bucket number.
 fn width_bucket(arguments: &[Datum]) -> Result<Datum> {
-    let invalid = |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message);
-    let (operand, low, high) = (arguments.numeric(0)?, arguments.numeric(1)?, arguments.numeric(2)?);
+    let invalid =
+        |message: &str| SqlError::new(SqlState::INVALID_ARGUMENT_FOR_WIDTH_BUCKET, message);
+    let (operand, low, high) =
+        (arguments.numeric(0)?, arguments.numeric(1)?, arguments.numeric(2)?);
     let count = arguments.int4(3)?;
     if count <= 0 {
         return Err(invalid("count must be greater than zero"));

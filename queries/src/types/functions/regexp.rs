@@ -13,11 +13,18 @@ use crate::types::Datum;
 use crate::types::PgType::*;
 use crate::types::regex::{Options, compile};
 
-pub(super) static TABLE: FunctionTable =
-    FunctionTable { schema: "pg_catalog", scalars: FUNCTIONS, aggregates: &[], sets: SETS, windows: &[] };
+pub(super) static TABLE: FunctionTable = FunctionTable {
+    schema: "pg_catalog",
+    scalars: FUNCTIONS,
+    aggregates: &[],
+    sets: SETS,
+    windows: &[],
+};
 
 fn test(a: &[Datum], ignore_case: bool, wanted: bool) -> Result<Datum> {
-    Ok(Datum::Bool(compile(a.text(1)?, Options::with_case(ignore_case))?.is_match(a.text(0)?) == wanted))
+    Ok(Datum::Bool(
+        compile(a.text(1)?, Options::with_case(ignore_case))?.is_match(a.text(0)?) == wanted,
+    ))
 }
 
 /// The options in an argument, if there is one.
@@ -31,13 +38,21 @@ fn no_global(options: Options, function: &str) -> Result<Options> {
     }
     let message = format!("{function}() does not support the \"global\" option");
     let error = SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
-    Err(if function == "regexp_match" { error.with_hint("Use the regexp_matches function instead.") } else { error })
+    Err(if function == "regexp_match" {
+        error.with_hint("Use the regexp_matches function instead.")
+    } else {
+        error
+    })
 }
 
 /// The groups of a match, or all of it if there are no groups.
 fn groups(regex: &Regex, found: &Captures<'_>) -> Datum {
     let part = |place: usize| found.get(place).map_or(Datum::Null, |it| Datum::text(it.as_str()));
-    let parts = if regex.captures_len() == 1 { vec![part(0)] } else { (1..regex.captures_len()).map(part).collect() };
+    let parts = if regex.captures_len() == 1 {
+        vec![part(0)]
+    } else {
+        (1..regex.captures_len()).map(part).collect()
+    };
     flat(Text, parts)
 }
 
@@ -93,7 +108,13 @@ fn expand(replacement: &str, found: &Captures<'_>, out: &mut String) {
 }
 
 /// Replaces the matches from a place on: all of them, or the one with a number (from 1).
-fn replace(text: &str, regex: &Regex, replacement: &str, start: usize, number: Option<usize>) -> Datum {
+fn replace(
+    text: &str,
+    regex: &Regex,
+    replacement: &str,
+    start: usize,
+    number: Option<usize>,
+) -> Datum {
     let from = text.char_indices().nth(start).map_or(text.len(), |(place, _)| place);
     let mut out = String::from(&text[..from]);
     let mut end = from;
@@ -156,7 +177,10 @@ fn split(a: &[Datum], function: &str) -> Result<Vec<Datum>> {
     let text = a.text(0)?;
     let (mut parts, mut start) = (Vec::new(), 0);
     for found in regex.find_iter(text) {
-        if found.is_empty() && (found.start() == start && (start == 0 || found.start() == text.len()) || found.start() == text.len()) {
+        if found.is_empty()
+            && (found.start() == start && (start == 0 || found.start() == text.len())
+                || found.start() == text.len())
+        {
             continue;
         }
         parts.push(Datum::text(&text[start..found.start()]));
@@ -209,7 +233,9 @@ fn place(a: &[Datum]) -> Result<Datum> {
     let regex = compile(a.text(1)?, no_global(options(a, 5)?, "regexp_instr")?)?;
     let group = if a.len() > 6 { positive(a, 6, "subexpr", 0)? } else { 0 };
     let (text, from) = tail(a, 2)?;
-    let Some((start, end)) = numbered(&regex, text, number, group) else { return Ok(Datum::Int4(0)) };
+    let Some((start, end)) = numbered(&regex, text, number, group) else {
+        return Ok(Datum::Int4(0));
+    };
     let byte = from + if at_end { end } else { start };
     Ok(super::strings::count(a.text(0)?[..byte].chars().count() + 1))
 }
@@ -220,7 +246,8 @@ fn part(a: &[Datum]) -> Result<Datum> {
     let regex = compile(a.text(1)?, no_global(options(a, 4)?, "regexp_substr")?)?;
     let group = if a.len() > 5 { positive(a, 5, "subexpr", 0)? } else { 0 };
     let (text, _) = tail(a, 2)?;
-    Ok(numbered(&regex, text, number, group).map_or(Datum::Null, |(start, end)| Datum::text(&text[start..end])))
+    Ok(numbered(&regex, text, number, group)
+        .map_or(Datum::Null, |(start, end)| Datum::text(&text[start..end])))
 }
 
 /// `substring(text from pattern for escape)`: what matches between the two escaped quotes.

@@ -18,7 +18,10 @@ fn show(context: &EvalContext<'_>, ty: PgType, value: &Datum) -> String {
 }
 
 fn join(context: &EvalContext<'_>, values: &[(PgType, Datum)], separator: &str) -> Datum {
-    let shown = values.iter().filter(|(_, value)| !value.is_null()).map(|(ty, value)| show(context, *ty, value));
+    let shown = values
+        .iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(ty, value)| show(context, *ty, value));
     shown.collect::<Vec<_>>().join(separator).into()
 }
 
@@ -44,7 +47,9 @@ fn append(context: &EvalContext<'_>, arguments: &[Datum]) -> Result<Datum> {
 /// A name, quoted if it has to be.
 pub fn quote_ident(name: &str) -> String {
     let safe = name.starts_with(|it: char| it.is_ascii_lowercase() || it == '_')
-        && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');
     if safe && KEYWORDS.binary_search(&name).is_err() {
         return name.to_owned();
     }
@@ -54,13 +59,19 @@ pub fn quote_ident(name: &str) -> String {
 /// A text as a string literal.
 pub fn quote_literal(text: &str) -> String {
     let escaped = text.replace('\'', "''");
-    if escaped.contains('\\') { format!("E'{}'", escaped.replace('\\', "\\\\")) } else { format!("'{escaped}'") }
+    if escaped.contains('\\') {
+        format!("E'{}'", escaped.replace('\\', "\\\\"))
+    } else {
+        format!("'{escaped}'")
+    }
 }
 
 fn quote_any(context: &EvalContext<'_>, arguments: &[Datum]) -> Result<Datum> {
     let Typed { values, types, .. } = typed(arguments)?;
     match (types.first(), values.first()) {
-        (Some(ty), Some(value)) if !value.is_null() => Ok(quote_literal(&show(context, *ty, value)).into()),
+        (Some(ty), Some(value)) if !value.is_null() => {
+            Ok(quote_literal(&show(context, *ty, value)).into())
+        }
         _ => Ok(Datum::text("NULL")),
     }
 }
@@ -112,7 +123,8 @@ impl Formatter<'_> {
 
     fn specifier(&mut self) -> Result<Specifier> {
         let unterminated = || {
-            invalid("unterminated format() type specifier").with_hint("For a single \"%\" use \"%%\".")
+            invalid("unterminated format() type specifier")
+                .with_hint("For a single \"%\" use \"%%\".")
         };
         let mut found = Specifier::default();
         let mut width = self.number()?;
@@ -196,7 +208,9 @@ fn width_of(value: &Datum) -> Result<i64> {
         Datum::Int2(it) => Ok(i64::from(*it)),
         Datum::Int4(it) => Ok(i64::from(*it)),
         Datum::Int8(it) => Ok(*it),
-        Datum::Text(it) => crate::types::text::number::read_int(it, Int4).map(|it: i32| i64::from(it)),
+        Datum::Text(it) => {
+            crate::types::text::number::read_int(it, Int4).map(|it: i32| i64::from(it))
+        }
         _ => Err(invalid("width must be a number")),
     }
 }
@@ -255,7 +269,11 @@ static FUNCTIONS: &[ScalarFunction] = &[
 fn no_types() -> Datum {
     use crate::types::ArrayValue;
     let text = Datum::Oid(Text.oid());
-    Datum::Array(std::sync::Arc::new(ArrayValue { element: Oid, dimensions: vec![(1, 1)], elements: vec![text] }))
+    Datum::Array(std::sync::Arc::new(ArrayValue {
+        element: Oid,
+        dimensions: vec![(1, 1)],
+        elements: vec![text],
+    }))
 }
 
 /// The key words that have to be quoted as names, sorted.

@@ -50,9 +50,9 @@ fn to_char(text: &str) -> Datum {
 }
 
 fn char_of_integer(value: i32) -> Result<Datum> {
-    i8::try_from(value).map(|it| Datum::Char(it.cast_unsigned())).map_err(|_| {
-        SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range")
-    })
+    i8::try_from(value)
+        .map(|it| Datum::Char(it.cast_unsigned()))
+        .map_err(|_| SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "\"char\" out of range"))
 }
 
 #[rustfmt::skip]

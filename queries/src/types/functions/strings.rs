@@ -80,7 +80,12 @@ pub(crate) fn part(start: i32, length: Option<i32>) -> Result<(usize, usize)> {
     let first = i64::from(start) - 1;
     let end = match length {
         None => i64::from(i32::MAX) * 2,
-        Some(..0) => return Err(SqlError::new(SqlState::SUBSTRING_ERROR, "negative substring length not allowed")),
+        Some(..0) => {
+            return Err(SqlError::new(
+                SqlState::SUBSTRING_ERROR,
+                "negative substring length not allowed",
+            ));
+        }
         Some(length) => first + i64::from(length),
     };
     let place = |value: i64| usize::try_from(value).unwrap_or(0);
@@ -99,7 +104,9 @@ fn left(text: &str, wanted: i32) -> Datum {
     let total = characters(text);
     let kept = match usize::try_from(wanted) {
         Ok(wanted) => wanted,
-        Err(_) => total.saturating_sub(usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX)),
+        Err(_) => {
+            total.saturating_sub(usize::try_from(wanted.unsigned_abs()).unwrap_or(usize::MAX))
+        }
     };
     Datum::text(&text[..byte_of(text, kept)])
 }
@@ -151,13 +158,20 @@ fn replace(text: &str, from: &str, to: &str) -> Result<Datum> {
 
 fn split_part(text: &str, delimiter: &str, field: i32) -> Result<Datum> {
     if field == 0 {
-        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "field position must not be zero"));
+        return Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "field position must not be zero",
+        ));
     }
     if delimiter.is_empty() {
         return Ok(Datum::text(if field.abs() == 1 { text } else { "" }));
     }
     let place = usize::try_from(field.unsigned_abs()).unwrap_or(usize::MAX) - 1;
-    let found = if field > 0 { text.split(delimiter).nth(place) } else { text.rsplit(delimiter).nth(place) };
+    let found = if field > 0 {
+        text.split(delimiter).nth(place)
+    } else {
+        text.rsplit(delimiter).nth(place)
+    };
     Ok(Datum::text(found.unwrap_or("")))
 }
 
@@ -171,7 +185,10 @@ fn repeat(text: &str, times: i32) -> Result<Datum> {
 
 fn overlay(text: &str, replacement: &str, start: i32, length: i32) -> Result<Datum> {
     if start <= 0 {
-        return Err(SqlError::new(SqlState::SUBSTRING_ERROR, "negative substring length not allowed"));
+        return Err(SqlError::new(
+            SqlState::SUBSTRING_ERROR,
+            "negative substring length not allowed",
+        ));
     }
     let after = start.checked_add(length).ok_or_else(|| super::integers::out_of_range(Int4))?;
     let (Datum::Text(head), Datum::Text(tail)) =
@@ -193,7 +210,10 @@ fn translate(text: &str, from: &str, to: &str) -> Datum {
 fn chr(code: i32) -> Result<Datum> {
     let limit = |message: String| Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
     match u32::try_from(code) {
-        Err(_) => Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "character number must be positive")),
+        Err(_) => Err(SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            "character number must be positive",
+        )),
         Ok(0) => limit("null character not permitted".to_owned()),
         Ok(0x11_0000..) => limit(format!("requested character too large for encoding: {code}")),
         Ok(code) => match char::from_u32(code) {

@@ -1,12 +1,17 @@
 //! Window functions: their signatures. The window operator knows what they mean.
 
+use super::WindowFunction;
 use super::WindowKind::{self, *};
 use super::registry::FunctionTable;
-use super::WindowFunction;
 use crate::types::PgType::{self, AnyCompatible, AnyElement, Float8, Int4, Int8};
 
-pub(super) static TABLE: FunctionTable =
-    FunctionTable { schema: "pg_catalog", scalars: &[], aggregates: &[], sets: &[], windows: FUNCTIONS };
+pub(super) static TABLE: FunctionTable = FunctionTable {
+    schema: "pg_catalog",
+    scalars: &[],
+    aggregates: &[],
+    sets: &[],
+    windows: FUNCTIONS,
+};
 
 const fn w(
     oid: u32,

@@ -12,18 +12,34 @@ fn too_deep() -> SqlError {
 }
 
 /// Writes a value as JSON text.
-pub(crate) fn write_json(value: &Datum, ty: PgType, settings: &Settings, out: &mut Vec<u8>) -> Result<()> {
+pub(crate) fn write_json(
+    value: &Datum,
+    ty: PgType,
+    settings: &Settings,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     write_at(value, ty, settings, 0, out)
 }
 
-fn write_at(value: &Datum, ty: PgType, settings: &Settings, depth: usize, out: &mut Vec<u8>) -> Result<()> {
+fn write_at(
+    value: &Datum,
+    ty: PgType,
+    settings: &Settings,
+    depth: usize,
+    out: &mut Vec<u8>,
+) -> Result<()> {
     if depth > DEPTH_MAX {
         return Err(too_deep());
     }
     match value {
         Datum::Null => out.extend_from_slice(b"null"),
         Datum::Bool(it) => out.extend_from_slice(if *it { b"true" } else { b"false" }),
-        Datum::Int2(_) | Datum::Int4(_) | Datum::Int8(_) | Datum::Float4(_) | Datum::Float8(_) | Datum::Numeric(_) => {
+        Datum::Int2(_)
+        | Datum::Int4(_)
+        | Datum::Int8(_)
+        | Datum::Float4(_)
+        | Datum::Float8(_)
+        | Datum::Numeric(_) => {
             let start = out.len();
             text::write(value, ty, settings, out);
             let special = out[start..].iter().any(|byte| matches!(byte, b'N' | b'I'));
@@ -152,7 +168,10 @@ pub(crate) fn key(value: &Datum, ty: PgType, settings: &Settings) -> Result<Stri
         let message = "key value must be scalar, not array, composite, or json";
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }
-    if matches!(value, Datum::Bool(_) | Datum::Date(_) | Datum::Timestamp(_) | Datum::TimestampTz(_)) {
+    if matches!(
+        value,
+        Datum::Bool(_) | Datum::Date(_) | Datum::Timestamp(_) | Datum::TimestampTz(_)
+    ) {
         let shown = to_json(value, ty, settings)?;
         return Ok(shown.trim_matches('"').to_owned());
     }
@@ -160,7 +179,11 @@ pub(crate) fn key(value: &Datum, ty: PgType, settings: &Settings) -> Result<Stri
 }
 
 /// A record's fields under their names, as JSON text.
-pub(crate) fn named_record(fields: &[(PgType, Datum)], names: &[String], settings: &Settings) -> Result<String> {
+pub(crate) fn named_record(
+    fields: &[(PgType, Datum)],
+    names: &[String],
+    settings: &Settings,
+) -> Result<String> {
     let mut out = vec![b'{'];
     for (place, ((ty, value), name)) in fields.iter().zip(names).enumerate() {
         if place > 0 {

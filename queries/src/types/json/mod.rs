@@ -88,9 +88,13 @@ pub fn write(value: &Jsonb, out: &mut Vec<u8>) {
 /// A tree in PostgreSQL's form: keys sorted, numbers as `numeric` writes them.
 pub fn normalize(value: Jsonb) -> Jsonb {
     match value {
-        Jsonb::Object(fields) => object(fields.into_iter().map(|(key, value)| (key, normalize(value))).collect()),
+        Jsonb::Object(fields) => {
+            object(fields.into_iter().map(|(key, value)| (key, normalize(value))).collect())
+        }
         Jsonb::Array(items) => Jsonb::Array(items.into_iter().map(normalize).collect()),
-        Jsonb::Number(it) => to_numeric(&it).map_or_else(|_| Jsonb::Number(it.clone()), |it| number(&it)),
+        Jsonb::Number(it) => {
+            to_numeric(&it).map_or_else(|_| Jsonb::Number(it.clone()), |it| number(&it))
+        }
         other => other,
     }
 }

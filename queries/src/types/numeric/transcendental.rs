@@ -32,7 +32,11 @@ fn invalid(state: SqlState, message: &str) -> SqlError {
 }
 
 /// A float cut to an integer, as C does.
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "saturates, as it should")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "saturates, as it should"
+)]
 fn cut(value: f64) -> i64 {
     value as i64
 }
@@ -68,7 +72,9 @@ fn atanh_of_inverse(n: u32, one: &BigInt) -> BigInt {
 /// `ln(10)` in fixed point.
 fn ln_of_ten(places: u32) -> BigInt {
     let one = power_of_ten(places + 5);
-    let sum = atanh_of_inverse(31, &one) * 46 + atanh_of_inverse(49, &one) * 34 + atanh_of_inverse(161, &one) * 20;
+    let sum = atanh_of_inverse(31, &one) * 46
+        + atanh_of_inverse(49, &one) * 34
+        + atanh_of_inverse(161, &one) * 20;
     sum / 100_000
 }
 
@@ -131,7 +137,10 @@ fn fixed_exp(x: &BigInt, places: u32) -> (BigInt, i64) {
 fn assemble(coefficient: &BigInt, exponent: i64, scale: u32) -> Result<Numeric> {
     let shift = exponent + i64::from(scale);
     let power = power_of_ten(u32::try_from(shift.unsigned_abs()).map_err(|_| overflow())?);
-    checked(if shift >= 0 { coefficient * power } else { divide_rounded(coefficient, &power) }, scale)
+    checked(
+        if shift >= 0 { coefficient * power } else { divide_rounded(coefficient, &power) },
+        scale,
+    )
 }
 
 /// The decimal weight of `ln(value)` (`estimate_ln_dweight`).
@@ -206,7 +215,9 @@ impl Numeric {
     /// The logarithm of `other` to the base `self`.
     pub fn log(&self, other: &Self) -> Result<Self> {
         let (base, number) = (self.logarithmic()?, other.logarithmic()?);
-        let (Finite { coefficient: a, scale: s }, Finite { coefficient: b, scale: t }) = (base, number) else {
+        let (Finite { coefficient: a, scale: s }, Finite { coefficient: b, scale: t }) =
+            (base, number)
+        else {
             return Ok(match (self, other) {
                 (NaN, _) | (_, NaN) | (Infinity, Infinity) => NaN,
                 (Infinity, _) => Self::zero(),
@@ -216,7 +227,9 @@ impl Numeric {
         let (base_weight, number_weight) = (ln_weight(self), ln_weight(other));
         let weight = number_weight - base_weight;
         let shown = places(SIGNIFICANT_DIGITS_MIN - weight, &[self, other]);
-        let extra = u32::try_from((weight.abs() + base_weight.abs() + number_weight.abs()).min(2000)).unwrap_or(0);
+        let extra =
+            u32::try_from((weight.abs() + base_weight.abs() + number_weight.abs()).min(2000))
+                .unwrap_or(0);
         let working = shown + extra + GUARD_DIGITS;
         let divisor = fixed_ln(a, *s, working);
         if divisor.is_zero() {
@@ -230,10 +243,13 @@ impl Numeric {
     fn logarithmic(&self) -> Result<&Self> {
         match self {
             Self::NaN => Ok(self),
-            _ if self.signum() < 0 => {
-                Err(invalid(SqlState::INVALID_ARGUMENT_FOR_LOG, "cannot take logarithm of a negative number"))
+            _ if self.signum() < 0 => Err(invalid(
+                SqlState::INVALID_ARGUMENT_FOR_LOG,
+                "cannot take logarithm of a negative number",
+            )),
+            _ if self.is_zero() => {
+                Err(invalid(SqlState::INVALID_ARGUMENT_FOR_LOG, "cannot take logarithm of zero"))
             }
-            _ if self.is_zero() => Err(invalid(SqlState::INVALID_ARGUMENT_FOR_LOG, "cannot take logarithm of zero")),
             _ => Ok(self),
         }
     }
@@ -266,7 +282,11 @@ impl Numeric {
         let negative = self.signum() < 0 && odd;
         let result = self.abs().power_real(coefficient, *scale, other)?;
         if super::compare(&self.abs(), &one).is_eq() && is_whole {
-            return Ok(if negative { Self::new(-power_of_ten(16), 16) } else { Self::new(power_of_ten(16), 16) });
+            return Ok(if negative {
+                Self::new(-power_of_ten(16), 16)
+            } else {
+                Self::new(power_of_ten(16), 16)
+            });
         }
         Ok(if negative { result.neg() } else { result })
     }
@@ -316,7 +336,8 @@ impl Numeric {
             1 => return Ok(self.round(i64::from(shown))),
             -1 => return Self::from(1_i64).div_to_scale(self, shown),
             2 => {
-                let square = Self::new(coefficient * coefficient, scale * 2).round(i64::from(shown));
+                let square =
+                    Self::new(coefficient * coefficient, scale * 2).round(i64::from(shown));
                 let Finite { coefficient, scale } = square else { return Ok(NaN) };
                 return checked(coefficient, scale);
             }
@@ -326,7 +347,8 @@ impl Numeric {
             return Ok(Self::new(0, shown));
         }
         let text = coefficient.magnitude().to_string();
-        let leading: f64 = text.get(..text.len().min(16)).and_then(|it| it.parse().ok()).unwrap_or(1.0);
+        let leading: f64 =
+            text.get(..text.len().min(16)).and_then(|it| it.parse().ok()).unwrap_or(1.0);
         let dropped = i64::try_from(text.len().saturating_sub(16)).unwrap_or(0);
         let weight = f64::from(exponent) * (leading.log10() + float(dropped - i64::from(*scale)));
         if weight > 3.0 * 32_767.0 * 4.0 {
@@ -336,7 +358,8 @@ impl Numeric {
             return Ok(Self::new(0, shown));
         }
         let digits = 1 + i64::from(shown) + cut(weight) + cut(f64::from(exponent).abs().ln()) + 20;
-        let (value, power) = power_truncated(coefficient, *scale, exponent.unsigned_abs(), digits.max(40));
+        let (value, power) =
+            power_truncated(coefficient, *scale, exponent.unsigned_abs(), digits.max(40));
         if exponent > 0 {
             return assemble(&value, power, shown);
         }
@@ -370,7 +393,10 @@ impl Numeric {
 }
 
 fn negative_root() -> SqlError {
-    invalid(SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION, "cannot take square root of a negative number")
+    invalid(
+        SqlState::INVALID_ARGUMENT_FOR_POWER_FUNCTION,
+        "cannot take square root of a negative number",
+    )
 }
 
 /// `e^x` rounded to a scale, where `estimate` is about `x`.

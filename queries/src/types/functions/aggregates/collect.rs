@@ -117,7 +117,10 @@ struct Arrays {
 impl Accumulator for Arrays {
     fn add(&mut self, _: &EvalContext<'_>, arguments: &[Datum]) -> Result<()> {
         if arguments.null(0) {
-            return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "cannot accumulate null arrays"));
+            return Err(SqlError::new(
+                SqlState::NULL_VALUE_NOT_ALLOWED,
+                "cannot accumulate null arrays",
+            ));
         }
         let array = arguments.array(0)?;
         let invalid = |message: &str| SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
@@ -134,7 +137,8 @@ impl Accumulator for Arrays {
             }
             Some(_) => {}
         }
-        self.bytes += array.elements.iter().map(|it| size_of::<Datum>() + it.bytes()).sum::<usize>();
+        self.bytes +=
+            array.elements.iter().map(|it| size_of::<Datum>() + it.bytes()).sum::<usize>();
         self.elements.extend(array.elements.iter().cloned());
         self.count += 1;
         Ok(())
@@ -218,7 +222,10 @@ impl Accumulator for JsonbArray {
     }
 
     fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
-        Ok(self.items.as_ref().map_or(Datum::Null, |items| Datum::Jsonb(types::Jsonb::Array(items.clone()).into())))
+        Ok(self
+            .items
+            .as_ref()
+            .map_or(Datum::Null, |items| Datum::Jsonb(types::Jsonb::Array(items.clone()).into())))
     }
 
     fn bytes(&self) -> usize {
@@ -237,13 +244,21 @@ impl Accumulator for JsonObject {
     fn add(&mut self, context: &EvalContext<'_>, arguments: &[Datum]) -> Result<()> {
         self.text.extend_from_slice(if self.text.is_empty() { b"{ " } else { b", " });
         if arguments.null(0) {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null"));
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "field name must not be null",
+            ));
         }
         let settings = &context.exec.settings;
         let key = build::key(&arguments[0], self.types[0], settings)?;
         json::write_string(&key, &mut self.text);
         self.text.extend_from_slice(b" : ");
-        build::write_json(arguments.get(1).unwrap_or(&Datum::Null), self.types[1], settings, &mut self.text)
+        build::write_json(
+            arguments.get(1).unwrap_or(&Datum::Null),
+            self.types[1],
+            settings,
+            &mut self.text,
+        )
     }
 
     fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
@@ -268,17 +283,24 @@ struct JsonbObject {
 impl Accumulator for JsonbObject {
     fn add(&mut self, context: &EvalContext<'_>, arguments: &[Datum]) -> Result<()> {
         if arguments.null(0) {
-            return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, "field name must not be null"));
+            return Err(SqlError::new(
+                SqlState::INVALID_PARAMETER_VALUE,
+                "field name must not be null",
+            ));
         }
         let settings = &context.exec.settings;
         let key = build::key(&arguments[0], self.types[0], settings)?;
-        let value = build::to_jsonb(arguments.get(1).unwrap_or(&Datum::Null), self.types[1], settings)?;
+        let value =
+            build::to_jsonb(arguments.get(1).unwrap_or(&Datum::Null), self.types[1], settings)?;
         self.fields.get_or_insert_default().push((key, value));
         Ok(())
     }
 
     fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
-        Ok(self.fields.as_ref().map_or(Datum::Null, |fields| Datum::Jsonb(json::object(fields.clone()).into())))
+        Ok(self
+            .fields
+            .as_ref()
+            .map_or(Datum::Null, |fields| Datum::Jsonb(json::object(fields.clone()).into())))
     }
 
     fn bytes(&self) -> usize {

@@ -33,7 +33,10 @@ impl Percentile {
         if fraction.is_nan() || !(0.0..=1.0).contains(&fraction) {
             let mut shown = Vec::new();
             crate::types::text::number::write_general(fraction, 6, &mut shown);
-            let message = format!("percentile value {} is not between 0 and 1", String::from_utf8_lossy(&shown));
+            let message = format!(
+                "percentile value {} is not between 0 and 1",
+                String::from_utf8_lossy(&shown)
+            );
             return Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, message));
         }
         let count = from_int8(i64::try_from(self.values.len()).unwrap_or(0));
@@ -43,7 +46,9 @@ impl Percentile {
         }
         let exact = fraction * (count - 1.0);
         let (low, high) = (place_of(exact.floor()), place_of(exact.ceil()));
-        let (Some(first), Some(second)) = (self.values.get(low), self.values.get(high)) else { return Ok(Datum::Null) };
+        let (Some(first), Some(second)) = (self.values.get(low), self.values.get(high)) else {
+            return Ok(Datum::Null);
+        };
         if low == high {
             return Ok(first.clone());
         }
@@ -92,7 +97,8 @@ impl Accumulator for Percentile {
         }
         match &self.fraction {
             Datum::Array(fractions) => {
-                let elements = fractions.elements.iter().map(|it| self.at(it)).collect::<Result<_>>()?;
+                let elements =
+                    fractions.elements.iter().map(|it| self.at(it)).collect::<Result<_>>()?;
                 let dimensions = fractions.dimensions.clone();
                 Ok(Datum::Array(Arc::new(ArrayValue { element: self.ty, dimensions, elements })))
             }

@@ -58,7 +58,8 @@ impl Accumulator for Exact {
         if numerator.signum() <= 0 {
             return Ok(Datum::from(types::Numeric::zero()));
         }
-        let divisor = count.mul(&types::Numeric::from(self.count - i64::from(self.measure.sample)))?;
+        let divisor =
+            count.mul(&types::Numeric::from(self.count - i64::from(self.measure.sample)))?;
         let variance = numerator.div(&divisor)?;
         let result = if self.measure.root { variance.sqrt_to(variance.scale())? } else { variance };
         Ok(Datum::from(result))

@@ -93,7 +93,15 @@ struct Numerics {
 impl Numerics {
     fn boxed(wanted: Wanted) -> Box<dyn Accumulator> {
         let sum = BigInt::ZERO;
-        Box::new(Self { sum, scale: 0, count: 0, nan: false, positive: false, negative: false, wanted })
+        Box::new(Self {
+            sum,
+            scale: 0,
+            count: 0,
+            nan: false,
+            positive: false,
+            negative: false,
+            wanted,
+        })
     }
 }
 
@@ -104,7 +112,9 @@ impl Accumulator for Numerics {
             types::Numeric::NaN => self.nan = true,
             types::Numeric::Infinity => self.positive = true,
             types::Numeric::NegativeInfinity => self.negative = true,
-            types::Numeric::Finite { coefficient, scale } if *scale == self.scale => self.sum += coefficient,
+            types::Numeric::Finite { coefficient, scale } if *scale == self.scale => {
+                self.sum += coefficient
+            }
             types::Numeric::Finite { coefficient, scale } if *scale > self.scale => {
                 self.sum *= power_of_ten(scale - self.scale);
                 self.sum += coefficient;
@@ -149,7 +159,11 @@ impl Floats {
     }
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "rounds to nearest, as C does")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "rounds to nearest, as C does"
+)]
 fn narrow(value: f64) -> f32 {
     value as f32
 }
@@ -208,7 +222,9 @@ impl Accumulator for Intervals {
         Ok(match self.wanted {
             _ if self.count == 0 => Datum::Null,
             Wanted::Sum => Datum::Interval(self.sum),
-            Wanted::Average => Datum::Interval(scale(self.sum, |part| part / floats::from_int8(self.count))?),
+            Wanted::Average => {
+                Datum::Interval(scale(self.sum, |part| part / floats::from_int8(self.count))?)
+            }
         })
     }
 }

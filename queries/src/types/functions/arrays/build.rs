@@ -72,14 +72,18 @@ fn concat(left: &Datum, right: &Datum) -> Result<Datum> {
         ([(first, lower), inner @ ..], other) if inner.len() == other.len() => {
             let alike = inner.iter().zip(other).all(|((a, _), (b, _))| a == b);
             if !alike {
-                return Err(incompatible("Arrays with differing dimensions are not compatible for concatenation."));
+                return Err(incompatible(
+                    "Arrays with differing dimensions are not compatible for concatenation.",
+                ));
             }
             [&[(first + 1, *lower)], inner].concat()
         }
         (other, [(second, lower), inner @ ..]) if inner.len() == other.len() => {
             let alike = inner.iter().zip(other).all(|((a, _), (b, _))| a == b);
             if !alike {
-                return Err(incompatible("Arrays with differing dimensions are not compatible for concatenation."));
+                return Err(incompatible(
+                    "Arrays with differing dimensions are not compatible for concatenation.",
+                ));
             }
             [&[(second + 1, *lower)], inner].concat()
         }
@@ -106,7 +110,10 @@ fn integers(array: &ArrayValue, what: &str) -> Result<Vec<i32>> {
         .iter()
         .map(|it| match it {
             Datum::Int4(it) => Ok(*it),
-            _ => Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "dimension values cannot be null")),
+            _ => Err(SqlError::new(
+                SqlState::NULL_VALUE_NOT_ALLOWED,
+                "dimension values cannot be null",
+            )),
         })
         .collect()
 }
@@ -118,7 +125,11 @@ fn fill(a: &[Datum]) -> Result<Datum> {
         return Err(SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, message));
     }
     let lengths = integers(values.array(1)?, "Dimension")?;
-    let lowers = if values.len() > 2 { integers(values.array(2)?, "Dimension")? } else { vec![1; lengths.len()] };
+    let lowers = if values.len() > 2 {
+        integers(values.array(2)?, "Dimension")?
+    } else {
+        vec![1; lengths.len()]
+    };
     if lowers.len() != lengths.len() {
         return Err(subscripts("wrong number of array subscripts")
             .with_detail("Low bound array has different size than dimensions array."));

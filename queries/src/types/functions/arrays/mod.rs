@@ -29,7 +29,9 @@ fn subscripts(message: impl Into<String>) -> SqlError {
 /// Fails for an array of several dimensions.
 fn one_dimension(array: &ArrayValue, what: &str) -> Result<()> {
     if array.dimensions.len() > 1 {
-        return Err(SqlError::unsupported(format!("{what} multidimensional arrays is not supported")));
+        return Err(SqlError::unsupported(format!(
+            "{what} multidimensional arrays is not supported"
+        )));
     }
     Ok(())
 }

@@ -32,7 +32,8 @@ fn places<'a>(array: &'a ArrayValue, wanted: &'a Datum) -> Result<impl Iterator<
     one_dimension(array, "searching for elements in")?;
     let order = order(array)?;
     let lower = array.dimensions.first().map_or(1, |(_, lower)| *lower);
-    let found = (lower..).zip(&array.elements).filter(move |(_, element)| same(order, element, wanted));
+    let found =
+        (lower..).zip(&array.elements).filter(move |(_, element)| same(order, element, wanted));
     Ok(found.map(|(place, _)| place))
 }
 
@@ -67,7 +68,8 @@ fn remove(a: &[Datum]) -> Result<Datum> {
     let array: &ArrayValue = a.array(0)?;
     one_dimension(array, "removing elements from")?;
     let order = order(array)?;
-    let kept = array.elements.iter().filter(|element| !same(order, element, &a[1])).cloned().collect();
+    let kept =
+        array.elements.iter().filter(|element| !same(order, element, &a[1])).cloned().collect();
     let lower = array.dimensions.first().map_or(1, |(_, lower)| *lower);
     Ok(flat_from(array.element, kept, lower))
 }
@@ -78,7 +80,8 @@ fn replace(a: &[Datum]) -> Result<Datum> {
     }
     let array: &ArrayValue = a.array(0)?;
     let order = order(array)?;
-    let swap = |element: &Datum| if same(order, element, &a[1]) { a[2].clone() } else { element.clone() };
+    let swap =
+        |element: &Datum| if same(order, element, &a[1]) { a[2].clone() } else { element.clone() };
     let elements = array.elements.iter().map(swap).collect();
     let (element, dimensions) = (array.element, array.dimensions.clone());
     Ok(Datum::Array(ArrayValue { element, dimensions, elements }.into()))

@@ -29,7 +29,9 @@ fn dimensions(array: &ArrayValue) -> Datum {
     if array.dimensions.is_empty() {
         return Datum::Null;
     }
-    let shown = |(count, lower): &(usize, i32)| format!("[{lower}:{}]", i64::from(*lower) + length(*count) - 1);
+    let shown = |(count, lower): &(usize, i32)| {
+        format!("[{lower}:{}]", i64::from(*lower) + length(*count) - 1)
+    };
     array.dimensions.iter().map(shown).collect::<String>().into()
 }
 

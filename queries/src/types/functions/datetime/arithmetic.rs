@@ -5,8 +5,9 @@ use crate::error::{Result, SqlError};
 use crate::exec::EvalContext;
 use crate::types::PgType::{Bool, Date, Float8, Int4, Time, TimeTz, Timestamp, TimestampTz};
 use crate::types::datetime::arithmetic::{
-    add, add_with_zone, age, bin, date_out_of_range, date_to_timestamp, day_of, difference, is_finite, is_finite_date,
-    justify_days, justify_hours, justify_interval, local_to_utc, negate, scale, sum, utc_to_local,
+    add, add_with_zone, age, bin, date_out_of_range, date_to_timestamp, day_of, difference,
+    is_finite, is_finite_date, justify_days, justify_hours, justify_interval, local_to_utc, negate,
+    scale, sum, utc_to_local,
 };
 use crate::types::datetime::{DATE_RANGE, DAY};
 use crate::types::functions::define::f;
@@ -112,7 +113,9 @@ fn overlaps(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
         match (*start, *end) {
             (None, None) => return Ok(Datum::Null),
             (None, known) => (*start, *end) = (known, None),
-            (Some(first), Some(second)) if first > second => (*start, *end) = (Some(second), Some(first)),
+            (Some(first), Some(second)) if first > second => {
+                (*start, *end) = (Some(second), Some(first))
+            }
             _ => {}
         }
     }

@@ -63,7 +63,12 @@ fn time_of_day(context: &EvalContext<'_>) -> Datum {
     let zone = session_zone(context);
     let abbreviation = zone::abbreviation_at(zone, moment).0;
     let format = format!("Dy Mon DD HH24:MI:SS.US YYYY \"{abbreviation}\"");
-    let shown = crate::types::functions::to_char::timestamp(context, today_zone(context, moment), None, &format);
+    let shown = crate::types::functions::to_char::timestamp(
+        context,
+        today_zone(context, moment),
+        None,
+        &format,
+    );
     shown.map_or(Datum::Null, Datum::from)
 }
 

@@ -6,7 +6,9 @@ use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
 use crate::types::PgType::{Date, Float8, Int4, Text, Time, Timestamp, TimestampTz};
 use crate::types::datetime::arithmetic::{checked, local_to_utc};
-use crate::types::datetime::{DATE_RANGE, DAY, HOUR, MINUTE, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY};
+use crate::types::datetime::{
+    DATE_RANGE, DAY, HOUR, MINUTE, TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY,
+};
 use crate::types::datetime::{calendar, interval};
 use crate::types::functions::define::f;
 use crate::types::functions::registry::FunctionTable;
@@ -23,17 +25,23 @@ fn overflow(message: String) -> SqlError {
 fn day(year: i32, month: i32, day: i32) -> Option<i64> {
     let (y, month, day) = (i64::from(year), i64::from(month), i64::from(day));
     let y = if y < 0 { y + 1 } else { y };
-    let valid = year != 0 && (1..=12).contains(&month) && day >= 1 && day <= calendar::month_days(y, month);
+    let valid =
+        year != 0 && (1..=12).contains(&month) && day >= 1 && day <= calendar::month_days(y, month);
     valid.then(|| calendar::days(y, month, day))
 }
 
 fn make_date(y: i32, m: i32, d: i32) -> Result<Datum> {
-    let days = day(y, m, d).ok_or_else(|| overflow(format!("date field value out of range: {y}-{m:02}-{d:02}")))?;
+    let days = day(y, m, d)
+        .ok_or_else(|| overflow(format!("date field value out of range: {y}-{m:02}-{d:02}")))?;
     let found = i32::try_from(days).ok().filter(|_| DATE_RANGE.contains(&days));
     found.map(Datum::Date).ok_or_else(|| overflow(format!("date out of range: {y}-{m:02}-{d:02}")))
 }
 
-#[expect(clippy::as_conversions, clippy::cast_possible_truncation, reason = "seconds of a minute are few")]
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_possible_truncation,
+    reason = "seconds of a minute are few"
+)]
 fn micros(seconds: f64) -> i64 {
     (seconds * 1e6).round_ties_even() as i64
 }
@@ -46,7 +54,8 @@ fn shown(seconds: f64) -> String {
 }
 
 fn time(hour: i32, minute: i32, seconds: f64) -> Option<i64> {
-    let valid = (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&seconds);
+    let valid =
+        (0..=24).contains(&hour) && (0..60).contains(&minute) && (0.0..=60.0).contains(&seconds);
     if !valid {
         return None;
     }
@@ -64,12 +73,16 @@ fn make_time(hour: i32, minute: i32, seconds: f64) -> Result<Datum> {
 fn local(a: &[Datum]) -> Result<i64> {
     let (y, m, d) = (a.int4(0)?, a.int4(1)?, a.int4(2)?);
     let (hour, minute, seconds) = (a.int4(3)?, a.int4(4)?, a.float8(5)?);
-    let days = day(y, m, d).ok_or_else(|| overflow(format!("date field value out of range: {y}-{m:02}-{d:02}")))?;
+    let days = day(y, m, d)
+        .ok_or_else(|| overflow(format!("date field value out of range: {y}-{m:02}-{d:02}")))?;
     let time = time(hour, minute, seconds).ok_or_else(|| {
         overflow(format!("time field value out of range: {hour}:{minute:02}:{}", shown(seconds)))
     })?;
     checked(days.checked_mul(DAY).and_then(|it| it.checked_add(time))).map_err(|_| {
-        overflow(format!("timestamp out of range: {y}-{m:02}-{d:02} {hour}:{minute:02}:{}", shown(seconds)))
+        overflow(format!(
+            "timestamp out of range: {y}-{m:02}-{d:02} {hour}:{minute:02}:{}",
+            shown(seconds)
+        ))
     })
 }
 
@@ -89,7 +102,8 @@ fn make_interval(a: &[Datum]) -> Result<Datum> {
     let months = part(0)? * 12 + part(1)?;
     let days = part(2)? * 7 + part(3)?;
     let time = part(4)? * HOUR + part(5)? * MINUTE;
-    let microseconds = if seconds.abs() < 9.2e12 { time.checked_add(micros(seconds)) } else { None };
+    let microseconds =
+        if seconds.abs() < 9.2e12 { time.checked_add(micros(seconds)) } else { None };
     Ok(Datum::Interval(Interval {
         months: i32::try_from(months).map_err(|_| interval::out_of_range())?,
         days: i32::try_from(days).map_err(|_| interval::out_of_range())?,

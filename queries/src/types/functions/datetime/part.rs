@@ -54,8 +54,12 @@ impl Part {
             Self::Scaled(value, scale) => {
                 Datum::Float8(from_int8(value) / 10_f64.powi(i32::try_from(scale).unwrap_or(0)))
             }
-            Self::Julian(day, time) => Datum::Float8(from_int8(day) + from_int8(time) / from_int8(DAY)),
-            Self::Infinite(positive) => Datum::Float8(if positive { f64::INFINITY } else { f64::NEG_INFINITY }),
+            Self::Julian(day, time) => {
+                Datum::Float8(from_int8(day) + from_int8(time) / from_int8(DAY))
+            }
+            Self::Infinite(positive) => {
+                Datum::Float8(if positive { f64::INFINITY } else { f64::NEG_INFINITY })
+            }
             Self::Null => Datum::Null,
         }
     }
@@ -113,7 +117,13 @@ fn of_day(unit: Unit, days: i64) -> Option<Part> {
         Unit::Millennium => era(year, 1000),
         Unit::IsoYear => shown(calendar::iso_week(days).0),
         Unit::DayOfWeek => weekday,
-        Unit::IsoDayOfWeek => if weekday == 0 { 7 } else { weekday },
+        Unit::IsoDayOfWeek => {
+            if weekday == 0 {
+                7
+            } else {
+                weekday
+            }
+        }
         Unit::DayOfYear => days - calendar::days(year, 1, 1) + 1,
         _ => return None,
     }))
@@ -234,7 +244,8 @@ fn interval(name: &str, it: Interval) -> Result<Part> {
     let year = months / 12;
     Ok(match unit {
         Unit::Epoch => {
-            let days = year * YEAR_SECONDS + months % 12 * MONTH_SECONDS + i64::from(it.days) * 86_400;
+            let days =
+                year * YEAR_SECONDS + months % 12 * MONTH_SECONDS + i64::from(it.days) * 86_400;
             match days.checked_mul(SECOND).and_then(|days| days.checked_add(it.microseconds)) {
                 Some(total) => Part::Scaled(total, 6),
                 None => return Err(crate::types::datetime::interval::out_of_range()),

@@ -100,7 +100,10 @@ fn interval(name: &str, it: Interval) -> Result<Datum> {
     let (unit, name) = unit_named(name, PgType::Interval)?;
     let cut = |value: i32, to: i32| value / to * to;
     if let Some(length) = clock_unit(unit) {
-        return Ok(Datum::Interval(Interval { microseconds: it.microseconds / length * length, ..it }));
+        return Ok(Datum::Interval(Interval {
+            microseconds: it.microseconds / length * length,
+            ..it
+        }));
     }
     let months = |to: i32| Interval { months: cut(it.months, to), days: 0, microseconds: 0 };
     Ok(Datum::Interval(match unit {
@@ -112,7 +115,8 @@ fn interval(name: &str, it: Interval) -> Result<Datum> {
         Unit::Century => months(1200),
         Unit::Millennium => months(12_000),
         Unit::Week => {
-            return Err(unsupported(&name, PgType::Interval).with_detail("Months usually have fractional weeks."));
+            return Err(unsupported(&name, PgType::Interval)
+                .with_detail("Months usually have fractional weeks."));
         }
         _ => return Err(unsupported(&name, PgType::Interval)),
     }))

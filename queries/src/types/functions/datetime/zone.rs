@@ -39,7 +39,10 @@ pub(crate) fn zone_of(name: &str) -> Result<NamedZone> {
         None => {}
     }
     zone::find(name).map(NamedZone::Zone).ok_or_else(|| {
-        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, format!("time zone \"{name}\" not recognized"))
+        SqlError::new(
+            SqlState::INVALID_PARAMETER_VALUE,
+            format!("time zone \"{name}\" not recognized"),
+        )
     })
 }
 
@@ -48,8 +51,10 @@ fn zone_of_interval(it: Interval) -> Result<NamedZone> {
     if it.months != 0 || it.days != 0 {
         let mut text = Vec::new();
         crate::types::datetime::write_interval(it, &mut text);
-        let message =
-            format!("interval time zone \"{}\" must not include months or days", String::from_utf8_lossy(&text));
+        let message = format!(
+            "interval time zone \"{}\" must not include months or days",
+            String::from_utf8_lossy(&text)
+        );
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message));
     }
     Ok(NamedZone::Fixed(it.microseconds / SECOND))
@@ -71,7 +76,9 @@ impl NamedZone {
         match self {
             Self::Fixed(seconds) => *seconds,
             Self::Zone(zone) => zone::offset_at(zone, utc),
-            Self::Abbreviation(zone, name) => zone::offset_of_abbreviation(zone, name, zone::to_local(zone, utc)),
+            Self::Abbreviation(zone, name) => {
+                zone::offset_of_abbreviation(zone, name, zone::to_local(zone, utc))
+            }
         }
     }
 }

@@ -23,7 +23,9 @@ enum Step<'a> {
 fn in_jsonb<'a>(value: &'a Jsonb, step: &Step<'_>) -> Option<&'a Jsonb> {
     match (value, step) {
         (Jsonb::Object(fields), Step::Key(key) | Step::Either(key)) => fields.get(*key),
-        (Jsonb::Array(items), Step::Index(index)) => place(*index, items.len()).map(|it| &items[it]),
+        (Jsonb::Array(items), Step::Index(index)) => {
+            place(*index, items.len()).map(|it| &items[it])
+        }
         (Jsonb::Array(items), Step::Either(text)) => {
             let index = text.trim_start().parse::<i32>().ok()?;
             place(i64::from(index), items.len()).map(|it| &items[it])
@@ -36,11 +38,15 @@ fn in_json<'a>(text: &'a str, step: &Step<'_>) -> Result<Option<&'a str>> {
     let Some(found) = children(text)? else { return Ok(None) };
     let at = match step {
         // The last of equal keys counts.
-        Step::Key(key) | Step::Either(key) if found.object => found.items.iter().rposition(|(name, _)| name == key),
-        Step::Index(index) if !found.object => place(*index, found.items.len()),
-        Step::Either(text) => {
-            text.trim_start().parse::<i32>().ok().and_then(|it| place(i64::from(it), found.items.len()))
+        Step::Key(key) | Step::Either(key) if found.object => {
+            found.items.iter().rposition(|(name, _)| name == key)
         }
+        Step::Index(index) if !found.object => place(*index, found.items.len()),
+        Step::Either(text) => text
+            .trim_start()
+            .parse::<i32>()
+            .ok()
+            .and_then(|it| place(i64::from(it), found.items.len())),
         _ => None,
     };
     Ok(at.map(|at| {
@@ -110,7 +116,11 @@ fn jsonb_extract(a: &[Datum], as_text: bool) -> Result<Datum> {
 
 fn json_extract(a: &[Datum], as_text: bool) -> Result<Datum> {
     let Some(found) = json_path(a.json(0)?, a.array(1)?)? else { return Ok(Datum::Null) };
-    if as_text { Ok(unquoted(found)?.map_or(Datum::Null, Datum::from)) } else { Ok(Datum::Json(found.into())) }
+    if as_text {
+        Ok(unquoted(found)?.map_or(Datum::Null, Datum::from))
+    } else {
+        Ok(Datum::Json(found.into()))
+    }
 }
 
 /// The arguments of a spread-out variadic call, the path gathered into an array.

@@ -81,7 +81,9 @@ fn pairs(a: &[Datum], function: &str) -> Result<Option<Vec<Pair>>> {
     let Some(all) = typed(a)?.spread(0) else { return Ok(None) };
     if all.len() % 2 != 0 {
         return Err(invalid("argument list must have even number of elements".to_owned())
-            .with_hint(format!("The arguments of {function}() must consist of alternating keys and values.")));
+            .with_hint(format!(
+                "The arguments of {function}() must consist of alternating keys and values."
+            )));
     }
     let mut pairs = Vec::with_capacity(all.len() / 2);
     let mut all = all.into_iter();
@@ -92,7 +94,8 @@ fn pairs(a: &[Datum], function: &str) -> Result<Option<Vec<Pair>>> {
 }
 
 fn null_key(place: usize) -> SqlError {
-    invalid(format!("argument {} cannot be null", place * 2 + 1)).with_hint("Object keys should be text.")
+    invalid(format!("argument {} cannot be null", place * 2 + 1))
+        .with_hint("Object keys should be text.")
 }
 
 fn json_build_object(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
@@ -122,7 +125,8 @@ fn jsonb_build_object(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
         if key.is_null() {
             return Err(invalid(format!("argument {}: key must not be null", place * 2 + 1)));
         }
-        fields.push((build::key(key, *key_type, settings)?, build::to_jsonb(value, *ty, settings)?));
+        fields
+            .push((build::key(key, *key_type, settings)?, build::to_jsonb(value, *ty, settings)?));
     }
     Ok(Datum::Jsonb(json::object(fields).into()))
 }
@@ -142,12 +146,16 @@ fn json_build_array(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
 
 fn jsonb_build_array(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
     let Some(all) = typed(a)?.spread(0) else { return Ok(Datum::Null) };
-    let convert = |(ty, value): &(PgType, Datum)| build::to_jsonb(value, *ty, &context.exec.settings);
+    let convert =
+        |(ty, value): &(PgType, Datum)| build::to_jsonb(value, *ty, &context.exec.settings);
     Ok(Datum::Jsonb(Jsonb::Array(all.iter().map(convert).collect::<Result<_>>()?).into()))
 }
 
 /// The keys and values of `json_object`: two arrays, one of both in turns, or one of pairs.
-fn text_pairs(keys: &ArrayValue, values: Option<&ArrayValue>) -> Result<Vec<(String, Option<String>)>> {
+fn text_pairs(
+    keys: &ArrayValue,
+    values: Option<&ArrayValue>,
+) -> Result<Vec<(String, Option<String>)>> {
     let error = |message: &str| SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, message);
     let text = |value: &Datum| match value {
         Datum::Text(text) => Some(text.to_string()),
@@ -164,16 +172,25 @@ fn text_pairs(keys: &ArrayValue, values: Option<&ArrayValue>) -> Result<Vec<(Str
     } else {
         match keys.dimensions.as_slice() {
             [] => vec![],
-            [(length, _)] if length % 2 == 1 => return Err(error("array must have even number of elements")),
+            [(length, _)] if length % 2 == 1 => {
+                return Err(error("array must have even number of elements"));
+            }
             [_] => keys.elements.chunks(2).map(|it| (it[0].clone(), it[1].clone())).collect(),
-            [_, (2, _)] => keys.elements.chunks(2).map(|it| (it[0].clone(), it[1].clone())).collect(),
+            [_, (2, _)] => {
+                keys.elements.chunks(2).map(|it| (it[0].clone(), it[1].clone())).collect()
+            }
             [_, _] => return Err(error("array must have two columns")),
             _ => return Err(error("wrong number of array subscripts")),
         }
     };
     flat.iter()
         .map(|(key, value)| {
-            let null = || SqlError::new(SqlState::NULL_VALUE_NOT_ALLOWED, "null value not allowed for object key");
+            let null = || {
+                SqlError::new(
+                    SqlState::NULL_VALUE_NOT_ALLOWED,
+                    "null value not allowed for object key",
+                )
+            };
             Ok((text(key).ok_or_else(null)?, text(value)))
         })
         .collect()
@@ -200,7 +217,8 @@ fn json_object(a: &[Datum]) -> Result<Datum> {
 fn jsonb_object(a: &[Datum]) -> Result<Datum> {
     let values = if a.len() > 1 { Some(&**a.array(1)?) } else { None };
     let pairs = text_pairs(a.array(0)?, values)?;
-    let fields = pairs.into_iter().map(|(key, value)| (key, value.map_or(Jsonb::Null, Jsonb::String)));
+    let fields =
+        pairs.into_iter().map(|(key, value)| (key, value.map_or(Jsonb::Null, Jsonb::String)));
     Ok(Datum::Jsonb(json::object(fields.collect()).into()))
 }
 

@@ -37,9 +37,9 @@ fn delete_keys(value: &Jsonb, keys: &[&str]) -> Result<Datum> {
             let kept = fields.iter().filter(|(key, _)| !wanted(key));
             json::object(kept.map(|(key, value)| (key.clone(), value.clone())).collect())
         }
-        Jsonb::Array(items) => {
-            Jsonb::Array(items.iter().filter(|it| !it.as_str().is_some_and(wanted)).cloned().collect())
-        }
+        Jsonb::Array(items) => Jsonb::Array(
+            items.iter().filter(|it| !it.as_str().is_some_and(wanted)).cloned().collect(),
+        ),
         _ => return Err(invalid("cannot delete from scalar")),
     }))
 }
@@ -68,7 +68,10 @@ enum Change<'a> {
 
 fn steps(array: &ArrayValue) -> Result<Vec<&str>> {
     if array.dimensions.len() > 1 {
-        return Err(SqlError::new(SqlState::ARRAY_SUBSCRIPT_ERROR, "wrong number of array subscripts"));
+        return Err(SqlError::new(
+            SqlState::ARRAY_SUBSCRIPT_ERROR,
+            "wrong number of array subscripts",
+        ));
     }
     let step = |(place, element): (usize, &'_ Datum)| -> Result<()> {
         match element {
@@ -95,7 +98,8 @@ fn change(value: &Jsonb, path: &[&str], depth: usize, what: Change<'_>) -> Resul
         }
         Jsonb::Array(items) => {
             let index: i32 = step.trim_start().parse().map_err(|_| {
-                let message = format!("path element at position {} is not an integer: \"{step}\"", depth + 1);
+                let message =
+                    format!("path element at position {} is not an integer: \"{step}\"", depth + 1);
                 SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, message)
             })?;
             let mut items = items.clone();
@@ -115,16 +119,17 @@ fn change_field(
     what: Change<'_>,
 ) -> Result<()> {
     match (at, what) {
-        (Some(at), _) if !rest.is_empty() => fields[at].1 = change(&fields[at].1, rest, depth + 1, what)?,
+        (Some(at), _) if !rest.is_empty() => {
+            fields[at].1 = change(&fields[at].1, rest, depth + 1, what)?
+        }
         (None, _) if !rest.is_empty() => {}
         (Some(at), Change::Delete) => {
             fields.remove(at);
         }
         (Some(at), Change::Set { value, .. }) => fields[at].1 = value.clone(),
         (Some(_), Change::Insert { .. }) => {
-            return Err(invalid("cannot replace existing key").with_hint(
-                "Try using the function jsonb_set to replace key value.",
-            ));
+            return Err(invalid("cannot replace existing key")
+                .with_hint("Try using the function jsonb_set to replace key value."));
         }
         (None, Change::Set { value, create: true } | Change::Insert { value, .. }) => {
             fields.push((key.to_owned(), value.clone()));
@@ -134,7 +139,13 @@ fn change_field(
     Ok(())
 }
 
-fn change_item(items: &mut Vec<Jsonb>, index: i32, rest: &[&str], depth: usize, what: Change<'_>) -> Result<()> {
+fn change_item(
+    items: &mut Vec<Jsonb>,
+    index: i32,
+    rest: &[&str],
+    depth: usize,
+    what: Change<'_>,
+) -> Result<()> {
     let at = place(i64::from(index), items.len());
     match (at, what) {
         (Some(at), _) if !rest.is_empty() => items[at] = change(&items[at], rest, depth + 1, what)?,
@@ -143,7 +154,9 @@ fn change_item(items: &mut Vec<Jsonb>, index: i32, rest: &[&str], depth: usize, 
             items.remove(at);
         }
         (Some(at), Change::Set { value, .. }) => items[at] = value.clone(),
-        (Some(at), Change::Insert { value, after }) => items.insert(at + usize::from(after), value.clone()),
+        (Some(at), Change::Insert { value, after }) => {
+            items.insert(at + usize::from(after), value.clone())
+        }
         // Beyond either end: there.
         (None, Change::Set { value, create: true } | Change::Insert { value, .. }) => {
             let at = if index < 0 { 0 } else { items.len() };
@@ -184,7 +197,9 @@ fn set_lax(a: &[Datum]) -> Result<Datum> {
     }
     let treatment = if a.len() > 4 {
         if a.null(4) {
-            return Err(invalid("null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\""));
+            return Err(invalid(
+                "null_value_treatment must be \"delete_key\", \"return_target\", \"use_json_null\", or \"raise_exception\"",
+            ));
         }
         a.text(4)?
     } else {

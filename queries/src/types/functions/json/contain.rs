@@ -16,14 +16,18 @@ fn same(left: &Jsonb, right: &Jsonb) -> bool {
 /// Whether the right value's structure is found in the left one. At the top an array contains a scalar.
 fn contains(left: &Jsonb, right: &Jsonb, top: bool) -> bool {
     match (left, right) {
-        (Jsonb::Object(left), Jsonb::Object(right)) => right.iter().all(|(key, wanted)| {
-            left.get(key).is_some_and(|found| contains(found, wanted, false))
-        }),
+        (Jsonb::Object(left), Jsonb::Object(right)) => right
+            .iter()
+            .all(|(key, wanted)| left.get(key).is_some_and(|found| contains(found, wanted, false))),
         (Jsonb::Array(left), Jsonb::Array(right)) => right.iter().all(|wanted| match wanted {
-            Jsonb::Array(_) | Jsonb::Object(_) => left.iter().any(|found| contains(found, wanted, false)),
+            Jsonb::Array(_) | Jsonb::Object(_) => {
+                left.iter().any(|found| contains(found, wanted, false))
+            }
             scalar => left.iter().any(|found| same(found, scalar)),
         }),
-        (Jsonb::Array(left), scalar) if top && !scalar.is_object() => left.iter().any(|found| same(found, scalar)),
+        (Jsonb::Array(left), scalar) if top && !scalar.is_object() => {
+            left.iter().any(|found| same(found, scalar))
+        }
         (Jsonb::Array(_) | Jsonb::Object(_), _) | (_, Jsonb::Array(_) | Jsonb::Object(_)) => false,
         _ => same(left, right),
     }

@@ -8,8 +8,13 @@ use crate::types::functions::registry::FunctionTable;
 use crate::types::functions::{Arguments, SetFunction};
 use crate::types::{Datum, Jsonb};
 
-pub(in crate::types::functions) static TABLE: FunctionTable =
-    FunctionTable { schema: "pg_catalog", scalars: &[], aggregates: &[], sets: FUNCTIONS, windows: &[] };
+pub(in crate::types::functions) static TABLE: FunctionTable = FunctionTable {
+    schema: "pg_catalog",
+    scalars: &[],
+    aggregates: &[],
+    sets: FUNCTIONS,
+    windows: &[],
+};
 
 fn invalid(message: String) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
@@ -62,7 +67,9 @@ fn json_each(text: &str, form: Form) -> Result<Rows> {
 
 fn jsonb_elements(value: &Jsonb, form: Form) -> Result<Rows> {
     match value {
-        Jsonb::Array(items) => Ok(stream(items.iter().map(|it| vec![jsonb_value(it, form)]).collect())),
+        Jsonb::Array(items) => {
+            Ok(stream(items.iter().map(|it| vec![jsonb_value(it, form)]).collect()))
+        }
         Jsonb::Object(_) => Err(invalid("cannot extract elements from an object".to_owned())),
         _ => Err(invalid("cannot extract elements from a scalar".to_owned())),
     }
@@ -74,13 +81,17 @@ fn json_elements(text: &str, form: Form, function: &str) -> Result<Rows> {
         Some(_) => return Err(invalid(format!("cannot call {function} on a non-array"))),
         None => return Err(invalid(format!("cannot call {function} on a scalar"))),
     };
-    let row = |(_, (start, end)): &(String, (usize, usize))| Ok(vec![json_value(&text[*start..*end], form)?]);
+    let row = |(_, (start, end)): &(String, (usize, usize))| {
+        Ok(vec![json_value(&text[*start..*end], form)?])
+    };
     Ok(stream(found.items.iter().map(row).collect::<Result<_>>()?))
 }
 
 fn jsonb_keys(value: &Jsonb) -> Result<Rows> {
     match value {
-        Jsonb::Object(fields) => Ok(stream(fields.keys().map(|key| vec![Datum::text(key)]).collect())),
+        Jsonb::Object(fields) => {
+            Ok(stream(fields.keys().map(|key| vec![Datum::text(key)]).collect()))
+        }
         Jsonb::Array(_) => Err(invalid("cannot call jsonb_object_keys on an array".to_owned())),
         _ => Err(invalid("cannot call jsonb_object_keys on a scalar".to_owned())),
     }

@@ -6,8 +6,8 @@ pub(super) mod change;
 pub(super) mod contain;
 pub(super) mod expand;
 
-use crate::types::json::{self, Event};
 use crate::error::Result;
+use crate::types::json::{self, Event};
 
 /// A part of a `json` text, kept as it is written.
 fn part(text: &str, start: usize, end: usize) -> &str {
@@ -44,7 +44,9 @@ pub(super) fn children(text: &str) -> Result<Option<Children>> {
                 }
             }
             Event::Key(name) if depth == 1 => key.clone_from(name),
-            Event::Scalar { start, end } if depth == 1 => items.push((std::mem::take(&mut key), (*start, *end))),
+            Event::Scalar { start, end } if depth == 1 => {
+                items.push((std::mem::take(&mut key), (*start, *end)))
+            }
             Event::Key(_) | Event::Scalar { .. } => {}
         }
     }

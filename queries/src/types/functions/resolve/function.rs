@@ -237,7 +237,11 @@ fn resolved(
     let seen: Vec<PgType> = declared
         .iter()
         .zip(actual.iter().zip(&arguments))
-        .map(|(declared, (actual, resolved))| if *declared == PgType::Any { *actual } else { *resolved })
+        .map(
+            |(declared, (actual, resolved))| {
+                if *declared == PgType::Any { *actual } else { *resolved }
+            },
+        )
         .collect();
     let extra = typed.then(|| types_literal(&seen, callee.is_variadic() && !spread));
     Ok(ResolvedFunction { callee, arguments, extra, result, columns, spread })

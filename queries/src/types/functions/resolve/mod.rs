@@ -25,5 +25,8 @@ use crate::types::{ArrayValue, Datum, PgType};
 fn types_literal(types: &[PgType], variadic_call: bool) -> (Datum, PgType) {
     let elements: Vec<Datum> = types.iter().map(|ty| Datum::Oid(ty.oid())).collect();
     let dimensions = vec![(elements.len(), i32::from(!variadic_call))];
-    (Datum::Array(Arc::new(ArrayValue { element: PgType::Oid, dimensions, elements })), PgType::OidArray)
+    (
+        Datum::Array(Arc::new(ArrayValue { element: PgType::Oid, dimensions, elements })),
+        PgType::OidArray,
+    )
 }

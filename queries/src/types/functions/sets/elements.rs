@@ -10,12 +10,19 @@ use crate::types::functions::define::{Rows, rows};
 use crate::types::functions::registry::FunctionTable;
 use crate::types::functions::{Arguments, SetFunction};
 
-pub(in crate::types::functions) static TABLE: FunctionTable =
-    FunctionTable { schema: "pg_catalog", scalars: &[], aggregates: &[], sets: FUNCTIONS, windows: &[] };
+pub(in crate::types::functions) static TABLE: FunctionTable = FunctionTable {
+    schema: "pg_catalog",
+    scalars: &[],
+    aggregates: &[],
+    sets: FUNCTIONS,
+    windows: &[],
+};
 
 fn unnest(a: &[Datum]) -> Result<Rows> {
     let array = Arc::clone(a.array(0)?);
-    Ok(Box::new((0..array.elements.len()).map(move |place| Ok(vec![array.elements[place].clone()]))))
+    Ok(Box::new(
+        (0..array.elements.len()).map(move |place| Ok(vec![array.elements[place].clone()])),
+    ))
 }
 
 fn subscripts(a: &[Datum]) -> Result<Rows> {
@@ -27,7 +34,11 @@ fn subscripts(a: &[Datum]) -> Result<Rows> {
     };
     let upper = lower.saturating_add(i32::try_from(length).unwrap_or(i32::MAX));
     let row = |place: i32| Ok(vec![Datum::Int4(place)]);
-    Ok(if backward { Box::new((lower..upper).rev().map(row)) } else { Box::new((lower..upper).map(row)) })
+    Ok(if backward {
+        Box::new((lower..upper).rev().map(row))
+    } else {
+        Box::new((lower..upper).map(row))
+    })
 }
 
 fn string_parts(a: &[Datum]) -> Result<Rows> {

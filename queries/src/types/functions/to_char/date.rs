@@ -15,7 +15,17 @@ use crate::types::{Datum, Interval};
 pub(in crate::types::functions) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
 pub(super) const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
     "December",
 ];
 
@@ -146,7 +156,13 @@ fn indexed<'a>(names: &[&'a str], index: i64) -> &'a str {
 }
 
 /// The text of one field, whether it can take an ordinal ending.
-fn field(parts: &Parts, field: Field, letters: Letters, fill: bool, translate: bool) -> Result<String> {
+fn field(
+    parts: &Parts,
+    field: Field,
+    letters: Letters,
+    fill: bool,
+    translate: bool,
+) -> Result<String> {
     let pad = !fill && !translate;
     Ok(match field {
         Field::Meridiem { dots } => {
@@ -173,7 +189,9 @@ fn field(parts: &Parts, field: Field, letters: Letters, fill: bool, translate: b
         Field::Millisecond => format!("{:03}", parts.microsecond / 1000),
         Field::Microsecond => format!("{:06}", parts.microsecond),
         Field::SecondOfDay => (parts.hour * 3600 + parts.minute * 60 + parts.second).to_string(),
-        Field::Zone | Field::ZoneHour | Field::ZoneMinute | Field::Offset => zone_field(parts, field, letters, fill)?,
+        Field::Zone | Field::ZoneHour | Field::ZoneMinute | Field::Offset => {
+            zone_field(parts, field, letters, fill)?
+        }
         Field::Exact => String::new(),
         Field::DayOfMonth => plain_zeros(parts.day, 2, fill),
         Field::DayOfYear => plain_zeros(parts.day_of_year, 3, fill),
@@ -191,7 +209,11 @@ fn field(parts: &Parts, field: Field, letters: Letters, fill: bool, translate: b
             if parts.days.is_none() && month == 0 && parts.year == 0 {
                 return Ok(String::new());
             }
-            let index = if month > 0 { month - 1 } else { month.rem_euclid(12) + if month == 0 { 11 } else { -1 } };
+            let index = if month > 0 {
+                month - 1
+            } else {
+                month.rem_euclid(12) + if month == 0 { 11 } else { -1 }
+            };
             name(indexed(&ROMAN, index), letters, !fill, 4)
         }
         other => calendar_field(parts, other, letters, fill, pad)?,
@@ -215,12 +237,22 @@ fn zone_field(parts: &Parts, field: Field, letters: Letters, fill: bool) -> Resu
         Field::ZoneMinute => format!("{minutes:02}"),
         _ => {
             let hours = if fill { hours.to_string() } else { format!("{hours:02}") };
-            if minutes == 0 { format!("{sign}{hours}") } else { format!("{sign}{hours}:{minutes:02}") }
+            if minutes == 0 {
+                format!("{sign}{hours}")
+            } else {
+                format!("{sign}{hours}:{minutes:02}")
+            }
         }
     })
 }
 
-fn calendar_field(parts: &Parts, field: Field, letters: Letters, fill: bool, pad: bool) -> Result<String> {
+fn calendar_field(
+    parts: &Parts,
+    field: Field,
+    letters: Letters,
+    fill: bool,
+    pad: bool,
+) -> Result<String> {
     Ok(match field {
         Field::Era { dots } => {
             parts.calendar_days()?;
@@ -264,7 +296,11 @@ fn calendar_field(parts: &Parts, field: Field, letters: Letters, fill: bool, pad
                 Some(_) if parts.year > 0 => (parts.year - 1) / 100 + 1,
                 Some(_) => parts.year / 100 - 1,
             };
-            if (-99..=99).contains(&century) { zeros(century, 2, fill) } else { century.to_string() }
+            if (-99..=99).contains(&century) {
+                zeros(century, 2, fill)
+            } else {
+                century.to_string()
+            }
         }
         Field::YearComma => {
             let year = parts.shown_year(parts.year);

@@ -142,7 +142,8 @@ fn keyword(text: &str) -> Option<(Field, Letters, usize)> {
         if *found == word.to_ascii_lowercase() {
             return Some((*field, Letters::Lower, word.len()));
         }
-        let capital = || found.starts_with(&word[..1]) && found[1..] == word[1..].to_ascii_lowercase();
+        let capital =
+            || found.starts_with(&word[..1]) && found[1..] == word[1..].to_ascii_lowercase();
         if named(*field) && capital() {
             return Some((*field, Letters::Capital, word.len()));
         }
@@ -159,7 +160,8 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
         loop {
             if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
                 (fill, rest) = (true, after);
-            } else if let Some(after) = rest.strip_prefix("TM").or_else(|| rest.strip_prefix("tm")) {
+            } else if let Some(after) = rest.strip_prefix("TM").or_else(|| rest.strip_prefix("tm"))
+            {
                 (translate, rest) = (true, after);
             } else {
                 break;
@@ -190,7 +192,9 @@ fn characters<'a>(text: &'a str, nodes: &mut Vec<Node>) -> &'a str {
         Some('"') => loop {
             match rest.next() {
                 None | Some('"') => break,
-                Some('\\') => nodes.extend(rest.next().map(|character| Node::Character { character, quoted: true })),
+                Some('\\') => nodes.extend(
+                    rest.next().map(|character| Node::Character { character, quoted: true }),
+                ),
                 Some(character) => nodes.push(Node::Character { character, quoted: true }),
             }
         },
