@@ -14,6 +14,7 @@ mod definitions;
 pub(crate) mod functions;
 mod information_schema;
 mod names;
+mod object_names;
 mod objects;
 mod pg;
 mod privileges;

@@ -8,11 +8,11 @@ use rustc_hash::FxHashMap;
 use super::state::{GrantRow, role_oid};
 use super::table::Table;
 use super::{Catalog, Entry, PG_CATALOG, PUBLIC, View, names, shapes, state};
-use crate::error::{Result, SqlError, SqlState};
+use crate::error::{Result, SqlError};
 use crate::exec::Settings;
 use crate::relation::{ForeignKey, Index, Relation, RelationKind};
 use crate::sql;
-use crate::types::{BuiltInNames, ObjectNames, PgType, undefined_object};
+use crate::types::PgType;
 
 /// A schema.
 #[derive(Clone, Debug)]
@@ -181,6 +181,11 @@ impl Objects {
         Arc::clone(self.tables[place].get_or_init(|| Arc::new(make())))
     }
 
+    /// Whether there is such a schema.
+    pub(crate) fn has_schema(&self, name: &str) -> bool {
+        self.catalog.has_schema(name)
+    }
+
     /// The OID of a schema; 0 if there is none.
     pub(crate) fn namespace_oid(&self, name: &str) -> u32 {
         self.namespaces.iter().find(|it| it.name == name).map_or(0, |it| it.oid)
@@ -278,38 +283,5 @@ impl Objects {
         };
         let visible = self.is_visible(oid, &path).unwrap_or(false);
         Some(if visible { names::quote(name) } else { names::qualified(&class.schema, name) })
-    }
-}
-
-impl ObjectNames for Objects {
-    fn name(&self, ty: PgType, oid: u32) -> Option<String> {
-        match ty {
-            PgType::Regclass => self.class_name(oid),
-            PgType::Regnamespace => {
-                self.namespaces.iter().find(|it| it.oid == oid).map(|it| names::quote(&it.name))
-            }
-            _ => BuiltInNames.name(ty, oid),
-        }
-    }
-
-    fn oid(&self, ty: PgType, name: &str) -> Result<u32> {
-        let found = match ty {
-            PgType::Regclass => match names::parts(name).as_deref() {
-                Some([name]) => self.lookup(None, name, &[PUBLIC.to_owned()]),
-                Some([schema, name] | [_, schema, name]) => {
-                    if !self.catalog.has_schema(schema) {
-                        return Err(undefined_object(ty, &format!("{schema}.{name}")));
-                    }
-                    self.lookup(Some(schema), name, &[])
-                }
-                _ => return Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
-            },
-            PgType::Regnamespace => match names::parts(name).as_deref() {
-                Some([name]) => Some(self.namespace_oid(name)).filter(|oid| *oid != 0),
-                _ => return Err(SqlError::new(SqlState::INVALID_NAME, "invalid name syntax")),
-            },
-            _ => return BuiltInNames.oid(ty, name),
-        };
-        found.ok_or_else(|| undefined_object(ty, name))
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::catalog::cell;
 use crate::catalog::names;
+use crate::catalog::pg::time_zones;
 use crate::catalog::role_oid;
 use crate::error::Result;
 use crate::types::Datum;
@@ -21,6 +22,9 @@ pub(crate) static TABLE: FunctionTable = FunctionTable {
 #[rustfmt::skip]
 static FUNCTIONS: &[SetFunction] = &[
     rows(1686, "pg_get_keywords", &[], &[("word", Text), ("catcode", Char), ("barelabel", Bool), ("catdesc", Text), ("baredesc", Text)], |_, _| keywords()),
+    rows(2856, "pg_timezone_names", &[], &[("name", Text), ("abbrev", Text), ("utc_offset", Interval), ("is_dst", Bool)], |c, _| {
+        Ok(Box::new(time_zones(c.exec.transaction_time).into_iter().map(|row| Ok(row.to_vec()))))
+    }),
     rows(3425, "pg_partition_ancestors", &[Regclass], &[("relid", Regclass)], |_, _| none()),
     rows(3423, "pg_partition_tree", &[Regclass], &[("relid", Regclass), ("parentrelid", Regclass), ("isleaf", Bool), ("level", Int4)], |_, _| none()),
     rows(3035, "pg_listening_channels", &[], &[("", Text)], |_, _| none()),

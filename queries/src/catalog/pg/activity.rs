@@ -158,13 +158,19 @@ pub(in crate::catalog) fn described_settings(scope: &Scope<'_>) -> Vec<SettingRo
 }
 
 fn zones(scope: &Scope<'_>, rows: &mut Rows<'_>) {
-    let now = scope.context.transaction_time;
+    time_zones(scope.context.transaction_time).into_iter().for_each(|row| rows.push(row));
+}
+
+/// Every time zone with its abbreviation, its offset at a time, and whether it has summer time then.
+pub(in crate::catalog) fn time_zones(time: i64) -> Vec<[Datum; 4]> {
     let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
     names.sort();
-    for name in names {
-        let Some(found) = zone::find(&name) else { continue };
-        let (abbreviation, summer) = zone::abbreviation_at(&found, now);
-        let offset = Interval { microseconds: zone::offset_at(&found, now), ..Interval::default() };
-        rows.push([text(&name), text(abbreviation), Datum::Interval(offset), bool(summer)]);
-    }
+    let row = |name: String| {
+        let found = zone::find(&name)?;
+        let (abbreviation, summer) = zone::abbreviation_at(&found, time);
+        let offset = zone::offset_at(&found, time);
+        let offset = Interval { microseconds: offset, ..Interval::default() };
+        Some([text(name), text(abbreviation), Datum::Interval(offset), bool(summer)])
+    };
+    names.into_iter().filter_map(row).collect()
 }

@@ -9,7 +9,7 @@ mod statistics;
 mod types;
 mod views;
 
-pub(in crate::catalog) use activity::described_settings;
+pub(in crate::catalog) use activity::{described_settings, time_zones};
 
 use super::relation::Maker;
 
