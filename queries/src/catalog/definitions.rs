@@ -58,17 +58,12 @@ pub(crate) fn constraint(objects: &Objects, oid: u32) -> Option<String> {
 
 /// The query of a view. A relation that is maintained has none; what it shows is said as far as SQL can say it.
 pub(crate) fn view(objects: &Objects, class: &Class) -> String {
-    match class.view() {
-        Some(view) => {
-            let query = view.query.trim().trim_end_matches(';');
-            format!(" {query};")
-        }
-        None => {
-            let names = objects.attributes(class).iter().map(|column| column.name.as_str());
-            let table = names::qualified(&class.schema, &class.name);
-            format!(" SELECT {}\n   FROM {table};", names::list(names))
-        }
+    if let Some(view) = class.view() {
+        return format!(" {};", view.query.trim().trim_end_matches(';'));
     }
+    let names = objects.attributes(class).iter().map(|column| column.name.as_str());
+    let table = names::qualified(&class.schema, &class.name);
+    format!(" SELECT {}\n   FROM {table};", names::list(names))
 }
 
 fn columns(objects: &Objects, class: &Class, places: &[usize]) -> String {

@@ -163,8 +163,12 @@ mod tests {
                 }
             }
         };
-        pg::MAKERS.iter().for_each(|makers| check("pg_catalog", makers));
-        information_schema::MAKERS.iter().for_each(|makers| check("information_schema", makers));
+        for makers in pg::MAKERS {
+            check("pg_catalog", makers);
+        }
+        for makers in information_schema::MAKERS {
+            check("information_schema", makers);
+        }
         check("rotabase", rotabase::MAKERS);
     }
 }

@@ -1,6 +1,7 @@
 //! What objects are: `obj_description` and its kin.
 
 use super::{objects, text_or_null};
+use crate::catalog::objects::Class;
 use crate::error::Result;
 use crate::exec::EvalContext;
 use crate::types::Datum;
@@ -21,7 +22,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
 
 fn of(context: &EvalContext<'_>, oid: u32, catalog: Option<&str>) -> Result<Datum> {
     let objects = objects(context);
-    let class = || objects.class(oid).and_then(|class| class.comment());
+    let class = || objects.class(oid).and_then(Class::comment);
     let schema = || {
         let schema = objects.namespaces.iter().find(|schema| schema.oid == oid)?;
         Some(schema.comment).filter(|comment| !comment.is_empty())

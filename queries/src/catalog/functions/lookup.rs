@@ -2,6 +2,7 @@
 
 use super::{objects, system};
 use crate::catalog::Catalog;
+use crate::catalog::objects::Class;
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
 use crate::types::Datum;
@@ -65,6 +66,7 @@ fn find(context: &EvalContext<'_>, a: &[Datum], ty: PgType) -> Result<Datum> {
     }
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
 fn known(visible: bool) -> Result<Datum> {
     Ok(Datum::Bool(visible))
 }
@@ -85,7 +87,7 @@ fn operator_visible(oid: u32) -> Result<Datum> {
 }
 
 fn writable(context: &EvalContext<'_>, oid: u32) -> bool {
-    objects(context).class(oid).is_some_and(|class| class.is_writable())
+    objects(context).class(oid).is_some_and(Class::is_writable)
 }
 
 /// Tables that are not the system's could be published, if there were publications.

@@ -36,6 +36,7 @@ fn relation(context: &EvalContext<'_>, name: &str) -> Result<u32> {
 }
 
 /// A text, or null.
+#[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
 fn text_or_null(text: Option<impl AsRef<str>>) -> Result<Datum> {
     Ok(text.map_or(Datum::Null, Datum::text))
 }

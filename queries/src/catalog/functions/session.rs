@@ -22,8 +22,8 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(710, "getpgusername", &[], Name, |c, _| Ok(Datum::text(&c.exec.settings.user))).stable(),
     f(1402, "current_schema", &[], Name, |c, _| Ok(searched(c, false).into_iter().next().unwrap_or_default())).stable(),
     f(1403, "current_schemas", &[Bool], NameArray, |c, a| Ok(array(Name, searched(c, a.bool(0)?)))).stable(),
-    f(2077, "current_setting", &[Text], Text, |c, a| setting(c, a.text(0)?)?.ok_or_else(|| unknown(a))).stable(),
-    f(3294, "current_setting", &[Text, Bool], Text, |c, a| match setting(c, a.text(0)?)? {
+    f(2077, "current_setting", &[Text], Text, |c, a| setting(c, a.text(0)?).ok_or_else(|| unknown(a))).stable(),
+    f(3294, "current_setting", &[Text, Bool], Text, |c, a| match setting(c, a.text(0)?) {
         None if !a.bool(1)? => Err(unknown(a)),
         found => Ok(found.unwrap_or_default()),
     }).stable(),
@@ -93,10 +93,10 @@ fn searched(context: &EvalContext<'_>, implicit: bool) -> Vec<Datum> {
     catalog.into_iter().chain(path).map(Datum::text).collect()
 }
 
-fn setting(context: &EvalContext<'_>, name: &str) -> Result<Option<Datum>> {
+fn setting(context: &EvalContext<'_>, name: &str) -> Option<Datum> {
     let (settings, name) = (&context.exec.settings, name.to_lowercase());
     let requested = settings.requested.value(&name);
-    Ok(requested.or_else(|| settings.all.get(&name).cloned()).map(Datum::text))
+    requested.or_else(|| settings.all.get(&name).cloned()).map(Datum::text)
 }
 
 fn unknown(a: &[Datum]) -> SqlError {

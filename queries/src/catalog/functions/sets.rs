@@ -34,10 +34,12 @@ static FUNCTIONS: &[SetFunction] = &[
     rows(6119, "pg_get_publication_tables", &[Text], &[("relid", Oid), ("attrs", Int2Vector), ("qual", PgNodeTree)], |_, _| none()),
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
 fn none() -> Result<Rows> {
     Ok(Box::new(std::iter::empty()))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
 fn keywords() -> Result<Rows> {
     Ok(Box::new(names::keywords().map(|keyword| {
         let description = match keyword.category {

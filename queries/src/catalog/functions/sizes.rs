@@ -46,6 +46,7 @@ fn relation(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
 }
 
 /// A size, null for what is no relation.
+#[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
 fn known(context: &EvalContext<'_>, oid: u32, bytes: i64) -> Result<Datum> {
     Ok(objects(context).found(oid).map_or(Datum::Null, |_| Datum::Int8(bytes)))
 }
@@ -63,7 +64,8 @@ fn pretty(bytes: i64) -> String {
     while halves.unsigned_abs() >= limit * 2 - 1 && unit + 1 < UNITS.len() {
         (halves, unit) = (halves / 1024, unit + 1);
     }
-    let rounded = (halves + halves.signum()) / 2;
+    // Half of an odd number is rounded away from zero.
+    let rounded = halves / 2 + halves % 2;
     format!("{rounded} {}", UNITS[unit])
 }
 

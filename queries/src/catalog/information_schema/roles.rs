@@ -37,10 +37,10 @@ pub(super) static MAKERS: &[Maker] = &[
     Maker::live("table_privileges", TABLE_PRIVILEGE, |scope, rows| grants(scope, rows, true)),
     Maker::live("role_table_grants", TABLE_PRIVILEGE, |scope, rows| grants(scope, rows, false)),
     Maker::live("column_privileges", COLUMN_PRIVILEGE, |scope, rows| {
-        column_grants(scope, rows, true)
+        column_grants(scope, rows, true);
     }),
     Maker::live("role_column_grants", COLUMN_PRIVILEGE, |scope, rows| {
-        column_grants(scope, rows, false)
+        column_grants(scope, rows, false);
     }),
 ];
 

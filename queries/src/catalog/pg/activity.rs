@@ -158,7 +158,9 @@ pub(in crate::catalog) fn described_settings(scope: &Scope<'_>) -> Vec<SettingRo
 }
 
 fn zones(scope: &Scope<'_>, rows: &mut Rows<'_>) {
-    time_zones(scope.context.transaction_time).into_iter().for_each(|row| rows.push(row));
+    for row in time_zones(scope.context.transaction_time) {
+        rows.push(row);
+    }
 }
 
 /// Every time zone with its abbreviation, its offset at a time, and whether it has summer time then.

@@ -7,8 +7,8 @@ use crate::catalog::table::Rows;
 use crate::types::Datum;
 
 pub(super) static MAKERS: &[Maker] = &[
-    Maker::live("pg_roles", ROLE, |scope, rows| roles(scope, rows, text("********"))),
-    Maker::live("pg_authid", ROLE, |scope, rows| roles(scope, rows, Datum::Null)),
+    Maker::live("pg_roles", ROLE, |scope, rows| roles(scope, rows, &text("********"))),
+    Maker::live("pg_authid", ROLE, |scope, rows| roles(scope, rows, &Datum::Null)),
     Maker::live("pg_user", USER, users),
     Maker::live("pg_shadow", USER, users),
     Maker::live("pg_database", DATABASE, databases),
@@ -28,7 +28,7 @@ const ROLE: &[&str] = &[
     "rolbypassrls",
 ];
 
-fn roles(scope: &Scope<'_>, rows: &mut Rows<'_>, password: Datum) {
+fn roles(scope: &Scope<'_>, rows: &mut Rows<'_>, password: &Datum) {
     for role in scope.state.roles() {
         rows.push([
             oid(role_oid(&role.name)),
