@@ -6,6 +6,7 @@
 use super::PUBLIC;
 use super::names;
 use super::objects::Objects;
+use super::pg::conversions;
 use super::static_rows;
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::functions::registry;
@@ -19,7 +20,9 @@ impl ObjectNames for Objects {
                 self.namespaces.iter().find(|it| it.oid == oid).map(|it| names::quote(&it.name))
             }
             PgType::Regproc => {
-                let found = registry::function_by_oid(oid)?;
+                let Some(found) = registry::function_by_oid(oid) else {
+                    return conversions().get(&oid).map(|(name, ..)| (*name).to_owned());
+                };
                 let name = found.callee.name();
                 let searched = found.schema == "pg_catalog";
                 let alone = searched && registry::functions_named(name).len() == 1;
@@ -114,7 +117,9 @@ fn function(schema: Option<&str>, name: &str) -> Result<Option<u32>> {
             let message = format!("more than one function named \"{name}\"");
             Err(SqlError::new(SqlState::AMBIGUOUS_FUNCTION, message))
         }
-        (found, _) => Ok(found.map(|it| it.callee.oid())),
+        (Some(found), None) => Ok(Some(found.callee.oid())),
+        // The functions that read and write types cannot be called, but tools know types by them.
+        _ => Ok(conversions().iter().find(|(_, it)| it.0 == name).map(|(oid, _)| *oid)),
     }
 }
 

@@ -64,14 +64,14 @@ fn functions(objects: &Objects, rows: &mut Rows<'_>) {
         }
     }
     for (function, (name, arguments, result)) in conversions() {
-        if known.insert(function) {
+        if known.insert(*function) {
             let strict = !arguments.contains(&PgType::Internal);
             row(
                 rows,
-                function,
+                *function,
                 PG_CATALOG_OID,
                 name,
-                &arguments,
+                arguments,
                 Details { strict, result: result.oid(), ..Details::default() },
             );
         }

@@ -10,6 +10,7 @@ mod types;
 mod views;
 
 pub(in crate::catalog) use activity::{described_settings, time_zones};
+pub(in crate::catalog) use types::conversions;
 
 use super::relation::Maker;
 

@@ -1,6 +1,7 @@
 //! Types and casts.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::PG_CATALOG_OID;
 use crate::catalog::cell::{bool, int2, int4, letter, oid, text};
@@ -109,10 +110,15 @@ fn casts(_: &Objects, rows: &mut Rows<'_>) {
 }
 
 /// A function that reads or writes values of types: its name, argument types and result type, by its OID.
-pub(super) type Conversion = (&'static str, Vec<PgType>, PgType);
+pub(in crate::catalog) type Conversion = (&'static str, Vec<PgType>, PgType);
 
 /// The functions that `pg_type` names. They cannot be called, but tools look for them in `pg_proc`.
-pub(super) fn conversions() -> BTreeMap<u32, Conversion> {
+pub(in crate::catalog) fn conversions() -> &'static BTreeMap<u32, Conversion> {
+    static CONVERSIONS: LazyLock<BTreeMap<u32, Conversion>> = LazyLock::new(find_conversions);
+    &CONVERSIONS
+}
+
+fn find_conversions() -> BTreeMap<u32, Conversion> {
     let mut found = BTreeMap::new();
     for row in type_table::ROWS {
         let ty = if row.ty.is_array() { PgType::AnyArray } else { row.ty };
