@@ -53,42 +53,46 @@ pub(crate) fn list<'a>(names: impl Iterator<Item = &'a str>) -> String {
 
 /// The parts of a qualified name, in lower case unless quoted; none if it is malformed.
 pub(crate) fn parts(text: &str) -> Option<Vec<String>> {
+    leading_parts(text).filter(|(_, rest)| rest.is_empty()).map(|(parts, _)| parts)
+}
+
+/// The parts of the qualified name that a text begins with, and what follows it.
+pub(crate) fn leading_parts(text: &str) -> Option<(Vec<String>, &str)> {
     let mut parts = Vec::new();
     let mut rest = text.trim();
     loop {
-        let part;
-        if let Some(quoted) = rest.strip_prefix('"') {
-            let mut name = String::new();
-            let mut from = quoted;
-            loop {
-                let end = from.find('"')?;
-                name.push_str(&from[..end]);
-                from = &from[end + 1..];
-                match from.strip_prefix('"') {
-                    Some(after) => {
-                        name.push('"');
-                        from = after;
-                    }
-                    None => break,
-                }
+        let (part, after) = match rest.strip_prefix('"') {
+            Some(quoted) => quoted_part(quoted)?,
+            None => {
+                let in_name = |it: char| it.is_alphanumeric() || matches!(it, '_' | '$');
+                let end = rest.find(|it| !in_name(it)).unwrap_or(rest.len());
+                (rest[..end].to_lowercase(), &rest[end..])
             }
-            (part, rest) = (name, from.trim_start());
-        } else {
-            let end = rest.find('.').unwrap_or(rest.len());
-            let name = rest[..end].trim();
-            if name.contains(['"', ' ', '\t', '\n', '(', ')', ',']) {
-                return None;
-            }
-            (part, rest) = (name.to_lowercase(), &rest[end..]);
-        }
+        };
         if part.is_empty() {
             return None;
         }
         parts.push(part);
+        rest = after.trim_start();
         match rest.strip_prefix('.') {
             Some(after) => rest = after.trim_start(),
-            None if rest.is_empty() => return Some(parts),
-            None => return None,
+            None => return Some((parts, rest)),
+        }
+    }
+}
+
+/// What stands before the closing quote, and what follows it.
+fn quoted_part(mut text: &str) -> Option<(String, &str)> {
+    let mut name = String::new();
+    loop {
+        let (before, after) = text.split_once('"')?;
+        name.push_str(before);
+        match after.strip_prefix('"') {
+            Some(after) => {
+                name.push('"');
+                text = after;
+            }
+            None => return Some((name, after)),
         }
     }
 }
@@ -117,5 +121,7 @@ mod tests {
         assert_eq!(of("public.\"A\"\"b\""), ["public", "A\"b"]);
         assert_eq!(parts("a b"), None);
         assert_eq!(parts("a."), None);
+        let (found, rest) = leading_parts("a.b c").unwrap();
+        assert_eq!((found.join("/"), rest), ("a/b".to_owned(), "c"));
     }
 }

@@ -1,8 +1,8 @@
 //! Finding objects: `to_regclass` and its kin, and whether a name alone means an object.
 
 use super::{objects, system};
-use crate::catalog::Catalog;
 use crate::catalog::objects::Class;
+use crate::catalog::{Catalog, cell, names};
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
 use crate::types::Datum;
@@ -25,6 +25,8 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(3479, "to_regprocedure", &[Text], Regprocedure, |c, a| find(c, a, Regprocedure)).stable(),
     f(4093, "to_regrole", &[Text], Regrole, |c, a| find(c, a, Regrole)).stable(),
     f(3493, "to_regtype", &[Text], Regtype, |c, a| find(c, a, Regtype)).stable(),
+    f(1268, "parse_ident", &[Text, Bool], TextArray, |_, a| parse_ident(a.text(0)?, a.bool(1)?)),
+    f(0, "parse_ident", &[Text], TextArray, |_, a| parse_ident(a.text(0)?, true)),
     f(2079, "pg_table_is_visible", &[Oid], Bool, table_visible).stable(),
     f(2080, "pg_type_is_visible", &[Oid], Bool, |_, a| known(type_table::by_oid(a.oid(0)?).is_some())).stable(),
     f(2081, "pg_function_is_visible", &[Oid], Bool, function_visible).stable(),
@@ -63,6 +65,19 @@ fn find(context: &EvalContext<'_>, a: &[Datum], ty: PgType) -> Result<Datum> {
             Err(SqlError::new(SqlState::INVALID_NAME, message))
         }
         Err(_) => Ok(Datum::Null),
+    }
+}
+
+/// The parts of a qualified name; strictly, nothing may follow it.
+fn parse_ident(text: &str, strict: bool) -> Result<Datum> {
+    match names::leading_parts(text) {
+        Some((parts, rest)) if !strict || rest.is_empty() => {
+            Ok(cell::array(Text, parts.into_iter().map(Datum::text).collect()))
+        }
+        _ => {
+            let message = format!("string is not a valid identifier: \"{text}\"");
+            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
+        }
     }
 }
 
