@@ -164,7 +164,9 @@ fn is_infinity_word(text: &str) -> bool {
 
 /// Reads a `float8`.
 pub(crate) fn read_float8(text: &str) -> Result<f64> {
-    let Some(Ok(value)) = float_word::<f64>(text) else { return Err(invalid_syntax(PgType::Float8, text)) };
+    let Some(Ok(value)) = float_word::<f64>(text) else {
+        return Err(invalid_syntax(PgType::Float8, text));
+    };
     let overflow = value.is_infinite() && !is_infinity_word(text);
     let underflow = value == 0.0 && has_digit_but_zero(text);
     if overflow || underflow {
@@ -176,7 +178,9 @@ pub(crate) fn read_float8(text: &str) -> Result<f64> {
 
 /// Reads a `float4`.
 pub(crate) fn read_float4(text: &str) -> Result<f32> {
-    let Some(Ok(value)) = float_word::<f32>(text) else { return Err(invalid_syntax(PgType::Float4, text)) };
+    let Some(Ok(value)) = float_word::<f32>(text) else {
+        return Err(invalid_syntax(PgType::Float4, text));
+    };
     let overflow = value.is_infinite() && !is_infinity_word(text);
     let underflow = value == 0.0 && has_digit_but_zero(text);
     if overflow || underflow {

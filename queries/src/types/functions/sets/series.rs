@@ -15,8 +15,13 @@ use crate::types::functions::{Arguments, SetFunction};
 use crate::types::numeric::compare;
 use crate::types::{self, Datum};
 
-pub(in crate::types::functions) static TABLE: FunctionTable =
-    FunctionTable { schema: "pg_catalog", scalars: &[], aggregates: &[], sets: FUNCTIONS, windows: &[] };
+pub(in crate::types::functions) static TABLE: FunctionTable = FunctionTable {
+    schema: "pg_catalog",
+    scalars: &[],
+    aggregates: &[],
+    sets: FUNCTIONS,
+    windows: &[],
+};
 
 fn invalid(message: &str) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
@@ -57,7 +62,8 @@ fn numerics(a: &[Datum]) -> Result<Rows> {
     };
     let start = check(a.numeric(0)?, "start value")?;
     let end = check(a.numeric(1)?, "stop value")?;
-    let step = if a.len() > 2 { check(a.numeric(2)?, "step size")? } else { types::Numeric::from(1_i64) };
+    let step =
+        if a.len() > 2 { check(a.numeric(2)?, "step size")? } else { types::Numeric::from(1_i64) };
     if step.is_zero() {
         return Err(zero_step());
     }
@@ -91,7 +97,11 @@ fn moments(start: i64, end: i64, step: types::Interval, zone: Option<TimeZone>) 
         }
         // An infinite start would repeat for ever.
         if !is_finite(value) {
-            return Some(Ok(vec![if with_zone { Datum::TimestampTz(value) } else { Datum::Timestamp(value) }]));
+            return Some(Ok(vec![if with_zone {
+                Datum::TimestampTz(value)
+            } else {
+                Datum::Timestamp(value)
+            }]));
         }
         let following = match &zone {
             Some(zone) => add_with_zone(value, step, zone),
