@@ -14,6 +14,7 @@ mod overlay;
 mod query;
 pub(crate) mod registry;
 mod running;
+mod setting_table;
 pub(crate) mod settings;
 mod utility;
 mod write;
