@@ -85,9 +85,11 @@ impl Server {
         self.psql_with(&["-v", "ON_ERROR_STOP=1", "-At"], script)
     }
 
-    /// Runs psql with arguments over a script.
+    /// Runs psql with arguments over a script. Each run is a session of its own, so it reads what was acknowledged to
+    /// others only with strong consistency.
     pub fn psql_with(&self, arguments: &[&str], script: &str) -> Printed {
-        tool::run(Command::new("psql").arg("-X").arg(self.conninfo()).args(arguments), script)
+        let conninfo = format!("{} options='-c rotabase.consistency=strong'", self.conninfo());
+        tool::run(Command::new("psql").arg("-X").arg(conninfo).args(arguments), script)
     }
 
     /// A connection of tokio-postgres, driven by the current runtime.

@@ -23,6 +23,8 @@ fn script(name: &str) -> PathBuf {
 fn filled() -> Server {
     let server = Server::start();
     server.psql(&schedule::insert_script(2, 4, 2)).expect_success();
+    // From here on every session sees them.
+    assert_eq!(server.psql("SELECT count(*) FROM legs;").expect_success(), "8\n");
     server
 }
 
