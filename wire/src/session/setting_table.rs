@@ -37,7 +37,7 @@ pub(super) struct Setting {
 }
 
 /// The schema of what operators look at.
-const SERVER_SCHEMA: &str = "rotabase";
+pub(super) const SERVER_SCHEMA: &str = "rotabase";
 
 const fn setting(
     name: &'static str,

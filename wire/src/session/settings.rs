@@ -13,7 +13,7 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Settings;
 use rotabase_queries::types::ObjectNames;
 
-use super::setting_table::{Kind, SETTINGS, Setting, display_name};
+use super::setting_table::{Kind, SERVER_SCHEMA, SETTINGS, Setting, display_name};
 
 /// The settings of one session.
 #[derive(Clone, Debug)]
