@@ -30,7 +30,7 @@ async fn main() -> Result<()> {
         }
     }
     // Everything that has happened, from the beginning; a running program would go on waiting for more.
-    let mut events = database.subscribe(&Default::default());
+    let mut events = database.subscribe(&rotabase_engine::position::Positions::default());
     let first = events.next().await?;
     println!("{} entries with events so far, the first of shard {}", first.len(), first[0].shard);
     drop(session);

@@ -9,11 +9,6 @@ pub mod binary;
 pub mod compare;
 pub mod datetime;
 mod datum;
-#[expect(
-    clippy::enum_glob_use,
-    clippy::trivially_copy_pass_by_ref,
-    reason = "tables of types would drown in qualifiers, and all implementations share one signature"
-)]
 pub mod functions;
 pub mod json;
 pub mod numeric;
@@ -21,7 +16,6 @@ mod objects;
 mod pg_type;
 pub(crate) mod regex;
 pub mod text;
-#[expect(clippy::enum_glob_use, reason = "the table names every variant")]
 pub mod type_table;
 pub mod typmod;
 

@@ -45,7 +45,7 @@ pub(crate) struct Block {
 impl Block {
     /// A block that has just begun.
     pub(crate) fn new(started: i64, read_only: bool) -> Self {
-        Self { started, read_only, ..Self::default() }
+        Self { read_only, started, ..Self::default() }
     }
 
     /// What it has decided to write so far.

@@ -110,7 +110,7 @@ impl SessionSettings {
         let name = name.to_ascii_lowercase();
         match self.defaults.get(&name).cloned() {
             Some(value) if find(&name).is_ok_and(|it| matches!(it.kind, Kind::Fixed)) => {
-                drop(value)
+                drop(value);
             }
             Some(value) => self.set(&name, &value)?,
             None if self.shared.all.contains_key(&name) => self.store(&name, String::new()),
@@ -245,11 +245,11 @@ impl SessionSettings {
             }
             "datestyle" => Arc::make_mut(&mut self.shared).date_order_dmy = value.ends_with("DMY"),
             "extra_float_digits" => {
-                Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1)
+                Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1);
             }
             "bytea_output" => Arc::make_mut(&mut self.shared).bytea_escape = value == "escape",
             "application_name" => {
-                value.clone_into(&mut Arc::make_mut(&mut self.shared).application_name)
+                value.clone_into(&mut Arc::make_mut(&mut self.shared).application_name);
             }
             "search_path" => {
                 let user = self.shared.user.clone();
@@ -428,7 +428,7 @@ fn shown(setting: &Setting, value: &str) -> String {
     }
     let number: u64 = value.parse().unwrap_or(0);
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
-    match units.iter().find(|(unit, _)| number > 0 && number % unit == 0) {
+    match units.iter().find(|(unit, _)| number > 0 && number.is_multiple_of(*unit)) {
         Some((unit, name)) => format!("{}{name}", number / unit),
         None if number == 0 => "0".to_owned(),
         None => format!("{number}ms"),

@@ -431,7 +431,7 @@ impl Session {
             Some(None) => role.verifier = None,
             // A verifier is taken as it is, as PostgreSQL does, so that no password has to travel.
             Some(Some(text)) if text.parse::<ScramVerifier>().is_ok() => {
-                role.verifier = Some(text.clone())
+                role.verifier = Some(text.clone());
             }
             Some(Some(password)) => {
                 let random = &self.database.shared().config.random;

@@ -151,7 +151,7 @@ impl Session {
                     );
                 }
                 Submitted::Again(again) => {
-                    self.prepare_again(again, &changes, &mut without, &statement).await?
+                    self.prepare_again(again, &changes, &mut without, &statement).await?;
                 }
             }
         }
@@ -197,7 +197,7 @@ impl Session {
                     );
                 }
                 Submitted::Again(again) => {
-                    self.prepare_again(again, &changes, &mut without, &statement).await?
+                    self.prepare_again(again, &changes, &mut without, &statement).await?;
                 }
             }
         }
@@ -367,7 +367,7 @@ impl Session {
     ) -> Result<()> {
         match again {
             Again::Without(rows) => {
-                without.extend(rows.into_iter().map(|row| changes.rows[row].change.row[0].clone()))
+                without.extend(rows.into_iter().map(|row| changes.rows[row].change.row[0].clone()));
             }
             Again::Reread => self.catch_up(statement).await?,
         }

@@ -30,6 +30,9 @@ use crate::session::client::Session;
 
 const READ_BYTES: usize = 256 << 10;
 
+/// The bytes of a COPY, from their beginning.
+type Input = Box<dyn Read + Send>;
+
 /// Reads a COPY's input.
 pub(crate) struct Converter {
     copy: CopyFrom,
@@ -72,9 +75,9 @@ impl Output {
     pub(crate) fn fault(&mut self, error: SqlError) {
         self.chunk = Chunk::default();
         if self.faults.len() < BAD_RECORDS_SHOWN {
-            self.faults.push(error)
+            self.faults.push(error);
         } else {
-            self.more_faults += 1
+            self.more_faults += 1;
         }
     }
 
@@ -91,7 +94,7 @@ impl Output {
         if self.faults.is_empty() {
             return self.flush();
         }
-        let all: Vec<String> = self.faults.iter().map(|fault| one_line(fault)).collect();
+        let all: Vec<String> = self.faults.iter().map(one_line).collect();
         let mut first = self.faults.swap_remove(0);
         let count = all.len();
         if count > 1 {
@@ -162,14 +165,10 @@ impl Converter {
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| LEG_ROTATIONS_COLUMNS[*column]).collect();
                 let mut rotations = LegRotations::new(columns);
-                let count = self.read_records(
-                    reader,
-                    "leg_rotations",
-                    &names,
-                    entry,
-                    &mut |this, record| rotations.row(this, record),
-                )?;
-                count
+
+                self.read_records(reader, "leg_rotations", &names, entry, &mut |this, record| {
+                    rotations.row(this, record)
+                })?
             }
             CopyTarget::AirplaneRotations(columns) => {
                 let names: Vec<&'static str> =
@@ -277,7 +276,7 @@ impl Converter {
         mut reader: Box<dyn Read + Send>,
         target: Target,
         columns: Vec<usize>,
-    ) -> Result<(Box<dyn Read + Send>, Vec<usize>)> {
+    ) -> Result<(Input, Vec<usize>)> {
         let options = &self.copy.options;
         let all = (0..target.columns().len()).filter(|column| target.insertable(*column));
         if options.header != CopyHeader::Present || !all.eq(columns.iter().copied()) {

@@ -113,7 +113,7 @@ impl Accumulator for Numerics {
             types::Numeric::Infinity => self.positive = true,
             types::Numeric::NegativeInfinity => self.negative = true,
             types::Numeric::Finite { coefficient, scale } if *scale == self.scale => {
-                self.sum += coefficient
+                self.sum += coefficient;
             }
             types::Numeric::Finite { coefficient, scale } if *scale > self.scale => {
                 self.sum *= power_of_ten(scale - self.scale);

@@ -114,7 +114,7 @@ fn overlaps(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
             (None, None) => return Ok(Datum::Null),
             (None, known) => (*start, *end) = (known, None),
             (Some(first), Some(second)) if first > second => {
-                (*start, *end) = (Some(second), Some(first))
+                (*start, *end) = (Some(second), Some(first));
             }
             _ => {}
         }

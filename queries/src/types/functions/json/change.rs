@@ -120,7 +120,7 @@ fn change_field(
 ) -> Result<()> {
     match (at, what) {
         (Some(at), _) if !rest.is_empty() => {
-            fields[at].1 = change(&fields[at].1, rest, depth + 1, what)?
+            fields[at].1 = change(&fields[at].1, rest, depth + 1, what)?;
         }
         (None, _) if !rest.is_empty() => {}
         (Some(at), Change::Delete) => {
@@ -155,7 +155,7 @@ fn change_item(
         }
         (Some(at), Change::Set { value, .. }) => items[at] = value.clone(),
         (Some(at), Change::Insert { value, after }) => {
-            items.insert(at + usize::from(after), value.clone())
+            items.insert(at + usize::from(after), value.clone());
         }
         // Beyond either end: there.
         (None, Change::Set { value, create: true } | Change::Insert { value, .. }) => {

@@ -45,7 +45,7 @@ pub(super) fn children(text: &str) -> Result<Option<Children>> {
             }
             Event::Key(name) if depth == 1 => key.clone_from(name),
             Event::Scalar { start, end } if depth == 1 => {
-                items.push((std::mem::take(&mut key), (*start, *end)))
+                items.push((std::mem::take(&mut key), (*start, *end)));
             }
             Event::Key(_) | Event::Scalar { .. } => {}
         }
