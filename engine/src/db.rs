@@ -16,7 +16,7 @@
 //! see, so a snapshot should live as long as a statement, not as long as a session. How this is done without
 //! `unsafe` although RocksDB's own snapshot borrows the database is told in `db_snapshot.rs`.
 //!
-//! Long reads go through a [`Cursor`](crate::db::Cursor): it fetches rows chunk by chunk and holds nothing
+//! Long reads go through a [`Cursor`]: it fetches rows chunk by chunk and holds nothing
 //! between two chunks but the snapshot and the last key. [`Db::scan`] and [`DbSnapshot::scan`] visit rows in
 //! place, without copying them.
 //!

@@ -15,7 +15,7 @@
 //! # What this crate must never know
 //!
 //! No `async`, no network, no SQL, no clock and no random source: time and randomness come in through
-//! [`env`], storage through [`db`]. [`schedule`] is the first domain; nothing outside it knows what a leg is.
+//! [`env`](mod@env), storage through [`db`]. [`schedule`] is the first domain; nothing outside it knows what a leg is.
 
 pub mod aggregates;
 mod cache;

@@ -3,7 +3,7 @@
 //! # The life of a command
 //!
 //! 1. [`Node::execute`] finds the shard of each aggregate ([`placement`]). A statement for one shard goes into the
-//!    queue of that shard's leader task in one step; one for several goes the longer way of [`write`].
+//!    queue of that shard's leader task in one step; one for several goes the longer way of [`write`](mod@write).
 //! 2. The leader task takes what has queued, reads the aggregates that are not in memory, and decides command
 //!    after command on the speculative state: what is committed, and what is on its way. The events of the whole
 //!    batch are encoded into one entry.

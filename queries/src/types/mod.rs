@@ -1,7 +1,7 @@
 //! PostgreSQL's types: their names and OIDs, their values, and the text and binary forms of these.
 //!
 //! [`PgType`] says which type; [`Datum`] is a value, and knows its type only as far as its representation does.
-//! [`text`] and [`binary`] read and write values; [`compare`] orders and hashes them; [`functions`] computes with
+//! [`text`] and [`binary`] read and write values; [`compare`](mod@compare) orders and hashes them; [`functions`] computes with
 //! them and says which function a call means. [`numeric`], [`datetime`] and [`json`] hold what is particular to
 //! these families. Nothing in here knows expressions, plans, relations or clients.
 

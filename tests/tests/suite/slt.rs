@@ -108,7 +108,7 @@ impl Connection {
         for message in messages {
             match message {
                 SimpleQueryMessage::RowDescription(description) => {
-                    columns = Some(description.len())
+                    columns = Some(description.len());
                 }
                 SimpleQueryMessage::Row(row) => {
                     rows.push((0..row.len()).map(|at| shown(row.get(at))).collect());

@@ -441,7 +441,7 @@ fn search_path(value: &str, user: &str) -> Vec<String> {
     value
         .split(',')
         .map(|part| part.trim().trim_matches(|quote| quote == '"' || quote == '\'').to_owned())
-        .filter(|part| !part.is_empty() && !(part == "$user" && user == SERVER_SCHEMA))
+        .filter(|part| !part.is_empty() && (part != "$user" || user != SERVER_SCHEMA))
         .map(|part| if part == "$user" { user.to_owned() } else { part })
         .collect()
 }

@@ -1,6 +1,6 @@
 //! Dates, times, timestamps and intervals.
 //!
-//! [`calendar`] counts days, [`zone`] knows offsets, [`write`] gives the ISO forms that every client expects.
+//! [`calendar`] counts days, [`zone`] knows offsets, [`write`](fn@write) gives the ISO forms that every client expects.
 //! Reading goes from the text through [`parts`] to [`decode`] or [`interval`], as PostgreSQL's does, because its
 //! leniency is a matter of that procedure more than of a grammar.
 

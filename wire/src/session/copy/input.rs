@@ -151,7 +151,6 @@ impl Converter {
                     .ok_or_else(|| SqlError::internal("a table that takes commands"))?;
                 let (reader, header) = self.header_columns(reader, target)?;
                 let columns = header.unwrap_or(columns);
-                let (reader, columns) = self.narrow(reader, target, columns)?;
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| target.columns()[*column]).collect();
                 let types: Vec<PgType> =
@@ -194,7 +193,7 @@ impl Converter {
         &self,
         mut reader: Box<dyn Read + Send>,
         target: Target,
-    ) -> Result<(Box<dyn Read + Send>, Option<Vec<usize>>)> {
+    ) -> Result<(Input, Option<Vec<usize>>)> {
         let options = &self.copy.options;
         let forces =
             options.force_not_null != CopyColumns::None || options.force_null != CopyColumns::None;
@@ -269,36 +268,6 @@ impl Converter {
         }
     }
 
-    /// A file without a column list whose heading names fewer columns than the table has is read by its heading:
-    /// the columns that it does not have get their defaults. `PostgreSQL` would refuse it.
-    fn narrow(
-        &self,
-        mut reader: Box<dyn Read + Send>,
-        target: Target,
-        columns: Vec<usize>,
-    ) -> Result<(Input, Vec<usize>)> {
-        let options = &self.copy.options;
-        let all = (0..target.columns().len()).filter(|column| target.insertable(*column));
-        if options.header != CopyHeader::Present || !all.eq(columns.iter().copied()) {
-            return Ok((reader, columns));
-        }
-        let mut start = vec![0; READ_BYTES];
-        let read = reader.read(&mut start).map_err(|error| disk_error(&error))?;
-        start.truncate(read);
-        let mut heading = None;
-        let mut records = Records::new(Format { header: false, ..text_format(options) });
-        // What is wrong with later records is said when they are read.
-        let _ = records.feed(&start, &mut |record| {
-            heading.get_or_insert_with(|| named_columns(record, target));
-            Ok(())
-        });
-        let columns = match heading.flatten() {
-            Some(named) if named.len() < columns.len() => named,
-            _ => columns,
-        };
-        Ok((Box::new(std::io::Cursor::new(start).chain(reader)), columns))
-    }
-
     /// Takes the commands of a record.
     pub(super) fn send(
         &mut self,
@@ -337,17 +306,6 @@ fn text_format(options: &CopyOptions) -> Format {
         escape: options.escape,
         header: options.header == CopyHeader::Present,
     }
-}
-
-/// The columns that a heading names; none if it names anything else.
-fn named_columns(record: &Record, target: Target) -> Option<Vec<usize>> {
-    (0..record.len())
-        .map(|at| {
-            let name = record.text(at).ok()??.trim().to_ascii_lowercase();
-            let column = target.columns().iter().position(|column| *column == name)?;
-            target.insertable(column).then_some(column)
-        })
-        .collect()
 }
 
 /// The records of any format.
