@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{Db, DbOptions, StoreError};
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
@@ -104,6 +104,8 @@ pub(crate) struct Shared {
     pub(crate) spill_directory: Arc<Path>,
     pub(crate) copies: crate::session::copy::Progress,
     pub(crate) sessions: Arc<Registry>,
+    /// Everything that was acknowledged through this node: what a session that begins now can expect to see.
+    acknowledged: Mutex<Positions>,
     /// The names and the running system, as statements see them.
     pub(crate) system: Arc<System>,
     /// The relations that need no view.
@@ -154,6 +156,7 @@ impl Database {
             spill_directory: Arc::from(std::env::temp_dir()),
             copies: crate::session::copy::Progress::default(),
             sessions: Arc::default(),
+            acknowledged: Mutex::default(),
             system: Arc::new(System::new(Arc::<RunningSystem>::clone(&running))),
             catalog: RwLock::new(Arc::new(base.clone())),
             base,
@@ -267,6 +270,18 @@ impl Shared {
             Some(Entry::Relation(relation)) => Ok(Arc::clone(relation)),
             _ => Err(SqlError::internal(format!("table {name} is built in"))),
         }
+    }
+
+    /// Notes what has been acknowledged.
+    pub(crate) fn acknowledge(&self, positions: &Positions) {
+        self.acknowledged.lock().merge(positions);
+    }
+
+    /// Everything that was acknowledged through this node so far.
+    pub(crate) fn acknowledged(&self) -> Positions {
+        let mut positions = self.node.applied();
+        positions.merge(&self.acknowledged.lock());
+        positions
     }
 
     /// The generation of the names.

@@ -67,6 +67,9 @@ pub struct Session {
     pub(crate) user: String,
     pub(crate) status: Status,
     pub(crate) block: Option<Block>,
+    /// What others had been told is stored when this session last asked: at its beginning, and at each of its
+    /// statements that look for rows to change.
+    pub(crate) seen: Positions,
     /// Everything that this session has written.
     pub(crate) written: Positions,
     pub(crate) statements: Statements<SessionStatement>,
@@ -86,6 +89,7 @@ impl Session {
                 Arc::<rotabase_queries::catalog::System>::clone(&database.shared().system);
             SessionSettings::new(objects, &start.user, &start.database, start.pid, &start.settings)?
         };
+        let seen = database.shared().acknowledged();
         let running = Arc::new(Running::default());
         let identity = Identity {
             pid: start.pid,
@@ -102,6 +106,7 @@ impl Session {
             user: start.user,
             status: Status::Idle,
             block: None,
+            seen,
             written: Positions::default(),
             statements: Statements::default(),
             cursors: Cursors::default(),
@@ -191,10 +196,25 @@ impl Session {
             needed.get_or_insert_default().merge(read_after);
         }
         match &mut needed {
-            Some(needed) => needed.merge(&self.written),
-            None => return self.wait_for(&self.written.clone(), statement).await,
+            Some(needed) => {
+                needed.merge(&self.written);
+                needed.merge(&self.seen);
+            }
+            None => {
+                self.wait_for(&self.written, statement).await?;
+                return self.wait_for(&self.seen, statement).await;
+            }
         }
         self.wait_for(&needed.unwrap_or_default(), statement).await
+    }
+
+    /// The same before a statement that looks for rows to change: it has to find what anybody was told is there.
+    pub(crate) async fn wait_until_current(
+        &mut self,
+        statement: &running::Statement,
+    ) -> Result<()> {
+        self.seen = self.database.shared().acknowledged();
+        self.wait_until_readable(statement).await
     }
 
     /// Waits until the projections cover `positions`.

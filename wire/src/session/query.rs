@@ -131,7 +131,8 @@ fn explain_options(asked: &sql::ExplainOptions) -> Result<ExplainOptions> {
     })
 }
 
-fn is_literal(plan: &Plan) -> bool {
+/// Whether a plan reads nothing: rows that stand in the statement.
+pub(crate) fn is_literal(plan: &Plan) -> bool {
     match &plan.node {
         PlanNode::Values(_) => true,
         PlanNode::Project { input, .. } => is_literal(input),

@@ -141,6 +141,7 @@ impl Session {
         match self.database.node().execute(requests, metadata, deadline).await {
             Ok(outcome) => {
                 self.written.merge(&outcome.positions);
+                self.database.shared().acknowledge(&outcome.positions);
                 Ok(())
             }
             // What a statement of the block decided does not hold any more.

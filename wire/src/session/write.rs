@@ -87,7 +87,13 @@ impl Session {
         let target = self.target(&insert.table, Privilege::Insert)?;
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("an INSERT has rows"))?;
         self.check_reads(plan)?;
-        self.wait_until_readable(&statement).await?;
+        // Rows that stand in the statement need no look at what is there, so nothing has to be waited for.
+        let looks = !super::query::is_literal(plan)
+            || insert.on_conflict.is_some()
+            || insert.columns.contains(&command::column::LEG_ID);
+        if looks {
+            self.wait_until_readable(&statement).await?;
+        }
         let context = self.context(&statement, parameters)?;
         let values = self.collect(plan, context.clone(), &statement).await?;
         let mut rows = Vec::with_capacity(values.len());
@@ -122,7 +128,7 @@ impl Session {
         let width = target.columns().len();
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
-            self.wait_until_readable(&statement).await?;
+            self.wait_until_current(&statement).await?;
             let context = self.context(&statement, parameters.clone())?;
             let expected = expected_version(update.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
@@ -172,7 +178,7 @@ impl Session {
         let width = target.columns().len();
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
-            self.wait_until_readable(&statement).await?;
+            self.wait_until_current(&statement).await?;
             let context = self.context(&statement, parameters.clone())?;
             let expected = expected_version(delete.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
@@ -405,6 +411,7 @@ impl Session {
         let Some(block) = &self.block else {
             let outcome = self.database.node().execute(requests, metadata, deadline).await?;
             self.written.merge(&outcome.positions);
+            self.database.shared().acknowledge(&outcome.positions);
             return Ok(Decided { versions: outcome.versions, emitted: outcome.emitted });
         };
         block.check(&requests)?;

@@ -122,7 +122,7 @@ impl Session {
             .take()
             .ok_or_else(|| SqlError::new(SqlState::PROTOCOL_VIOLATION, "no COPY is in progress"))?;
         let statement = self.running.begin(self.settings.statement_timeout());
-        self.wait_until_readable(&statement).await?;
+        self.wait_until_current(&statement).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
         let converter = Converter::new(self, &copy.copy, chunks, statement.cancel());
         let (spool, entry) = (copy.spool, copy.entry);
@@ -168,6 +168,7 @@ impl Session {
         if stored_something {
             let outcome = write.commit(COMMIT_DEADLINE).await.map_err(sqlstate::write_error)?;
             self.written.merge(&outcome.positions);
+            self.database.shared().acknowledge(&outcome.positions);
         }
         Ok(rows)
     }
