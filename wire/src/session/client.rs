@@ -208,6 +208,12 @@ impl Session {
         self.wait_for(&needed.unwrap_or_default(), statement).await
     }
 
+    /// Notes that the session has written up to `positions`, for itself and for sessions that begin later.
+    pub(crate) fn has_written(&mut self, positions: &Positions) {
+        self.written.merge(positions);
+        self.database.shared().acknowledge(positions);
+    }
+
     /// The same before a statement that looks for rows to change: it has to find what anybody was told is there.
     pub(crate) async fn wait_until_current(
         &mut self,

@@ -131,13 +131,16 @@ fn explain_options(asked: &sql::ExplainOptions) -> Result<ExplainOptions> {
     })
 }
 
-/// Whether a plan reads nothing: rows that stand in the statement.
+/// Whether a plan reads nothing: rows that stand in the statement, without a subquery over a relation.
 pub(crate) fn is_literal(plan: &Plan) -> bool {
-    match &plan.node {
-        PlanNode::Values(_) => true,
-        PlanNode::Project { input, .. } => is_literal(input),
-        _ => false,
+    fn has_shape(plan: &Plan) -> bool {
+        match &plan.node {
+            PlanNode::Values(_) => true,
+            PlanNode::Project { input, .. } => has_shape(input),
+            _ => false,
+        }
     }
+    has_shape(plan) && rotabase_queries::optimize::relations(plan).is_empty()
 }
 
 fn gather(mut cursor: Cursor) -> Result<Vec<Vec<Datum>>> {

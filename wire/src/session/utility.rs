@@ -140,8 +140,7 @@ impl Session {
         let metadata = self.metadata();
         match self.database.node().execute(requests, metadata, deadline).await {
             Ok(outcome) => {
-                self.written.merge(&outcome.positions);
-                self.database.shared().acknowledge(&outcome.positions);
+                self.has_written(&outcome.positions);
                 Ok(())
             }
             // What a statement of the block decided does not hold any more.

@@ -410,8 +410,7 @@ impl Session {
         let metadata = self.metadata();
         let Some(block) = &self.block else {
             let outcome = self.database.node().execute(requests, metadata, deadline).await?;
-            self.written.merge(&outcome.positions);
-            self.database.shared().acknowledge(&outcome.positions);
+            self.has_written(&outcome.positions);
             return Ok(Decided { versions: outcome.versions, emitted: outcome.emitted });
         };
         block.check(&requests)?;

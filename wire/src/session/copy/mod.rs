@@ -167,8 +167,7 @@ impl Session {
         }
         if stored_something {
             let outcome = write.commit(COMMIT_DEADLINE).await.map_err(sqlstate::write_error)?;
-            self.written.merge(&outcome.positions);
-            self.database.shared().acknowledge(&outcome.positions);
+            self.has_written(&outcome.positions);
         }
         Ok(rows)
     }
