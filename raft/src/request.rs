@@ -5,15 +5,15 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{Positions, Version};
 use uuid::Uuid;
 
-/// A command for an aggregate.
+/// A command for an aggregate, or only a look at its version.
 #[derive(Debug)]
 pub struct Request<D: Domain> {
     /// The aggregate.
     pub id: D::Id,
     /// The version that the aggregate must have before the statement, for the command to be decided at all.
     pub expected_version: Option<Version>,
-    /// What it is asked to do.
-    pub command: D::Command,
+    /// What it is asked to do; nothing, where only its version is to be what a transaction has read.
+    pub command: Option<D::Command>,
 }
 
 impl<D: Domain> Clone for Request<D> {
@@ -29,7 +29,18 @@ impl<D: Domain> Clone for Request<D> {
 impl<D: Domain> Request<D> {
     /// A command that does not care for the aggregate's version.
     pub fn new(id: D::Id, command: D::Command) -> Self {
-        Self { id, expected_version: None, command }
+        Self { id, expected_version: None, command: Some(command) }
+    }
+
+    /// Changes nothing, but needs the aggregate to have this version until the statement is stored.
+    pub fn check(id: D::Id, version: Version) -> Self {
+        Self { id, expected_version: Some(version), command: None }
+    }
+
+    /// The same, if the aggregate has this version.
+    #[must_use]
+    pub fn expecting(self, version: Option<Version>) -> Self {
+        Self { expected_version: version, ..self }
     }
 }
 

@@ -172,7 +172,8 @@ impl<D: Domain> Speculation<D> {
         if request.expected_version.is_some_and(|expected| expected != version) {
             return Err(Undecided::Mismatch(vec![0]));
         }
-        let events = D::decide(&request.id, state, &request.command)
+        let Some(command) = &request.command else { return Ok((version, 0)) };
+        let events = D::decide(&request.id, state, command)
             .map_err(|refusal| Undecided::Refused(0, refusal))?;
         if events.is_empty() {
             return Ok((version, 0));
@@ -265,7 +266,8 @@ impl<D: Domain> Speculation<D> {
             Some(drafted) => (&drafted.state, drafted.version),
             None => current(&self.ahead, &mut **source, id)?,
         };
-        let events = D::decide(id, state, &request.command)
+        let Some(command) = &request.command else { return Ok((version, 0)) };
+        let events = D::decide(id, state, command)
             .map_err(|refusal| Undecided::Refused(0, refusal))?;
         if events.is_empty() {
             return Ok((version, 0));

@@ -77,10 +77,7 @@ async fn all_mismatched_versions_are_told() {
     let node = node(4).await;
     let accounts = one_in_each_shard(&node, 4);
     execute(&node, accounts.iter().map(|id| deposit(*id, 10, 1)).collect()).await.unwrap();
-    let expecting = |id: u32, version: u64| Request {
-        expected_version: Some(Version(version)),
-        ..deposit(id, 1, 2)
-    };
+    let expecting = |id: u32, version: u64| deposit(id, 1, 2).expecting(Some(Version(version)));
     let statement = vec![
         expecting(accounts[2], 1),
         expecting(accounts[0], 0),
@@ -110,6 +107,53 @@ async fn all_mismatched_versions_are_told() {
         .collect();
     let outcome = execute(&node, met).await.unwrap();
     assert_eq!(outcome.versions, [Version(2), Version(2), Version(3)]);
+    node.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_only_looked_at_must_not_have_changed_and_does_not() {
+    let node = node(4).await;
+    let accounts = one_in_each_shard(&node, 3);
+    execute(&node, accounts.iter().map(|id| deposit(*id, 10, 1)).collect()).await.unwrap();
+    let looked = |place: usize, version| Request::check(accounts[place], Version(version));
+    let written = execute(&node, vec![looked(2, 1), deposit(accounts[0], 1, 2), looked(1, 1)]).await;
+    let written = written.unwrap();
+    assert_eq!(written.versions, [Version(1), Version(2), Version(1)]);
+    assert_eq!(written.emitted, [0, 1, 0]);
+    // In one shard too, and of an aggregate without events.
+    execute(&node, vec![looked(0, 2), deposit(accounts[0], 1, 2)]).await.unwrap();
+    execute(&node, vec![Request::check(999_999, Version(0))]).await.unwrap();
+    for changed in [vec![looked(0, 2), deposit(accounts[1], 1, 3)], vec![looked(0, 2)]] {
+        let error = execute(&node, changed).await.unwrap_err();
+        assert!(
+            matches!(&error, WriteError::VersionMismatch { requests } if *requests == [0]),
+            "{error:?}"
+        );
+    }
+    check(&current_entries(&node).await);
+    node.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_two_who_read_what_the_other_writes_one_is_told() {
+    let node = node(4).await;
+    let accounts = one_in_each_shard(&node, 2);
+    for round in 0..20_u64 {
+        let [one, other] = [accounts[0], accounts[1]];
+        let both = [(one, other), (other, one)].map(|(read, write)| {
+            let requests = vec![
+                Request::check(read, Version(round)),
+                deposit(write, 1, round).expecting(Some(Version(round))),
+            ];
+            execute(&node, requests)
+        });
+        let ended = join_all(both).await;
+        let stored = ended.iter().filter(|it| it.is_ok()).count();
+        assert_eq!(stored, 1, "{ended:?}");
+        // Both stand at the same version again.
+        let behind = if ended[0].is_ok() { one } else { other };
+        execute(&node, vec![deposit(behind, 1, round)]).await.unwrap();
+    }
     node.shutdown().await;
 }
 

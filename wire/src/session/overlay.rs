@@ -25,14 +25,15 @@ pub(crate) fn events(
         let emitted = decided.emitted.get(at).copied().unwrap_or(0);
         let last = decided.versions.get(at).copied().unwrap_or_default().0;
         let mut version = Version(last.saturating_sub(u64::from(emitted)));
-        let own = match direct(&request.command) {
+        let Some(command) = &request.command else { continue };
+        let own = match direct(command) {
             Some(event) => vec![event],
             None => {
                 if state.as_ref().is_none_or(|(id, _)| *id != request.id) {
                     state = Some((request.id, shown(&request.id, snapshot)?));
                 }
                 let Some((id, state)) = &mut state else { continue };
-                let own = Schedule::decide(id, state, &request.command).unwrap_or_default();
+                let own = Schedule::decide(id, state, command).unwrap_or_default();
                 own.iter().for_each(|event| Schedule::evolve(state, event));
                 own.to_vec()
             }

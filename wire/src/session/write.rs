@@ -583,11 +583,7 @@ impl Changes {
 
 /// A command as the write path takes it.
 pub(crate) fn request(request: &CommandRequest) -> Request<Schedule> {
-    Request {
-        id: request.id,
-        expected_version: request.expected_version,
-        command: request.command.clone(),
-    }
+    Request::new(request.id, request.command.clone()).expecting(request.expected_version)
 }
 
 /// The version that a statement's WHERE asks for.

@@ -450,11 +450,7 @@ impl TableRows {
         if let (Target::Legs, Some(Some(Datum::Uuid(id)))) = (self.target, row.first()) {
             refuse_known_leg(converter, *id)?;
         }
-        let requests = change.requests.into_iter().map(|it| Request {
-            id: it.id,
-            expected_version: None,
-            command: it.command,
-        });
+        let requests = change.requests.into_iter().map(|it| Request::new(it.id, it.command));
         converter.send(record.line, requests)
     }
 
