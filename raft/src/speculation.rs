@@ -267,8 +267,8 @@ impl<D: Domain> Speculation<D> {
             None => current(&self.ahead, &mut **source, id)?,
         };
         let Some(command) = &request.command else { return Ok((version, 0)) };
-        let events = D::decide(id, state, command)
-            .map_err(|refusal| Undecided::Refused(0, refusal))?;
+        let events =
+            D::decide(id, state, command).map_err(|refusal| Undecided::Refused(0, refusal))?;
         if events.is_empty() {
             return Ok((version, 0));
         }

@@ -116,7 +116,8 @@ async fn what_was_only_looked_at_must_not_have_changed_and_does_not() {
     let accounts = one_in_each_shard(&node, 3);
     execute(&node, accounts.iter().map(|id| deposit(*id, 10, 1)).collect()).await.unwrap();
     let looked = |place: usize, version| Request::check(accounts[place], Version(version));
-    let written = execute(&node, vec![looked(2, 1), deposit(accounts[0], 1, 2), looked(1, 1)]).await;
+    let written =
+        execute(&node, vec![looked(2, 1), deposit(accounts[0], 1, 2), looked(1, 1)]).await;
     let written = written.unwrap();
     assert_eq!(written.versions, [Version(1), Version(2), Version(1)]);
     assert_eq!(written.emitted, [0, 1, 0]);

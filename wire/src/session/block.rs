@@ -61,7 +61,8 @@ impl Block {
     /// Refuses what a block cannot do yet: writing to a second aggregate.
     pub(crate) fn check(&self, more: &[Request<Schedule>]) -> Result<()> {
         // To require that a rotation exists is not to write to it.
-        let writes = |it: &&Request<Schedule>| !matches!(it.command, Some(Command::RequireRotation));
+        let writes =
+            |it: &&Request<Schedule>| !matches!(it.command, Some(Command::RequireRotation));
         let mut ids = self.requests.iter().chain(more).filter(writes).map(|request| request.id);
         let Some(first) = ids.next() else { return Ok(()) };
         if let Some(second) = ids.find(|id| *id != first) {

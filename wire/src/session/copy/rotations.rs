@@ -76,8 +76,7 @@ impl LegRotations {
             return Ok(());
         }
         let requests = [remove_leg(&row.leg, before), add_leg(&row.leg, Some(rotation))];
-        converter
-            .send(record.line, requests.into_iter().map(|it| Request::new(it.id, it.command)))
+        converter.send(record.line, requests.into_iter().map(|it| Request::new(it.id, it.command)))
     }
 
     fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
