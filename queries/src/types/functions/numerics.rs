@@ -16,7 +16,7 @@ use crate::types::{Datum, Numeric};
 pub(super) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
 /// Fits a value to `numeric(precision, scale)`.
-fn fit(value: &Numeric, typmod: i32) -> Result<Numeric> {
+pub(super) fn fit(value: &Numeric, typmod: i32) -> Result<Numeric> {
     let Some((precision, scale)) = precision_and_scale(typmod) else { return Ok(value.clone()) };
     let overflow = |detail: String| {
         Err(SqlError::new(SqlState::NUMERIC_VALUE_OUT_OF_RANGE, "numeric field overflow")

@@ -51,6 +51,8 @@ pub static TABLES: &[&FunctionTable] = &[
     &super::datetime::trunc::TABLE,
     &super::datetime::zone::TABLE,
     &super::to_char::DATES,
+    &super::to_char::MOMENTS,
+    &super::to_char::NUMBERS,
     &super::arrays::build::TABLE,
     &super::arrays::search::TABLE,
     &super::arrays::shape::TABLE,

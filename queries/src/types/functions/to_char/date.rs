@@ -327,7 +327,7 @@ fn write(parts: &Parts, template: &str) -> Result<String> {
     for node in parse(template) {
         match node {
             Node::Character { character, .. } => out.push(character),
-            Node::Field { field: kind, letters, fill, translate, ordinal } => {
+            Node::Field { field: kind, letters, fill, translate, ordinal, .. } => {
                 let text = field(parts, kind, letters, fill, translate)?;
                 let takes_ordinal = !matches!(
                     kind,

@@ -57,9 +57,11 @@ pub(super) enum Ordinal {
 
 /// A part of a template.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Node {
+pub(super) enum Node<'a> {
     Field {
         field: Field,
+        /// The key word as it stands in the template.
+        name: &'a str,
         letters: Letters,
         /// `FM`: no padding.
         fill: bool,
@@ -67,7 +69,7 @@ pub(super) enum Node {
         translate: bool,
         ordinal: Option<Ordinal>,
     },
-    /// A character that stands for itself; `quoted` if it was between double quotes or after a backslash.
+    /// A character that stands for itself; `quoted` if it was between double quotes.
     Character { character: char, quoted: bool },
 }
 
@@ -152,23 +154,19 @@ fn keyword(text: &str) -> Option<(Field, Letters, usize)> {
 }
 
 /// Splits a template (`parse_format`).
-pub(super) fn parse(template: &str) -> Vec<Node> {
+pub(super) fn parse(template: &str) -> Vec<Node<'_>> {
     let mut nodes = Vec::new();
     let mut rest = template;
     while !rest.is_empty() {
         let (mut fill, mut translate) = (false, false);
-        loop {
-            if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
-                (fill, rest) = (true, after);
-            } else if let Some(after) = rest.strip_prefix("TM").or_else(|| rest.strip_prefix("tm"))
-            {
-                (translate, rest) = (true, after);
-            } else {
-                break;
-            }
+        if let Some(after) = rest.strip_prefix("FM").or_else(|| rest.strip_prefix("fm")) {
+            (fill, rest) = (true, after);
+        } else if let Some(after) = rest.strip_prefix("TM").or_else(|| rest.strip_prefix("tm")) {
+            (translate, rest) = (true, after);
         }
         if let Some((field, letters, length)) = keyword(rest) {
-            rest = &rest[length..];
+            let (name, after) = rest.split_at(length);
+            rest = after;
             let mut ordinal = None;
             if let Some(after) = rest.strip_prefix("TH") {
                 (ordinal, rest) = (Some(Ordinal::Upper), after);
@@ -177,7 +175,7 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
             } else if let Some(after) = rest.strip_prefix("SP") {
                 rest = after;
             }
-            nodes.push(Node::Field { field, letters, fill, translate, ordinal });
+            nodes.push(Node::Field { field, name, letters, fill, translate, ordinal });
             continue;
         }
         rest = characters(rest, &mut nodes);
@@ -186,7 +184,7 @@ pub(super) fn parse(template: &str) -> Vec<Node> {
 }
 
 /// Takes a quoted text or one character.
-fn characters<'a>(text: &'a str, nodes: &mut Vec<Node>) -> &'a str {
+fn characters<'a>(text: &'a str, nodes: &mut Vec<Node<'a>>) -> &'a str {
     let mut rest = text.chars();
     match rest.next() {
         Some('"') => loop {
@@ -201,10 +199,65 @@ fn characters<'a>(text: &'a str, nodes: &mut Vec<Node>) -> &'a str {
         // Outside of quotes a backslash only escapes a quote.
         Some('\\') if rest.as_str().starts_with('"') => {
             rest.next();
-            nodes.push(Node::Character { character: '"', quoted: true });
+            nodes.push(Node::Character { character: '"', quoted: false });
         }
         Some(character) => nodes.push(Node::Character { character, quoted: false }),
         None => {}
     }
     rest.as_str()
+}
+
+impl Node<'_> {
+    /// Whether it stands for digits, so that a number before it has to be of fixed width.
+    pub(super) fn is_digits(&self) -> bool {
+        match self {
+            Self::Character { character, .. } => character.is_ascii_digit(),
+            Self::Field { field, .. } => !matches!(
+                field,
+                Field::Era { .. }
+                    | Field::Meridiem { .. }
+                    | Field::Day
+                    | Field::DayShort
+                    | Field::Fraction(_)
+                    | Field::Exact
+                    | Field::MonthName
+                    | Field::MonthShort
+                    | Field::Offset
+                    | Field::Roman
+                    | Field::ZoneHour
+                    | Field::Zone
+            ),
+        }
+    }
+}
+
+impl Field {
+    /// The calendar that a field belongs to: whether it is that of ISO 8601 weeks; none for either.
+    pub(super) fn is_iso_week(self) -> Option<bool> {
+        match self {
+            Self::IsoDayOfYear | Self::IsoDay | Self::IsoWeek | Self::IsoYear(_) => Some(true),
+            Self::DayOfYear
+            | Self::DayOfMonth
+            | Self::DayOfWeek
+            | Self::Month
+            | Self::MonthName
+            | Self::MonthShort
+            | Self::Roman
+            | Self::Week
+            | Self::WeekOfMonth
+            | Self::YearComma
+            | Self::Year(_) => Some(false),
+            _ => None,
+        }
+    }
+}
+
+/// Whether a character can stand between fields: printable, but neither letter nor digit.
+pub(super) fn is_separator(character: char) -> bool {
+    character.is_ascii_graphic() && !character.is_ascii_alphanumeric()
+}
+
+/// Whether C's `isspace` holds.
+pub(super) fn is_space(character: char) -> bool {
+    character.is_ascii_whitespace() || character == '\u{b}'
 }
