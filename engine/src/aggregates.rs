@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::cache::Lru;
 use crate::db::{Rows, StoreError};
 use crate::domain::Domain;
-use crate::entry::{CommittedEntry, EntryReader, StoredEvent};
-use crate::log::{LogStore, RowKind};
+use crate::entry::{CommittedEntry, Entry, EntryReader, Resolved, StoredEvent};
+use crate::log::{LogRow, LogStore, RowKind};
 use crate::position::{LogIndex, ShardId, Version};
 use crate::snapshot;
 use crate::writer::{LogWriter, SubmitError, WriteTask};
@@ -292,6 +292,20 @@ pub(crate) fn read_entry(
     let row = row.ok_or_else(|| misled(shard, index, "which has no events"))?;
     let bytes = row.bytes();
     Ok((EntryReader::new(row.payload)?, bytes))
+}
+
+/// What a row with events lets happen.
+pub(crate) fn resolve(
+    store: &LogStore,
+    shard: ShardId,
+    row: &LogRow,
+) -> Result<Resolved, StoreError> {
+    let entry = Entry::decode(row.payload.clone())?;
+    Resolved::new(row.index, entry, |prepared| {
+        let row = store.get(shard, prepared)?.filter(|row| row.kind == RowKind::Events);
+        let row = row.ok_or_else(|| misled(shard, prepared, "which prepared nothing"))?;
+        Ok(Entry::decode(row.payload)?)
+    })
 }
 
 /// Folds the events of an aggregate with versions above `version` into `state`, up to `until` if it is given.

@@ -6,13 +6,14 @@
 //!
 //! ```text
 //! format version   1 byte      1
-//! kind             1 byte      0: events
+//! kind             1 byte      0: events; 1, 2, 3: prepare, decision, outcome ([`Step`])
 //! timestamp        8 bytes     all numbers of fixed width are big-endian
 //! sequence         8 bytes
 //! event count      4 bytes
 //! metadata bytes   4 bytes     length of the metadata table
 //! event bytes      4 bytes     length of all event records
 //! metadata table               a count, and for each: flags, user, application, [correlation], [transaction]
+//! step             kinds 1 to 3 only, see [`Step`]
 //! header crc32c    4 bytes     of all before it
 //! offset table     4 bytes/event, where each record starts among the records
 //! event records                one after the other, without gaps
@@ -30,9 +31,13 @@
 
 mod builder;
 mod reader;
+mod step;
 
 pub use builder::{EntryBuilder, EntryError, Mark};
 pub use reader::EntryReader;
+pub use step::{Attempt, Parts, STEP_BYTES_MAX, Step};
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -58,9 +63,6 @@ const _: () = assert!(
 
 /// The format that is written and read.
 const FORMAT_VERSION: u8 = 1;
-
-/// An entry with events. Other numbers are for entries of transactions: prepare, decision, outcome.
-const KIND_EVENTS: u8 = 0;
 
 /// Format version, kind, timestamp, sequence, event count, metadata bytes, event bytes.
 const HEADER_BYTES: usize = 1 + 1 + 8 + 8 + 4 + 4 + 4;
@@ -115,6 +117,8 @@ pub struct Entry {
     pub metadata: Vec<Metadata>,
     /// Its events in order; those of one aggregate have consecutive versions.
     pub events: Vec<StoredEvent>,
+    /// What it does for them.
+    pub step: Step,
 }
 
 impl Entry {
@@ -131,7 +135,7 @@ impl Entry {
                 .expect("an event's metadata is in its entry");
             builder.push(&event.aggregate, event.version, event.kind, &event.payload, *metadata)?;
         }
-        Ok(builder.finish(self.timestamp, self.sequence))
+        Ok(builder.finish_step(self.timestamp, self.sequence, &self.step))
     }
 
     /// Reads and verifies all of an entry. Ids and payloads are slices of `bytes`, not copies.
@@ -141,8 +145,57 @@ impl Entry {
             timestamp: reader.timestamp(),
             sequence: reader.sequence(),
             events: reader.events()?,
+            step: reader.step().clone(),
             metadata: reader.into_metadata(),
         })
+    }
+
+    /// The prepare that has to be read before it is known what happens with this entry: that of an outcome which
+    /// commits and does not hold the events itself.
+    pub fn pending_on(&self) -> Option<LogIndex> {
+        match &self.step {
+            Step::Outcome { commit: true, prepared, .. } if self.events.is_empty() => {
+                Some(*prepared)
+            }
+            _ => None,
+        }
+    }
+
+    /// This outcome with the events that it lets happen: those of its prepare.
+    pub fn with_events_of(self, prepare: Self) -> Self {
+        Self { metadata: prepare.metadata, events: prepare.events, ..self }
+    }
+}
+
+/// An entry with all the events that it lets happen, and where their bytes are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The entry; an outcome has the events of its prepare.
+    pub entry: Arc<Entry>,
+    /// The log entry that holds the events: itself, or the prepare.
+    pub held_at: LogIndex,
+}
+
+impl Resolved {
+    /// The entry at `index` with what it lets happen. `prepare` reads an earlier entry of the same log.
+    pub fn new<E>(
+        index: LogIndex,
+        entry: Entry,
+        prepare: impl FnOnce(LogIndex) -> Result<Entry, E>,
+    ) -> Result<Self, E> {
+        let Some(prepared) = entry.pending_on() else {
+            return Ok(Self { entry: Arc::new(entry), held_at: index });
+        };
+        let prepare = prepare(prepared)?;
+        Ok(Self { entry: Arc::new(entry.with_events_of(prepare)), held_at: prepared })
+    }
+
+    /// Whether the feed shows it: it is of no transaction, or events of one happen with it.
+    pub fn happens(&self) -> bool {
+        match self.entry.step {
+            Step::Events => true,
+            _ => self.entry.step.lets_happen() && !self.entry.events.is_empty(),
+        }
     }
 }
 
@@ -154,7 +207,7 @@ pub struct CommittedEntry {
     /// Its index in the shard's log.
     pub index: LogIndex,
     /// What it holds.
-    pub entry: std::sync::Arc<Entry>,
+    pub entry: Arc<Entry>,
 }
 
 impl CommittedEntry {

@@ -11,8 +11,12 @@
 //! key    shard u16 . 0                                   how far the index has come
 //!        shard u16 . 1 . index u64                       an entry that is void
 //!        shard u16 . 2 . length u8 . aggregate . version u64   events from that version on
+//!        shard u16 . 3 . attempt . index u64             a prepare whose outcome is open
+//!        shard u16 . 4 . attempt                         what was decided of a transaction
 //! value  of the first      index, term, node, entries, timestamp u64 each . index + 1 of the newest membership row u64
-//!        of the last       log index . for each run of neighbours: ordinals skipped, ordinals in it; all varints
+//!        of events         log index . for each run of neighbours: ordinals skipped, ordinals in it; all varints
+//!        of a prepare      the deciding shard u16
+//!        of a decision     its log index u64
 //! ```
 //! and CRC-32C u32 over key and value. The aggregate's length comes before it, so that no key of one is a prefix
 //! of a key of another.
@@ -28,7 +32,7 @@ use parking_lot::Mutex;
 
 use crate::db::{Db, Direction, KeyRange, Rows, StoreError};
 use crate::domain::DecodeError;
-use crate::entry::Entry;
+use crate::entry::{Attempt, Entry, Resolved, Step};
 use crate::env::Timestamp;
 use crate::log::{Families, Leader, LogRow, RowKind};
 use crate::position::{LogIndex, ShardId, Version};
@@ -38,6 +42,8 @@ use crate::varint::{self, Reader};
 const APPLIED: u8 = 0;
 const VOID: u8 = 1;
 const EVENTS: u8 = 2;
+const PREPARED: u8 = 3;
+const DECISION: u8 = 4;
 
 /// How far a shard's committed rows have been looked at, and what they add up to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,9 +52,9 @@ pub struct Applied {
     pub index: LogIndex,
     /// Its leader.
     pub leader: Leader,
-    /// How many entries with events there are that are not void.
+    /// How many entries there are that a leader decided and that are not void.
     pub entries: u64,
-    /// The time of the newest of them.
+    /// The latest time of them.
     pub timestamp: Timestamp,
     /// The newest row that says who the shard's replicas are.
     pub membership: Option<LogIndex>,
@@ -57,9 +63,9 @@ pub struct Applied {
 /// What a committed row turned out to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It holds no events.
+    /// No events happen with it.
     None,
-    /// Its events have happened.
+    /// Its events have happened: its own, or those of its prepare.
     Events,
     /// It was decided on an entry that was lost before it: its events have not happened, and never will.
     Void,
@@ -71,6 +77,8 @@ pub struct Indexer {
     shard: ShardId,
     applied: Option<Applied>,
     rows: Rows,
+    /// Keys whose rows go.
+    deleted: Vec<Vec<u8>>,
 }
 
 /// Rows of the index, ready to be written behind the log's.
@@ -81,6 +89,8 @@ pub struct IndexUpdate {
     rows: Rows,
     /// The numbers of the rows in order of their keys.
     order: Vec<usize>,
+    /// Keys whose rows go: prepares that have their outcome.
+    deleted: Vec<Vec<u8>>,
 }
 
 impl IndexUpdate {
@@ -97,6 +107,11 @@ impl IndexUpdate {
     /// The rows to write in order of their keys, how far they reach among them.
     pub(crate) fn rows(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.order.iter().map(|at| self.row(*at))
+    }
+
+    /// The keys whose rows are deleted, after the rows were written.
+    pub(crate) fn deleted(&self) -> impl Iterator<Item = &[u8]> {
+        self.deleted.iter().map(Vec::as_slice)
     }
 
     /// The rows from the key `from` on.
@@ -121,7 +136,7 @@ const ROW_OVERHEAD_BYTES: usize = 24;
 impl Indexer {
     /// Goes on after what was applied.
     pub fn new(shard: ShardId, applied: Option<Applied>) -> Self {
-        Self { shard, applied, rows: Rows::default() }
+        Self { shard, applied, rows: Rows::default(), deleted: Vec::new() }
     }
 
     /// How far it has come.
@@ -134,26 +149,32 @@ impl Indexer {
         self.rows.bytes()
     }
 
-    /// Looks at the next committed row. `entry` is its payload, decoded, if it is of [`RowKind::Events`].
-    pub fn apply(&mut self, row: &LogRow, entry: Option<&Entry>) -> Effect {
+    /// Looks at the next committed row. `resolved` is what it holds, if it is of [`RowKind::Events`].
+    pub fn apply(&mut self, row: &LogRow, resolved: Option<&Resolved>) -> Effect {
         assert!(
             self.applied.is_none_or(|applied| applied.index.0 + 1 == row.index.0),
             "rows are applied one after the other"
         );
         assert_eq!(
-            entry.is_some(),
+            resolved.is_some(),
             row.kind == RowKind::Events,
             "rows with events come with their entry"
         );
         let before = self.applied.unwrap_or(NOTHING_APPLIED);
         let mut applied = Applied { index: row.index, leader: row.leader, ..before };
-        let effect = match entry {
+        let effect = match resolved {
             None => Effect::None,
-            Some(entry) if entry.sequence == before.entries => {
+            Some(resolved) if resolved.entry.sequence == before.entries => {
                 applied.entries += 1;
-                applied.timestamp = entry.timestamp;
-                self.add_events(row.index, entry);
-                Effect::Events
+                // The events of a transaction carry a time that others may have overtaken.
+                applied.timestamp = before.timestamp.max(resolved.entry.timestamp);
+                self.note_step(row.index, &resolved.entry.step);
+                if resolved.happens() {
+                    self.add_events(resolved.held_at, &resolved.entry);
+                    Effect::Events
+                } else {
+                    Effect::None
+                }
             }
             Some(_) => {
                 let key = void_key(self.shard, row.index);
@@ -176,7 +197,25 @@ impl Indexer {
         let rows = std::mem::take(&mut self.rows);
         let mut order: Vec<usize> = (0..rows.len()).collect();
         order.sort_by_key(|at| rows.get(*at).map(|(key, _)| key));
-        Some(IndexUpdate { shard: self.shard, applied, rows, order })
+        let deleted = std::mem::take(&mut self.deleted);
+        Some(IndexUpdate { shard: self.shard, applied, rows, order, deleted })
+    }
+
+    fn note_step(&mut self, index: LogIndex, step: &Step) {
+        match step {
+            Step::Events => {}
+            Step::Prepare { attempt, deciding } => {
+                let key = prepared_key(self.shard, *attempt, index);
+                self.push(&key, deciding.0.to_be_bytes().to_vec());
+            }
+            Step::Decision { attempt, .. } => {
+                let key = decision_key(self.shard, *attempt);
+                self.push(&key, index.0.to_be_bytes().to_vec());
+            }
+            Step::Outcome { attempt, prepared, .. } => {
+                self.deleted.push(prepared_key(self.shard, *attempt, *prepared));
+            }
+        }
     }
 
     fn add_events(&mut self, index: LogIndex, entry: &Entry) {
@@ -197,6 +236,17 @@ impl Indexer {
         record::seal(key, &mut value);
         self.rows.push(key, &value);
     }
+}
+
+/// A prepare whose outcome is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Prepared {
+    /// The attempt.
+    pub attempt: Attempt,
+    /// Its log entry.
+    pub index: LogIndex,
+    /// The shard whose log says whether it commits.
+    pub deciding: ShardId,
 }
 
 /// The events of one aggregate in one log entry.
@@ -305,6 +355,44 @@ impl Index {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(voids)
+    }
+
+    /// The prepares of a shard whose outcome is open, as far as they are written: a handful, after a crash.
+    pub fn prepared(&self, shard: ShardId) -> Result<Vec<Prepared>, StoreError> {
+        let prefix = [shard.0.to_be_bytes().as_slice(), &[PREPARED]].concat();
+        let mut prepared = Vec::new();
+        let range = KeyRange::prefix(self.families.index, prefix.clone());
+        let mut outcome = Ok(());
+        self.db.scan(&range, Direction::Forward, &mut |key, value| match decode_prepared(
+            &prefix, key, value,
+        ) {
+            Ok(row) => {
+                prepared.push(row);
+                ControlFlow::Continue(())
+            }
+            Err(error) => {
+                outcome = Err(error);
+                ControlFlow::Break(())
+            }
+        })?;
+        outcome.map(|()| prepared)
+    }
+
+    /// The log entry that says what was decided of an attempt; none if nothing was.
+    pub fn decision(
+        &self,
+        shard: ShardId,
+        attempt: Attempt,
+    ) -> Result<Option<LogIndex>, StoreError> {
+        let key = decision_key(shard, attempt);
+        let mut decision = None;
+        self.rows_from(shard, &key, key.clone(), &mut |key, value| {
+            let content = record::unseal_or_corrupted("a decision in the index", key, value)?;
+            let index = Reader::new("a decision in the index", content).array()?;
+            decision = Some(LogIndex(u64::from_be_bytes(index)));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(decision)
     }
 
     /// The version of the aggregate's newest event; 0 if it has none.
@@ -499,6 +587,29 @@ fn applied_key(shard: ShardId) -> [u8; 3] {
 
 fn void_key(shard: ShardId, index: LogIndex) -> Vec<u8> {
     [shard.0.to_be_bytes().as_slice(), &[VOID], &index.0.to_be_bytes()].concat()
+}
+
+fn prepared_key(shard: ShardId, attempt: Attempt, index: LogIndex) -> Vec<u8> {
+    let shard = shard.0.to_be_bytes();
+    [shard.as_slice(), &[PREPARED], attempt.0.as_bytes(), &index.0.to_be_bytes()].concat()
+}
+
+fn decision_key(shard: ShardId, attempt: Attempt) -> Vec<u8> {
+    [shard.0.to_be_bytes().as_slice(), &[DECISION], attempt.0.as_bytes()].concat()
+}
+
+/// Whether the key is of a prepare, whose row goes with its outcome.
+pub(crate) fn is_prepared_key(key: &[u8]) -> bool {
+    key.get(2) == Some(&PREPARED)
+}
+
+fn decode_prepared(prefix: &[u8], key: &[u8], value: &[u8]) -> Result<Prepared, StoreError> {
+    let content = record::unseal_or_corrupted("a prepare in the index", key, value)?;
+    let mut reader = Reader::new("a prepare in the index", &key[prefix.len()..]);
+    let attempt = Attempt(uuid::Uuid::from_bytes(reader.array()?));
+    let index = LogIndex(u64::from_be_bytes(reader.array()?));
+    let deciding = Reader::new("a prepare in the index", content).array()?;
+    Ok(Prepared { attempt, index, deciding: ShardId(u16::from_be_bytes(deciding)) })
 }
 
 fn events_prefix(shard: ShardId, aggregate: &[u8]) -> Vec<u8> {

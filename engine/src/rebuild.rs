@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::aggregates::resolve;
 use crate::db::{Durability, StoreError};
-use crate::entry::Entry;
-use crate::index::IndexUpdate;
+use crate::index::{Effect, IndexUpdate};
 use crate::log::{LogStore, RowKind};
 use crate::position::{LogIndex, ShardId};
 
@@ -60,15 +60,17 @@ fn rebuild_shard(
     while next <= target {
         let rows = store.read(shard, next..LogIndex(target.0 + 1), REBUILD_BYTES)?;
         for row in rows {
-            let entry = if row.kind == RowKind::Events {
-                Some(Entry::decode(row.payload.clone())?)
-            } else {
-                None
+            let resolved = match row.kind {
+                RowKind::Events => Some(resolve(store, shard, &row)?),
+                RowKind::Blank | RowKind::Membership => None,
             };
-            indexer.apply(&row, entry.as_ref());
+            let effect = indexer.apply(&row, resolved.as_ref());
             report.rows += 1;
-            report.events +=
-                entry.map_or(0, |entry| u64::try_from(entry.events.len()).expect("below 2^20"));
+            if let Some(resolved) = resolved
+                && effect == Effect::Events
+            {
+                report.events += u64::try_from(resolved.entry.events.len()).expect("below 2^20");
+            }
             next = LogIndex(row.index.0 + 1);
         }
         if let Some(update) = indexer.take() {
@@ -82,6 +84,9 @@ fn write(store: &Arc<LogStore>, update: &Arc<IndexUpdate>) -> Result<(), StoreEr
     let mut batch = store.db().batch();
     for (key, value) in update.rows() {
         batch.put(store.families().index, key, value);
+    }
+    for key in update.deleted() {
+        batch.delete(store.families().index, key);
     }
     store.db().write(batch, Durability::NoWal)?;
     store.index().remember(update);

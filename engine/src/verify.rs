@@ -4,14 +4,15 @@
 //! each other. What the index should say is computed again and compared row by row, versions of each aggregate must be
 //! 1, 2, 3 …, and each snapshot must equal the fold of its aggregate's events. Memory does not grow with the data.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use crate::aggregates::{fold, read_entry};
+use crate::aggregates::{fold, read_entry, resolve};
 use crate::db::{Direction, KeyRange, StoreError};
 use crate::domain::Domain;
-use crate::entry::Entry;
-use crate::index::{Effect, Indexer, has_consecutive_versions};
+use crate::entry::{Resolved, Step};
+use crate::index::{Effect, Indexer, Prepared, has_consecutive_versions, is_prepared_key};
 use crate::log::{LogRow, LogStore, RowKind};
 use crate::log_row;
 use crate::position::{LogIndex, ShardId, Version};
@@ -73,6 +74,8 @@ struct Walk {
     applied: Option<LogIndex>,
     /// None once rows are missing or unreadable: the index cannot be computed behind them.
     indexer: Option<Indexer>,
+    /// Prepares whose outcome is open.
+    prepared: BTreeSet<Prepared>,
 }
 
 impl Verifier<'_> {
@@ -87,8 +90,13 @@ impl Verifier<'_> {
     fn verify_log<D: Domain>(&mut self, shard: ShardId) -> Result<Option<u64>, StoreError> {
         let events_before = self.report.events;
         let applied = self.store.index().applied(shard).map(|applied| applied.index);
-        let mut walk =
-            Walk { shard, previous: None, applied, indexer: Some(Indexer::new(shard, None)) };
+        let mut walk = Walk {
+            shard,
+            previous: None,
+            applied,
+            indexer: Some(Indexer::new(shard, None)),
+            prepared: BTreeSet::new(),
+        };
         let keys =
             log_row::key_range(self.store.families().log, shard, LogIndex(0), LogIndex(u64::MAX));
         let store = Arc::clone(self.store);
@@ -105,6 +113,10 @@ impl Verifier<'_> {
         let computed = walk.indexer.map(|indexer| indexer.applied());
         if computed.is_some_and(|computed| computed != self.store.index().applied(shard)) {
             self.problem(shard, "the index says that it stands elsewhere than it does");
+        }
+        let prepared = self.store.index().prepared(shard)?;
+        if computed.is_some() && !walk.prepared.into_iter().eq(prepared) {
+            self.problem(shard, "the index names other open prepares than there are");
         }
         Ok(computed.map(|_| self.report.events - events_before))
     }
@@ -141,7 +153,7 @@ impl Verifier<'_> {
             self.problem(shard, &format!("the leader table names another leader for row {index}"));
         }
         let entry = match row.kind {
-            RowKind::Events => match Self::decoded_entry::<D>(&row) {
+            RowKind::Events => match self.resolved_entry::<D>(shard, &row) {
                 Ok(entry) => Some(entry),
                 Err(error) => {
                     walk.indexer = None;
@@ -158,19 +170,24 @@ impl Verifier<'_> {
         Ok(())
     }
 
-    /// The entry of a row, all of it decoded.
-    fn decoded_entry<D: Domain>(row: &LogRow) -> Result<Entry, StoreError> {
-        let entry = Entry::decode(row.payload.clone())?;
+    /// What a row lets happen, all of it decoded.
+    fn resolved_entry<D: Domain>(
+        &self,
+        shard: ShardId,
+        row: &LogRow,
+    ) -> Result<Resolved, StoreError> {
+        let resolved = resolve(self.store, shard, row)?;
+        let entry = &resolved.entry;
         for event in &entry.events {
             D::decode_id(&event.aggregate)?;
             D::decode_event(event.kind, &event.payload)?;
         }
-        if !has_consecutive_versions(&entry) {
+        if !has_consecutive_versions(entry) {
             return Err(StoreError::Corrupted(
                 "the versions of an aggregate do not follow each other".to_owned(),
             ));
         }
-        Ok(entry)
+        Ok(resolved)
     }
 
     /// Compares the index's rows for a log row with what they should be.
@@ -178,21 +195,24 @@ impl Verifier<'_> {
         &mut self,
         walk: &mut Walk,
         row: &LogRow,
-        entry: Option<&Entry>,
+        resolved: Option<&Resolved>,
     ) -> Result<(), StoreError> {
         let Some(indexer) = &mut walk.indexer else { return Ok(()) };
-        match indexer.apply(row, entry) {
-            Effect::None => {}
-            Effect::Void => self.report.void_entries += 1,
-            Effect::Events => {
+        let effect = indexer.apply(row, resolved);
+        match (effect, resolved.map(|resolved| &resolved.entry)) {
+            (Effect::Void, _) => self.report.void_entries += 1,
+            (_, Some(entry)) => {
                 self.report.entries += 1;
-                self.report.events +=
-                    entry.map_or(0, |entry| u64::try_from(entry.events.len()).expect("below 2^20"));
+                note_step(&mut walk.prepared, row.index, &entry.step);
+                if effect == Effect::Events {
+                    self.report.events += u64::try_from(entry.events.len()).expect("below 2^20");
+                }
             }
+            (_, None) => {}
         }
         let update = indexer.take().expect("a row was applied");
         // The first is how far the index has come, which is compared at the end.
-        for (key, value) in update.rows().skip(1) {
+        for (key, value) in update.rows().skip(1).filter(|(key, _)| !is_prepared_key(key)) {
             let same = self
                 .store
                 .db()
@@ -262,6 +282,19 @@ impl Verifier<'_> {
                 ControlFlow::Continue(())
             },
         )
+    }
+}
+
+/// Follows which prepares are open.
+fn note_step(prepared: &mut BTreeSet<Prepared>, index: LogIndex, step: &Step) {
+    match step {
+        Step::Prepare { attempt, deciding } => {
+            prepared.insert(Prepared { attempt: *attempt, index, deciding: *deciding });
+        }
+        Step::Outcome { attempt, prepared: ended, .. } => {
+            prepared.retain(|open| (open.attempt, open.index) != (*attempt, *ended));
+        }
+        Step::Events | Step::Decision { .. } => {}
     }
 }
 

@@ -84,6 +84,7 @@ impl Batches {
             Action::Meta { key, value } => self.logged.put(families.meta, &key, &value),
             Action::Index(update) => {
                 update.rows().for_each(|(key, value)| self.derived.put(families.index, key, value));
+                update.deleted().for_each(|key| self.derived.delete(families.index, key));
                 indexed.push(update);
             }
             Action::Snapshots(rows) => rows

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 use rotabase_engine::db::StoreError;
-use rotabase_engine::entry::{CommittedEntry, Entry};
+use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::feed::{FEED_READ_BYTES_MAX, Feed};
 use rotabase_engine::log::RowKind;
 use rotabase_engine::position::{ENTRY_EVENTS_MAX, LogIndex, Positions, ShardId};
 use tokio::sync::watch;
 
-use crate::shard_log::ShardLog;
+use crate::shard_log::{ShardLog, resolve};
 
 /// The committed entries of all shards of a node.
 #[derive(Debug)]
@@ -132,11 +132,11 @@ impl Feed for NodeFeed {
         for row in rows {
             looked_at = row.index;
             if row.kind == RowKind::Events && !voids.contains(&row.index) {
-                out.push(CommittedEntry {
-                    shard,
-                    index: row.index,
-                    entry: Arc::new(Entry::decode(row.payload)?),
-                });
+                let resolved = resolve(&*self.log, shard, &row)?;
+                if resolved.happens() {
+                    let entry = resolved.entry;
+                    out.push(CommittedEntry { shard, index: row.index, entry });
+                }
             }
         }
         Ok(looked_at)

@@ -1,7 +1,7 @@
 //! Storage in memory, for tests and simulation. It keeps two contents, what was written and what was synced, and
 //! a crash leaves only the second.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::marker::PhantomData;
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::Entry;
-use rotabase_engine::index::{Applied, Indexer};
+use rotabase_engine::entry::{Attempt, Entry, Resolved, Step};
+use rotabase_engine::index::{Applied, Indexer, Prepared};
 use rotabase_engine::log::{Committed, Leader, LogRow, RowKind};
 use rotabase_engine::position::{LogIndex, ShardId, Version};
 use rotabase_engine::writer::{Done, SubmitError, WriteTask};
@@ -47,6 +47,8 @@ struct Content {
     voids: Vec<LogIndex>,
     /// Where the events of each aggregate stand.
     index: BTreeMap<Bytes, Vec<(LogIndex, usize)>>,
+    prepared: BTreeSet<Prepared>,
+    decisions: BTreeMap<Attempt, LogIndex>,
 }
 
 struct Unsynced {
@@ -191,24 +193,54 @@ impl Content {
     fn follow(&mut self, applied: Applied) {
         let from = self.applied.map_or(LogIndex(0), |before| LogIndex(before.index.0 + 1));
         let mut entries = self.applied.map_or(0, |before| before.entries);
-        for row in self
+        let rows: Vec<LogRow> = self
             .rows
             .range(from..=applied.index)
-            .map(|(_, row)| row)
-            .filter(|row| row.kind == RowKind::Events)
-        {
-            let entry = Entry::decode(row.payload.clone()).expect("rows in memory are sound");
+            .filter(|(_, row)| row.kind == RowKind::Events)
+            .map(|(_, row)| row.clone())
+            .collect();
+        for row in rows {
+            let resolved = self.resolve(&row);
+            let entry = &resolved.entry;
             if entry.sequence != entries {
                 self.voids.push(row.index);
                 continue;
             }
             entries += 1;
+            self.note_step(row.index, &entry.step);
+            if !resolved.happens() {
+                continue;
+            }
             for (ordinal, event) in entry.events.iter().enumerate() {
-                self.index.entry(event.aggregate.clone()).or_default().push((row.index, ordinal));
+                let places = self.index.entry(event.aggregate.clone()).or_default();
+                places.push((resolved.held_at, ordinal));
             }
         }
         assert_eq!(entries, applied.entries, "the index is a fold of the log");
         self.applied = Some(applied);
+    }
+
+    fn resolve(&self, row: &LogRow) -> Resolved {
+        let decode = |row: &LogRow| Entry::decode(row.payload.clone());
+        let entry = decode(row).expect("rows in memory are sound");
+        let prepare = |prepared| decode(&self.rows[&prepared]);
+        Resolved::new(row.index, entry, prepare).expect("rows in memory are sound")
+    }
+
+    fn note_step(&mut self, index: LogIndex, step: &Step) {
+        match step {
+            Step::Events => {}
+            Step::Prepare { attempt, deciding } => {
+                let prepared = Prepared { attempt: *attempt, index, deciding: *deciding };
+                self.prepared.insert(prepared);
+            }
+            Step::Decision { attempt, .. } => {
+                self.decisions.insert(*attempt, index);
+            }
+            Step::Outcome { attempt, prepared, .. } => {
+                self.prepared.retain(|open| (open.attempt, open.index) != (*attempt, *prepared));
+            }
+        }
     }
 
     fn leaders(&self) -> Vec<(LogIndex, Leader)> {
@@ -304,6 +336,14 @@ impl ShardLog for MemoryLog {
 
     fn void_entries(&self, shard: ShardId) -> Result<Vec<LogIndex>, StoreError> {
         Ok(self.with_shard(shard, |content| content.voids.clone()))
+    }
+
+    fn prepared(&self, shard: ShardId) -> Result<Vec<Prepared>, StoreError> {
+        Ok(self.with_shard(shard, |content| content.prepared.iter().copied().collect()))
+    }
+
+    fn decision(&self, shard: ShardId, attempt: Attempt) -> Result<Option<LogIndex>, StoreError> {
+        Ok(self.with_shard(shard, |content| content.decisions.get(&attempt).copied()))
     }
 
     fn try_submit(&self, task: WriteTask) -> Result<(), SubmitError> {

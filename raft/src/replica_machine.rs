@@ -4,6 +4,7 @@
 //! it was decided on, writes the index behind the log, and publishes the entry to the feed. An entry that does not
 //! follow is void on every replica alike. There are no snapshots: the log is never purged, so nobody needs one.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::sync::Arc;
 
@@ -12,8 +13,8 @@ use openraft::storage::{ApplyResponder, EntryResponder, RaftSnapshotBuilder, Raf
 use openraft::{OptionalSend, alias};
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
-use rotabase_engine::entry::{CommittedEntry, Entry};
-use rotabase_engine::index::{Applied as Index, Effect, Indexer};
+use rotabase_engine::entry::{Attempt, CommittedEntry, Entry, Step};
+use rotabase_engine::index::{Applied as Index, Effect, Indexer, Prepared};
 use rotabase_engine::log::{LogRow, RowKind};
 use rotabase_engine::position::{LogIndex, ShardId};
 use rotabase_engine::writer::WriteTask;
@@ -21,7 +22,7 @@ use rotabase_engine::writer::WriteTask;
 use crate::feed::{NodeFeed, Published};
 use crate::hybrid_clock::HybridClock;
 use crate::row;
-use crate::shard_log::{ShardLog, submit};
+use crate::shard_log::{ShardLog, resolve, submit};
 use crate::type_config::{Applied, LogId, RaftEntry, StoredMembership, TypeConfig};
 
 /// The bytes of entries that are applied before the index is written and the feed is told.
@@ -43,8 +44,46 @@ pub struct ReplicaMachine {
 pub(crate) struct MachineState {
     pub(crate) log_id: Option<LogId>,
     pub(crate) membership: StoredMembership,
-    /// How many entries with events have been applied, void ones not counted: the sequence of the next.
+    /// How many entries that a leader decided have been applied, void ones not counted: the sequence of the next.
     pub(crate) entries: u64,
+    /// What was prepared and has no outcome yet.
+    pub(crate) prepared: BTreeMap<Attempt, OpenAttempt>,
+}
+
+/// What a shard has prepared of a transaction whose outcome it does not know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct OpenAttempt {
+    /// The shard whose log says whether it commits.
+    pub(crate) deciding: ShardId,
+    /// The prepares without outcome, ascending.
+    pub(crate) prepares: BTreeSet<LogIndex>,
+}
+
+impl MachineState {
+    fn note_step(&mut self, index: LogIndex, step: Step) {
+        match step {
+            Step::Prepare { attempt, deciding } => {
+                let open = self.prepared.entry(attempt).or_default();
+                open.deciding = deciding;
+                open.prepares.insert(index);
+            }
+            Step::Outcome { attempt, prepared, .. } => {
+                if let Some(open) = self.prepared.get_mut(&attempt) {
+                    open.prepares.remove(&prepared);
+                    if open.prepares.is_empty() {
+                        self.prepared.remove(&attempt);
+                    }
+                }
+            }
+            Step::Events | Step::Decision { .. } => {}
+        }
+    }
+}
+
+/// The memory that an entry's events take, roughly.
+fn events_bytes(entry: &Entry) -> usize {
+    const EVENT_OVERHEAD_BYTES: usize = 64;
+    entry.events.iter().map(|event| event.payload.len() + EVENT_OVERHEAD_BYTES).sum()
 }
 
 /// What has been applied and is not yet published.
@@ -52,6 +91,8 @@ pub(crate) struct MachineState {
 struct Batch {
     entries: Vec<Published>,
     voids: Vec<LogIndex>,
+    /// What was prepared, decided and ended.
+    steps: Vec<(LogIndex, Step)>,
     responders: Vec<(ApplyResponder<TypeConfig>, Applied)>,
     last: Option<LogId>,
     membership: Option<StoredMembership>,
@@ -80,6 +121,9 @@ impl ReplicaMachine {
             state.entries = applied.entries;
             state.membership = read_membership(&*log, shard, &applied)?;
         }
+        for Prepared { attempt, index, deciding } in log.prepared(shard)? {
+            state.note_step(index, Step::Prepare { attempt, deciding });
+        }
         let indexer = log.indexer(shard);
         Ok(Self { shard, log, feed, clock, indexer, state: Arc::new(Mutex::new(state)) })
     }
@@ -105,14 +149,21 @@ impl ReplicaMachine {
     }
 
     fn apply_events(&mut self, row: &LogRow, batch: &mut Batch) -> Result<Effect, StoreError> {
-        let entry = Arc::new(Entry::decode(row.payload.clone())?);
-        let effect = self.indexer.apply(row, Some(&entry));
+        let resolved = resolve(&*self.log, self.shard, row)?;
+        let effect = self.indexer.apply(row, Some(&resolved));
+        let entry = resolved.entry;
+        batch.bytes += row.bytes();
+        if effect != Effect::Void {
+            self.clock.observe(entry.timestamp);
+            if entry.step != Step::Events {
+                batch.steps.push((row.index, entry.step.clone()));
+            }
+        }
         match effect {
             Effect::Events => {
-                self.clock.observe(entry.timestamp);
+                let bytes = row.bytes().max(events_bytes(&entry));
                 let entry = CommittedEntry { shard: self.shard, index: row.index, entry };
-                batch.bytes += row.bytes();
-                batch.entries.push(Published { entry, bytes: row.bytes() });
+                batch.entries.push(Published { entry, bytes });
             }
             Effect::Void => {
                 tracing::warn!(
@@ -138,6 +189,9 @@ impl ReplicaMachine {
             let mut state = self.state.lock();
             state.log_id = Some(last);
             state.entries = entries;
+            for (index, step) in batch.steps {
+                state.note_step(index, step);
+            }
             if let Some(membership) = batch.membership {
                 state.membership = membership;
             }

@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use rotabase_engine::db::StoreError;
-use rotabase_engine::index::{Applied, Indexer};
+use rotabase_engine::entry::{Attempt, Entry, Resolved};
+use rotabase_engine::index::{Applied, Indexer, Prepared};
 use rotabase_engine::log::{Committed, Leader, LogRow};
 use rotabase_engine::position::{LogIndex, ShardId};
 use rotabase_engine::writer::{SubmitError, WriteTask};
@@ -61,6 +62,12 @@ pub trait ShardLog: Debug + Send + Sync + 'static {
     /// The entries whose events never happened.
     fn void_entries(&self, shard: ShardId) -> Result<Vec<LogIndex>, StoreError>;
 
+    /// The prepares whose outcome is open, as far as the index is written: to be asked when the log is opened.
+    fn prepared(&self, shard: ShardId) -> Result<Vec<Prepared>, StoreError>;
+
+    /// The applied row that says what was decided of an attempt.
+    fn decision(&self, shard: ShardId, attempt: Attempt) -> Result<Option<LogIndex>, StoreError>;
+
     /// Takes a task.
     fn try_submit(&self, task: WriteTask) -> Result<(), SubmitError>;
 
@@ -75,6 +82,31 @@ pub trait ShardLog: Debug + Send + Sync + 'static {
 
     /// Finishes what was submitted, makes it durable and refuses everything else. May block.
     fn shutdown(&self);
+}
+
+/// Reads one row.
+pub(crate) fn read_row(
+    log: &dyn ShardLog,
+    shard: ShardId,
+    index: LogIndex,
+) -> Result<LogRow, StoreError> {
+    let rows = log.read(shard, index..LogIndex(index.0 + 1), 1)?;
+    rows.into_iter().next().ok_or_else(|| {
+        StoreError::Corrupted(format!("row {} of shard {shard} is missing", index.0))
+    })
+}
+
+/// What a row with events lets happen; the events of an outcome are read from its prepare.
+pub(crate) fn resolve(
+    log: &dyn ShardLog,
+    shard: ShardId,
+    row: &LogRow,
+) -> Result<Resolved, StoreError> {
+    let entry = Entry::decode(row.payload.clone())?;
+    Resolved::new(row.index, entry, |prepared| {
+        let row = read_row(log, shard, prepared)?;
+        Ok(Entry::decode(row.payload)?)
+    })
 }
 
 /// Submits a task, waiting for room without blocking the thread.

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use rotabase_engine::aggregates::{AGGREGATE_CACHE_BYTES_DEFAULT, Aggregates};
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::index::{Applied, Indexer};
+use rotabase_engine::entry::Attempt;
+use rotabase_engine::index::{Applied, Indexer, Prepared};
 use rotabase_engine::log::{Committed, Leader, LogOptions, LogRow, LogStore};
 use rotabase_engine::position::{LogIndex, ShardId, Version};
 use rotabase_engine::writer::{LogWriter, OnFatal, SubmitError, WriteTask};
@@ -144,6 +145,14 @@ impl ShardLog for DirectoryLog {
 
     fn void_entries(&self, shard: ShardId) -> Result<Vec<LogIndex>, StoreError> {
         self.store.index().void_entries(shard)
+    }
+
+    fn prepared(&self, shard: ShardId) -> Result<Vec<Prepared>, StoreError> {
+        self.store.index().prepared(shard)
+    }
+
+    fn decision(&self, shard: ShardId, attempt: Attempt) -> Result<Option<LogIndex>, StoreError> {
+        self.store.index().decision(shard, attempt)
     }
 
     fn try_submit(&self, task: WriteTask) -> Result<(), SubmitError> {

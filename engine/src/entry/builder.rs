@@ -7,8 +7,8 @@ use hashbrown::HashTable;
 use rustc_hash::FxHasher;
 
 use super::{
-    CHECKSUM_BYTES, ENTRY_BYTES_MAX, EVENT_BYTES_MAX, FORMAT_VERSION, HEADER_BYTES, KIND_EVENTS,
-    METADATA_BYTES_MAX, Metadata, OFFSET_BYTES, record_checksum,
+    CHECKSUM_BYTES, ENTRY_BYTES_MAX, EVENT_BYTES_MAX, FORMAT_VERSION, HEADER_BYTES,
+    METADATA_BYTES_MAX, Metadata, OFFSET_BYTES, Step, record_checksum,
 };
 use crate::domain::{AGGREGATE_ID_BYTES_MAX, Domain, EventKind};
 use crate::env::Timestamp;
@@ -214,8 +214,13 @@ impl EntryBuilder {
         }
     }
 
-    /// The bytes of the entry.
+    /// The bytes of an entry whose events happen when it is committed.
     pub fn finish(self, timestamp: Timestamp, sequence: u64) -> Bytes {
+        self.finish_step(timestamp, sequence, &Step::Events)
+    }
+
+    /// The bytes of the entry as a step of a transaction: up to [`super::STEP_BYTES_MAX`] more than of one that is none.
+    pub fn finish_step(self, timestamp: Timestamp, sequence: u64, step: &Step) -> Bytes {
         let mut count = Vec::with_capacity(3);
         write_unsigned(
             u64::try_from(self.metadata_starts.len()).expect("fits 64 bits"),
@@ -223,7 +228,7 @@ impl EntryBuilder {
         );
         let mut out = Vec::with_capacity(self.bytes());
         out.push(FORMAT_VERSION);
-        out.push(KIND_EVENTS);
+        out.push(step.kind());
         out.extend_from_slice(&timestamp.0.to_be_bytes());
         out.extend_from_slice(&sequence.to_be_bytes());
         out.extend_from_slice(&fixed(self.offsets.len()).to_be_bytes());
@@ -232,6 +237,7 @@ impl EntryBuilder {
         assert!(out.len() == HEADER_BYTES, "the header has its length");
         out.extend_from_slice(&count);
         out.extend_from_slice(&self.metadata);
+        step.encode(&mut out);
         let checksum = crc32c::crc32c(&out);
         out.extend_from_slice(&checksum.to_be_bytes());
         for offset in &self.offsets {

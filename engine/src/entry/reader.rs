@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::builder::{CORRELATION, TRANSACTION};
 use super::{
-    CHECKSUM_BYTES, ENTRY_BYTES_MAX, FORMAT_VERSION, HEADER_BYTES, KIND_EVENTS, Metadata,
-    OFFSET_BYTES, StoredEvent, record_checksum,
+    CHECKSUM_BYTES, ENTRY_BYTES_MAX, FORMAT_VERSION, HEADER_BYTES, Metadata, OFFSET_BYTES,
+    STEP_BYTES_MAX, Step, StoredEvent, record_checksum,
 };
 use crate::domain::{AGGREGATE_ID_BYTES_MAX, DecodeError, EventKind};
 use crate::env::Timestamp;
@@ -22,6 +22,7 @@ pub struct EntryReader {
     timestamp: Timestamp,
     sequence: u64,
     metadata: Vec<Metadata>,
+    step: Step,
     count: usize,
     offsets_at: usize,
     records_at: usize,
@@ -31,7 +32,7 @@ impl EntryReader {
     /// Reads and verifies the header of an entry.
     pub fn new(bytes: Bytes) -> Result<Self, DecodeError> {
         let mut reader = Reader::new(WHAT, &bytes);
-        if bytes.len() > ENTRY_BYTES_MAX {
+        if bytes.len() > ENTRY_BYTES_MAX + STEP_BYTES_MAX {
             return Err(reader.error(format!("{} bytes are too many", bytes.len())));
         }
         let version = reader.byte()?;
@@ -39,16 +40,15 @@ impl EntryReader {
             return Err(reader.error(format!("unknown format version {version}")));
         }
         let kind = reader.byte()?;
-        if kind != KIND_EVENTS {
-            return Err(reader.error(format!("unknown kind {kind}")));
-        }
         let timestamp = Timestamp(u64::from_be_bytes(reader.array()?));
         let sequence = u64::from_be_bytes(reader.array()?);
         let count = fixed(&mut reader)?;
         let metadata_bytes = fixed(&mut reader)?;
         let record_bytes = fixed(&mut reader)?;
         let table = reader.take(metadata_bytes)?;
-        let checksum_at = HEADER_BYTES + metadata_bytes;
+        let (step, step_bytes) = Step::decode(kind, &bytes[HEADER_BYTES + metadata_bytes..])?;
+        reader.take(step_bytes)?;
+        let checksum_at = HEADER_BYTES + metadata_bytes + step_bytes;
         if crc32c::crc32c(&bytes[..checksum_at]) != u32::from_be_bytes(reader.array()?) {
             return Err(reader.error("the header's checksum does not agree"));
         }
@@ -58,7 +58,7 @@ impl EntryReader {
         if count > ENTRY_EVENTS_MAX || records_at + record_bytes != bytes.len() {
             return Err(reader.error("its length does not agree with its header"));
         }
-        Ok(Self { bytes, timestamp, sequence, metadata, count, offsets_at, records_at })
+        Ok(Self { bytes, timestamp, sequence, metadata, step, count, offsets_at, records_at })
     }
 
     /// The time that all its events carry.
@@ -69,6 +69,11 @@ impl EntryReader {
     /// How many entries with events the shard had before this one.
     pub fn sequence(&self) -> u64 {
         self.sequence
+    }
+
+    /// What it does for its events.
+    pub fn step(&self) -> &Step {
+        &self.step
     }
 
     /// The metadata that its events name.

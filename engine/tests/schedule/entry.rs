@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 use rotabase_engine::domain::{Domain, EventKind};
 use rotabase_engine::entry::{
-    ENTRY_BYTES_MAX, EVENT_BYTES_MAX, Entry, EntryBuilder, EntryError, EntryReader, Metadata,
+    ENTRY_BYTES_MAX, EVENT_BYTES_MAX, Entry, EntryBuilder, EntryError, EntryReader, Metadata, Step,
     StoredEvent,
 };
 use rotabase_engine::env::Timestamp;
@@ -52,7 +52,13 @@ fn entry() -> impl Strategy<Value = Entry> {
                     }
                 })
                 .collect();
-            Entry { timestamp: Timestamp(timestamp), sequence, metadata, events }
+            Entry {
+                timestamp: Timestamp(timestamp),
+                sequence,
+                metadata,
+                events,
+                step: Step::Events,
+            }
         },
     )
 }
@@ -165,9 +171,9 @@ fn an_entry_never_passes_its_bound() {
 #[test]
 fn an_unknown_kind_is_an_error() {
     let mut bytes = EntryBuilder::new().finish(Timestamp(1), 1).to_vec();
-    bytes[1] = 1;
+    bytes[1] = 9;
     assert_eq!(
         Entry::decode(bytes.into()).unwrap_err().to_string(),
-        "could not decode a log entry: unknown kind 1"
+        "could not decode a log entry: unknown kind 9"
     );
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use rotabase_engine::aggregates::Aggregates;
 use rotabase_engine::db::{Db, DbOptions, FamilyOptions, StoreError};
 use rotabase_engine::domain::{DecodeError, Domain, EventKind, Events};
-use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, StoredEvent};
+use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, Resolved, Step, StoredEvent};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::index::{Effect, Indexer};
 use rotabase_engine::log::{Committed, Identity, Leader, LogOptions, LogRow, LogStore, RowKind};
@@ -138,7 +138,13 @@ pub(crate) fn entry(sequence: u64, events: &[(&str, u64, i64)]) -> Entry {
             metadata: 0,
         }
     });
-    Entry { timestamp: Timestamp(sequence + 1), sequence, metadata, events: events.collect() }
+    Entry {
+        timestamp: Timestamp(sequence + 1),
+        sequence,
+        metadata,
+        events: events.collect(),
+        step: Step::Events,
+    }
 }
 
 /// One shard with its aggregates, driven as its leader would.
@@ -166,7 +172,9 @@ impl Shard {
         append(&self.writer, SHARD, vec![row.clone()]);
         let committed = Committed { index: row.index, leader: row.leader };
         self.writer.submit(WriteTask::Committed(SHARD, committed)).expect("it is taken");
-        let effect = self.indexer.apply(&row, Some(&entry));
+        let effect = self
+            .indexer
+            .apply(&row, Some(&Resolved { entry: Arc::new(entry.clone()), held_at: row.index }));
         let update = self.indexer.take().expect("a row was applied");
         self.writer.submit(WriteTask::Index(update)).expect("it is taken");
         if effect == Effect::Events {

@@ -8,7 +8,7 @@ use parking_lot::{Condvar, Mutex};
 use proptest::prelude::*;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, StoredEvent};
+use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, Step, StoredEvent};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, ShardId, Version};
@@ -351,8 +351,13 @@ impl MemoryFeed {
             };
             let events = group.iter().map(stored).collect();
             let sequence = u64::try_from(logs.entries.get(&shard).map_or(0, Vec::len)).unwrap();
-            let entry =
-                Entry { timestamp: group[0].timestamp, sequence, metadata: vec![metadata], events };
+            let entry = Entry {
+                timestamp: group[0].timestamp,
+                sequence,
+                metadata: vec![metadata],
+                events,
+                step: Step::Events,
+            };
             logs.entries.entry(shard).or_default().push(CommittedEntry {
                 shard,
                 index,
