@@ -1,5 +1,7 @@
 //! Calls of functions, aggregates and set-returning functions, and the constructs that look like calls.
 
+use std::ops::RangeBounds;
+
 use sqlparser::ast::{
     self, DuplicateTreatment, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
     FunctionArguments, ObjectNamePart,
@@ -447,10 +449,10 @@ fn is_aggregate(name: &CallName<'_>) -> bool {
 }
 
 /// Whether an expression contains a call that is only known by its place in its level.
-pub(super) fn has_placeholder(expr: &Expr, from: usize) -> bool {
+pub(super) fn has_placeholder(expr: &Expr, columns: impl RangeBounds<usize>) -> bool {
     let mut found = false;
     walk_expr(&mut expr.clone(), 0, &mut |expr, level| {
-        found |= matches!(super::walk::column_of(expr, level), Some(column) if column >= from);
+        found |= super::walk::column_of(expr, level).is_some_and(|it| columns.contains(&it));
         !found
     });
     found

@@ -13,11 +13,13 @@ use super::call::has_placeholder;
 use super::expr::strip;
 use super::query::check_ordered;
 use super::scope::{AGGREGATES, Clause, Grouping, Namespace, SETS, WINDOWS};
-use super::select::each_window;
+use super::select::{each_window, set_type};
 use super::target::Target;
 use super::walk::{column_of, same, set_column, walk_expr, walk_set_call};
 use crate::error::{Result, SqlError, SqlState};
-use crate::plan::{AggregateCall, Expr, OutputColumn, Plan, PlanNode, SetCall, WindowCall};
+use crate::plan::{
+    AggregateCall, Expr, OutputColumn, Plan, PlanNode, ProjectSetItem, SetCall, WindowCall,
+};
 use crate::types::PgType;
 
 /// The most grouping sets, as in PostgreSQL.
@@ -173,17 +175,11 @@ impl Binder<'_> {
             self.decided(bound, Some(item))?
         };
         let at = self.at_expr(item);
-        if let Expr::Row(_) = bound {
-            return Err(unsupported("GROUP BY a row").at(at));
-        }
-        if has_placeholder(&bound, SETS) {
-            return Err(unsupported("a set-returning function in GROUP BY").at(at));
-        }
-        if has_placeholder(&bound, WINDOWS) {
+        if has_placeholder(&bound, WINDOWS..SETS) {
             let message = "window functions are not allowed in GROUP BY";
             return Err(SqlError::new(SqlState::WINDOWING_ERROR, message).at(at));
         }
-        if has_placeholder(&bound, AGGREGATES) {
+        if has_placeholder(&bound, AGGREGATES..WINDOWS) {
             let message = "aggregate functions are not allowed in GROUP BY";
             return Err(SqlError::new(SqlState::GROUPING_ERROR, message).at(at));
         }
@@ -199,6 +195,70 @@ impl Binder<'_> {
         let Ast::Identifier(ident) = strip(item) else { return false };
         self.level().namespace.columns.iter().any(|column| column.name == ident.value)
     }
+}
+
+/// Runs the set-returning calls that are grouped by before the rows are grouped: their values become columns behind
+/// the row. Calls elsewhere that are written alike are the same values.
+pub(super) fn spread(
+    plan: Plan,
+    groups: &mut Groups,
+    targets: &mut [Target],
+    windows: &mut [WindowCall],
+    sets: &mut Vec<SetCall>,
+) -> Result<Plan> {
+    let grouped = |place: usize| {
+        groups.expressions.iter().any(|expr| has_placeholder(expr, SETS + place..=SETS + place))
+    };
+    let run: Vec<usize> = (0..sets.len()).filter(|place| grouped(*place)).collect();
+    if run.is_empty() {
+        return Ok(plan);
+    }
+    if run.iter().any(|place| sets[*place].arguments.iter().any(|it| has_placeholder(it, SETS..))) {
+        return Err(unsupported("nested set-returning functions in GROUP BY"));
+    }
+    let width = plan.columns.len();
+    let mut items: Vec<ProjectSetItem> = Vec::with_capacity(width + run.len());
+    for (place, column) in plan.columns.iter().enumerate() {
+        items.push(ProjectSetItem::Expr(Expr::Column(place, column.ty)));
+    }
+    let mut columns = plan.columns.to_vec();
+    for place in &run {
+        let call = &sets[*place];
+        columns.push(OutputColumn::computed(call.function.name, set_type(call)));
+        items.push(ProjectSetItem::Set(call.clone()));
+    }
+    // Where each call's value is to be found from now on; those that stay move up.
+    let (mut moved, mut kept) = (Vec::with_capacity(sets.len()), Vec::new());
+    for set in sets.iter() {
+        let alike = |place: &usize| same_call(&sets[*place], set);
+        moved.push(match run.iter().position(alike) {
+            Some(nth) => width + nth,
+            None => {
+                kept.push(set.clone());
+                SETS + kept.len() - 1
+            }
+        });
+    }
+    let mut follow = |expr: &mut Expr, level: usize| {
+        if let Some(to) =
+            column_of(expr, level).and_then(|it| moved.get(it.checked_sub(SETS)?).copied())
+        {
+            set_column(expr, to);
+        }
+        true
+    };
+    groups.expressions.iter_mut().for_each(|expr| walk_expr(expr, 0, &mut follow));
+    targets.iter_mut().for_each(|target| walk_expr(&mut target.expr, 0, &mut follow));
+    kept.iter_mut().for_each(|set| walk_set_call(set, 0, &mut follow));
+    each_window(windows, &mut follow);
+    *sets = kept;
+    Ok(Plan::new(PlanNode::ProjectSet { input: Box::new(plan), items }, columns))
+}
+
+fn same_call(left: &SetCall, right: &SetCall) -> bool {
+    std::ptr::eq(left.function, right.function)
+        && left.arguments.len() == right.arguments.len()
+        && left.arguments.iter().zip(&right.arguments).all(|(left, right)| same(left, right))
 }
 
 /// Groups a plan's rows, and makes everything above it refer to the groups.
@@ -232,16 +292,14 @@ pub(super) fn aggregated(
 }
 
 impl Regroup<'_> {
-    /// Groups by the columns, too, that follow from a primary key that is grouped by.
+    /// Groups by the columns, too, that follow from a primary key that every grouping set has.
     fn add_dependent(&mut self) {
-        if self.groups.sets.len() != 1 {
-            return;
-        }
         let is_group = |groups: &Groups, column: usize| {
-            groups
+            let found = groups
                 .expressions
                 .iter()
-                .any(|it| matches!(it, Expr::Column(place, _) if *place == column))
+                .position(|it| matches!(it, Expr::Column(place, _) if *place == column));
+            found.is_some_and(|found| groups.sets.iter().all(|set| set.contains(&found)))
         };
         let mut dependent = Vec::new();
         for named in &self.names.relations {
@@ -264,8 +322,10 @@ impl Regroup<'_> {
         for expr in dependent {
             let Expr::Column(column, _) = expr else { continue };
             let used = self.uses.iter().any(|(used, _)| *used == column);
-            if used && !is_group(&self.groups, column) {
-                self.groups.sets[0].push(self.groups.expressions.len());
+            let known = self.groups.expressions.iter().any(|it| same(it, &expr));
+            if used && !known {
+                let place = self.groups.expressions.len();
+                self.groups.sets.iter_mut().for_each(|set| set.push(place));
                 self.groups.expressions.push(expr);
             }
         }

@@ -12,7 +12,7 @@ use super::binder::{Binder, unsupported};
 use super::call::has_placeholder;
 use super::expr::strip;
 use super::from::Bound;
-use super::group::{Groups, Regroup, aggregated};
+use super::group::{Groups, Regroup, aggregated, spread};
 use super::query::{Limits, Tail, check_ordered, group_items, sorted};
 use super::scope::{Clause, Level, NamedWindow, SETS, WINDOWS};
 use super::target::Target;
@@ -245,13 +245,9 @@ impl Binder<'_> {
         let grouped =
             groups.is_some() || having.is_some() || !aggregates.is_empty() || !groupings.is_empty();
         if grouped {
-            let regroup = Regroup {
-                names: &names,
-                groups: groups.unwrap_or_default(),
-                aggregates,
-                uses,
-                groupings,
-            };
+            let mut groups = groups.unwrap_or_default();
+            plan = spread(plan, &mut groups, &mut targets, &mut windows, &mut sets)?;
+            let regroup = Regroup { names: &names, groups, aggregates, uses, groupings };
             plan =
                 aggregated(plan, regroup, &mut targets, having.as_mut(), &mut windows, &mut sets)?;
         }
@@ -382,10 +378,13 @@ fn projected(
     mut sets: Vec<SetCall>,
 ) -> Plan {
     let whole = |expr: &Expr| matches!(expr, Expr::Column(place, _) if *place >= SETS);
-    let nested =
-        sets.iter().any(|set| set.arguments.iter().any(|argument| has_placeholder(argument, SETS)));
+    let nested = sets
+        .iter()
+        .any(|set| set.arguments.iter().any(|argument| has_placeholder(argument, SETS..)));
     let direct = !nested
-        && targets.iter().all(|target| whole(&target.expr) || !has_placeholder(&target.expr, SETS));
+        && targets
+            .iter()
+            .all(|target| whole(&target.expr) || !has_placeholder(&target.expr, SETS..));
     if sets.is_empty() {
         let expressions = targets.into_iter().map(|target| target.expr).collect();
         return Plan::new(PlanNode::Project { input: Box::new(plan), expressions }, columns);
@@ -410,12 +409,9 @@ fn projected(
             .collect();
         let mut output = plan.columns.to_vec();
         for (nth, place) in round.iter().enumerate() {
-            let ty = match sets[*place].columns.as_slice() {
-                [(_, ty)] => *ty,
-                _ => PgType::Record,
-            };
             items.push(ProjectSetItem::Set(sets[*place].clone()));
-            output.push(OutputColumn::computed(sets[*place].function.name, ty));
+            output
+                .push(OutputColumn::computed(sets[*place].function.name, set_type(&sets[*place])));
             done[*place] = true;
             for target in &mut targets {
                 replace_calls(&mut target.expr, SETS + place, width + nth, 1);
@@ -435,10 +431,18 @@ fn projected(
     Plan::new(PlanNode::Project { input: Box::new(plan), expressions }, columns)
 }
 
+/// The type of a set-returning call's values.
+pub(super) fn set_type(set: &SetCall) -> PgType {
+    match set.columns.as_slice() {
+        [(_, ty)] => *ty,
+        _ => PgType::Record,
+    }
+}
+
 /// The calls that are not done and wait for no other.
 fn next_round(sets: &[SetCall], done: &[bool]) -> Option<Vec<usize>> {
     let ready =
-        |set: &SetCall| !set.arguments.iter().any(|argument| has_placeholder(argument, SETS));
+        |set: &SetCall| !set.arguments.iter().any(|argument| has_placeholder(argument, SETS..));
     let round: Vec<usize> =
         (0..sets.len()).filter(|place| !done[*place] && ready(&sets[*place])).collect();
     (!round.is_empty()).then_some(round)
