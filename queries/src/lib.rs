@@ -24,4 +24,5 @@ pub mod plan;
 pub mod projection;
 pub mod relation;
 pub mod sql;
+pub mod subscription;
 pub mod types;

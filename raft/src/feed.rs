@@ -13,10 +13,11 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::feed::{FEED_READ_BYTES_MAX, Feed};
 use rotabase_engine::log::RowKind;
-use rotabase_engine::position::{ENTRY_EVENTS_MAX, LogIndex, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use tokio::sync::watch;
 
 use crate::shard_log::{ShardLog, resolve};
+use crate::subscription::Subscription;
 
 /// The committed entries of all shards of a node.
 #[derive(Debug)]
@@ -80,19 +81,16 @@ impl NodeFeed {
 
     /// Follows from `positions` on without blocking a thread.
     pub(crate) fn subscribe(self: Arc<Self>, positions: &Positions) -> Subscription {
-        let after = (0..self.shards()).map(|shard| {
-            let position = positions.get(ShardId(shard));
-            let whole = position.ordinal() + 1 == ENTRY_EVENTS_MAX;
-            if whole { position.index() } else { LogIndex(position.index().0.saturating_sub(1)) }
-        });
-        Subscription { after: after.collect(), watch: self.watch.subscribe(), feed: self }
+        let published = self.watch.subscribe();
+        Subscription::new(self, published, positions)
     }
 
     fn shard(&self, shard: ShardId) -> &Mutex<ShardFeed> {
         self.shards.get(usize::from(shard.0)).expect("a shard of this node")
     }
 
-    fn is_recent(&self, shard: ShardId, after: LogIndex) -> bool {
+    /// Whether reading after this index needs no disk.
+    pub(crate) fn is_recent(&self, shard: ShardId, after: LogIndex) -> bool {
         let feed = self.shard(shard).lock();
         after >= feed.recent_after || after >= feed.committed
     }
@@ -199,53 +197,4 @@ impl ShardFeed {
         }
         self.committed
     }
-}
-
-/// Committed entries from a position on: first what is stored, then what comes.
-#[derive(Debug)]
-pub struct Subscription {
-    feed: Arc<NodeFeed>,
-    after: Vec<LogIndex>,
-    watch: watch::Receiver<u64>,
-}
-
-impl Subscription {
-    /// Waits for the next entries; those of one shard come in order, and each entry comes whole: the first one of
-    /// a shard may hold events that the position covers, where that stands within the entry.
-    pub async fn next(&mut self) -> Result<Vec<CommittedEntry>, StoreError> {
-        loop {
-            // Marked as seen before reading, so that nothing published meanwhile is missed.
-            self.watch.borrow_and_update();
-            let mut entries = Vec::new();
-            for (shard, after) in (0..).map(ShardId).zip(&mut self.after) {
-                *after = read_off_thread(&self.feed, shard, *after, &mut entries).await?;
-            }
-            if !entries.is_empty() {
-                return Ok(entries);
-            }
-            if self.watch.changed().await.is_err() {
-                return Err(StoreError::Io("the node is closed".to_owned()));
-            }
-        }
-    }
-}
-
-/// Reads the feed; elsewhere if the disk is needed.
-async fn read_off_thread(
-    feed: &Arc<NodeFeed>,
-    shard: ShardId,
-    after: LogIndex,
-    out: &mut Vec<CommittedEntry>,
-) -> Result<LogIndex, StoreError> {
-    if feed.is_recent(shard, after) {
-        return feed.read(shard, after, out);
-    }
-    let feed = Arc::clone(feed);
-    let read = tokio::task::spawn_blocking(move || {
-        let mut entries = Vec::new();
-        feed.read(shard, after, &mut entries).map(|looked_at| (entries, looked_at))
-    });
-    let (entries, looked_at) = read.await.map_err(|error| StoreError::Io(error.to_string()))??;
-    out.extend(entries);
-    Ok(looked_at)
 }

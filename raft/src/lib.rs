@@ -51,16 +51,17 @@ mod speculation;
 #[cfg(test)]
 mod storage_suite;
 pub mod store;
+pub mod subscription;
 mod ticket;
 pub mod transport;
 pub mod type_config;
 pub mod write;
 
 pub use error::{NodeError, WriteError};
-pub use feed::Subscription;
 pub use metrics::NodeMetrics;
 pub use node::{Environment, Node, NodeConfig};
 pub use request::{Decided, Outcome, Request};
 pub use shard::ShardStatus;
 pub use store::DirectoryStore;
+pub use subscription::Subscription;
 pub use write::Write;

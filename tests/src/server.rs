@@ -35,6 +35,18 @@ impl Server {
         server
     }
 
+    /// A server on a new directory with a single shard.
+    pub fn start_on_one_shard() -> Self {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let data = directory.path().join("data");
+        let mut init = Command::new(binary());
+        init.args(["init", "--shards", "1", "--data"]).arg(&data);
+        tool::run(&mut init, "").expect_success();
+        let mut server = Self::start_on(&data, &[]);
+        server.directory_kept = Some(directory);
+        server
+    }
+
     /// A server on a directory, with more arguments.
     pub fn start_on(data: &Path, arguments: &[&str]) -> Self {
         Self::try_start_on(data, arguments)

@@ -200,6 +200,11 @@ impl Database {
         self.shared.node.subscribe(positions)
     }
 
+    /// The number of shards.
+    pub fn shards_count(&self) -> u16 {
+        self.shared.node.shards()
+    }
+
     /// How the shards are doing.
     pub fn shards(&self) -> Vec<ShardStatus> {
         self.shared.node.status()

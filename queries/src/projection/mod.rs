@@ -47,6 +47,7 @@ pub use projections::{
     OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,
 };
 pub use recompute::{Violations, recompute};
+pub(crate) use relations::{event_row, heartbeat_row};
 pub use row::{AirplaneRow, AirportRow, LegOwner, LegRow, RotationLeg, RotationRow};
 pub use snapshot::Snapshot;
 pub use store::PROJECTION_VERSION;

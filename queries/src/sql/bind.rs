@@ -14,6 +14,7 @@ use super::statement::{DeclareNode, Node, Source, Statement, SubscribeNode, View
 use crate::catalog::{Catalog, Entry, PUBLIC, View};
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::Settings;
+use crate::optimize::walk::has_subquery;
 use crate::plan::{Expr, OutputColumn, Plan, PlanNode};
 use crate::types::PgType;
 use crate::types::functions::CoercionContext;
@@ -247,6 +248,10 @@ impl Binder<'_> {
             None => Ok(None),
         };
         let (predicate, _) = self.with_level(level, bind)?;
+        // A subscription goes on while rows change: there is no one state that a subquery could read.
+        if predicate.as_ref().is_some_and(has_subquery) {
+            return Err(unsupported("a subquery in the condition of SUBSCRIBE"));
+        }
         Ok(Subscribe { relation, after: node.after.clone(), predicate, columns })
     }
 }

@@ -60,7 +60,11 @@ impl Binder<'_> {
                         CopySource::Plan(plan)
                     }
                     Node::Subscribe(subscribe) => {
-                        CopySource::Subscribe(self.bind_subscribe(subscribe)?)
+                        let subscribe = self.bind_subscribe(subscribe)?;
+                        let names: Vec<String> =
+                            subscribe.columns.iter().map(|column| column.name.clone()).collect();
+                        force(&mut options, node, &names, "query result")?;
+                        CopySource::Subscribe(subscribe)
                     }
                     _ => return Err(unsupported("COPY of a writing statement")),
                 };

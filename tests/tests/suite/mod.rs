@@ -5,4 +5,5 @@ mod drivers;
 mod main_job;
 mod random_select;
 mod slt;
+mod subscribe;
 mod tidy;

@@ -7,7 +7,7 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::{DecodeError, Domain as _};
 use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, StoredEvent};
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{LogIndex, Position, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{Schedule, event_name, payload_json};
 use serde_json::{Map, Value};
 
@@ -23,6 +23,12 @@ use super::table::{Estimates, Projected, no_column};
 
 /// The log entries that a backward scan looks at in one go, unless they are large.
 const WINDOW_ENTRIES_MAX: u64 = 1024;
+
+/// The shard of a heartbeat.
+const HEARTBEAT_SHARD: i32 = -1;
+
+/// The event type of a heartbeat.
+const HEARTBEAT_TYPE: &str = "heartbeat";
 
 /// The relation `events`.
 #[derive(Debug)]
@@ -264,6 +270,35 @@ impl EventScan {
                 .then_some(Span { last, ..span }));
         }
     }
+}
+
+/// The number of columns of `events`.
+const COLUMNS: usize = 10;
+
+/// Appends an event as a row of `events`, all columns of it.
+pub(crate) fn event_row(
+    committed: &CommittedEntry,
+    ordinal: usize,
+    out: &mut Vec<Datum>,
+) -> Result<()> {
+    for column in 0..COLUMNS {
+        out.push(value(column, committed, ordinal)?);
+    }
+    Ok(())
+}
+
+/// A row of `events` that is no event: it carries a position, as of a moment. Its shard is none, its type
+/// `heartbeat`; `metadata` holds the position, `recorded_at` the moment, and everything else is null.
+pub(crate) fn heartbeat_row(positions: &Positions, now: i64, out: &mut Vec<Datum>) {
+    let mut metadata = Map::new();
+    metadata.insert("position".to_owned(), positions.to_string().into());
+    out.extend((0..COLUMNS).map(|column| match column {
+        0 => Datum::Int4(HEARTBEAT_SHARD),
+        5 => Datum::text(HEARTBEAT_TYPE),
+        8 => Datum::Jsonb(Arc::new(Value::Object(std::mem::take(&mut metadata)))),
+        9 => Datum::TimestampTz(now),
+        _ => Datum::Null,
+    }));
 }
 
 fn value(column: usize, committed: &CommittedEntry, ordinal: usize) -> Result<Datum, StoreError> {

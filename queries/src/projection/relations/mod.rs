@@ -18,6 +18,7 @@ use crate::relation::Relation;
 
 use table::TableRelation;
 
+pub(crate) use events::{event_row, heartbeat_row};
 pub(crate) use table::Estimates;
 
 /// All relations, for the catalog.

@@ -9,7 +9,8 @@
 //!
 //! # Out
 //!
-//! Rows are encoded a batch at a time as the client takes them ([`output`]).
+//! Rows are encoded a batch at a time as the client takes them ([`output`]). The rows of a subscription have no end
+//! ([`subscribe`]).
 
 pub(crate) mod binary;
 pub(crate) mod input;
@@ -19,6 +20,7 @@ pub(crate) mod record;
 pub(crate) mod rotations;
 pub(crate) mod spool;
 pub(crate) mod ssim;
+pub(crate) mod subscribe;
 
 use std::sync::Arc;
 

@@ -28,8 +28,8 @@ impl Session {
         let pid = self.settings.shared().backend_pid;
         match &copy.source {
             sql::CopySource::Ssim => return self.copy_ssim_out(statement).await,
-            sql::CopySource::Subscribe(_) => {
-                return Err(SqlError::unsupported("subscriptions through SQL are not offered yet"));
+            sql::CopySource::Subscribe(subscribe) => {
+                return self.copy_subscription(copy, subscribe, statement).await;
             }
             sql::CopySource::Plan(_) => {}
         }
@@ -98,7 +98,7 @@ impl CopySource for EncodedRows {
 }
 
 /// Writes rows in one of the formats.
-struct Encoder {
+pub(super) struct Encoder {
     options: CopyOptions,
     columns: Arc<[OutputColumn]>,
     settings: Arc<Settings>,
@@ -107,16 +107,19 @@ struct Encoder {
 }
 
 impl Encoder {
-    fn new(options: CopyOptions, columns: Arc<[OutputColumn]>, settings: Arc<Settings>) -> Self {
+    pub(super) fn new(
+        options: CopyOptions,
+        columns: Arc<[OutputColumn]>,
+        settings: Arc<Settings>,
+    ) -> Self {
         Self { options, columns, settings, field: Vec::new() }
     }
 
-    fn header(&mut self, out: &mut CopyRows) {
+    pub(super) fn header(&mut self, out: &mut CopyRows) {
         if self.options.format == CopyFormat::Binary {
-            // No row of its own: PostgreSQL sends it in front of the first.
+            // No row of its own: PostgreSQL sends it in front of the first, in one message.
             out.bytes.extend_from_slice(SIGNATURE);
             out.bytes.extend_from_slice(&[0; 8]);
-            out.ends.push(out.bytes.len());
             return;
         }
         if self.options.header == CopyHeader::None {
@@ -132,7 +135,7 @@ impl Encoder {
         out.ends.push(out.bytes.len());
     }
 
-    fn rows(&mut self, batch: &Batch, out: &mut CopyRows) -> Result<()> {
+    pub(super) fn rows(&mut self, batch: &Batch, out: &mut CopyRows) -> Result<()> {
         for row in batch.iter() {
             match self.options.format {
                 CopyFormat::Binary => self.binary_row(row, out)?,
