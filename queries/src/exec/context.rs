@@ -109,6 +109,8 @@ pub struct ExecContext {
     pub parameters: Arc<[Datum]>,
     /// The rows that every relation shows.
     pub snapshot: Snapshot,
+    /// Where a transaction notes what it reads; none where nobody asks.
+    pub reads: Option<Arc<super::Reads>>,
     /// The flag that stops the statement.
     pub cancel: Cancel,
     /// The bytes that sorts, hashes and materialised rows may hold together; 53200 beyond.

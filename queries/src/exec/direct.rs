@@ -149,7 +149,7 @@ impl DirectPlan {
         batch: &mut Batch,
         env: &Env<'_>,
     ) -> Result<bool> {
-        let width = self.source.columns.len();
+        let width = self.source.read_width(env);
         let mut rows_read = 0;
         let mut values = Vec::new();
         for access in self.source.accesses(env)? {
@@ -167,6 +167,7 @@ impl DirectPlan {
                     {
                         continue;
                     }
+                    self.source.note(row, env)?;
                     if skip > 0 {
                         skip -= 1;
                         continue;

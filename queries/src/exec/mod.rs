@@ -34,14 +34,17 @@ pub(crate) mod expression;
 mod key;
 mod memory;
 mod operators;
+mod reads;
 mod requested;
 mod row_table;
 mod spill;
+mod tracked;
 
 pub use context::{BATCH_ROWS, Batch, Cancel, EvalContext, ExecContext, Settings};
 pub use cursor::Cursor;
 pub use direct::{DIRECT_ROWS_MAX, DirectPlan, direct};
 pub use expression::{Evaluator, evaluate};
+pub use reads::{AggregateKind, READ_AGGREGATES_MAX, ReadSet, Reads};
 pub use requested::{REQUESTED_SETTINGS_MAX, RequestedSetting, RequestedSettings};
 
 /// The stack that a thread needs to compile and run plans. Only what is used of it is ever backed by memory.

@@ -189,6 +189,7 @@ impl Database {
             random: Arc::new(Still),
             parameters: Arc::new([]),
             snapshot: Snapshot::empty(),
+            reads: None,
             cancel: Cancel::default(),
             memory_bytes_max: 64 << 20,
             spill_directory: None,

@@ -207,6 +207,7 @@ pub(crate) fn context() -> ExecContext {
         random: Arc::new(Counting::default()),
         parameters: Arc::new([]),
         snapshot: Snapshot::empty(),
+        reads: None,
         cancel: Cancel::default(),
         memory_bytes_max: 256 << 20,
         spill_directory: None,

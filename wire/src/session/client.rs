@@ -173,6 +173,7 @@ impl Session {
             random: Arc::clone(&shared.config.random),
             parameters: parameters.into(),
             snapshot: self.snapshot()?,
+            reads: None,
             cancel: statement.cancel(),
             memory_bytes_max: shared.config.work_bytes,
             spill_directory: Some(Arc::clone(&shared.spill_directory)),

@@ -10,7 +10,8 @@ use crate::exec::expression::Compiled;
 use crate::exec::key::compare;
 use crate::exec::operators::filter::retain;
 use crate::exec::operators::{BoxOperator, Operator};
-use crate::exec::{BATCH_ROWS, Batch};
+use crate::exec::tracked::Tracked;
+use crate::exec::{BATCH_ROWS, Batch, Reads};
 use crate::plan::{Expr, ScanAccess};
 use crate::relation::{Access, Bound, Relation, RowScan};
 use crate::types::Datum;
@@ -34,6 +35,8 @@ pub(crate) struct Source {
     pub(crate) columns: Vec<usize>,
     /// Whether no column is wanted: one is read to count rows, and dropped.
     pub(crate) rows_only: bool,
+    /// Which aggregates the rows come from, for transactions that note what they read.
+    tracked: Option<Tracked>,
     pub(crate) access: CompiledAccess,
 }
 
@@ -97,12 +100,54 @@ impl Source {
         };
         let rows_only = columns.is_empty();
         let columns = if rows_only { vec![0] } else { columns.to_vec() };
-        Ok(Self { relation: Arc::clone(relation), columns, rows_only, access })
+        let tracked = Tracked::of(relation.schema());
+        Ok(Self { relation: Arc::clone(relation), columns, rows_only, tracked, access })
     }
 
-    /// Starts reading one part.
+    /// Starts reading one part. Rows come in [`Source::read_width`] columns.
     pub(crate) fn open(&self, access: &Access, env: &Env<'_>) -> Result<Box<dyn RowScan>> {
-        self.relation.scan(&env.statement.context, access, &self.columns)
+        let context = &env.statement.context;
+        let Some((tracked, reads)) = self.tracking(env) else {
+            return self.relation.scan(context, access, &self.columns);
+        };
+        tracked.note_access(access, &context.snapshot, reads)?;
+        let columns: Vec<usize> = self.columns.iter().chain(tracked.columns()).copied().collect();
+        self.relation.scan(context, access, &columns)
+    }
+
+    fn tracking<'e>(&self, env: &Env<'e>) -> Option<(Tracked, &'e Reads)> {
+        Some((self.tracked?, env.statement.context.reads.as_deref()?))
+    }
+
+    /// The number of columns of the rows read: those wanted, and behind them those that tell the row's aggregate.
+    pub(crate) fn read_width(&self, env: &Env<'_>) -> usize {
+        let told = self.tracking(env).map_or(0, |(tracked, _)| tracked.columns().len());
+        self.columns.len() + told
+    }
+
+    /// Notes rows as read by the transaction; they are as they were read.
+    pub(crate) fn note(&self, rows: &[Datum], env: &Env<'_>) -> Result<()> {
+        let Some((tracked, reads)) = self.tracking(env) else { return Ok(()) };
+        let (width, wanted) = (self.read_width(env), self.columns.len());
+        let told = rows.chunks_exact(width).map(|row| &row[wanted..]);
+        tracked.note_rows(told, &env.statement.context.snapshot, reads)
+    }
+
+    /// Notes the rows of a batch, and leaves in it the columns that are wanted.
+    fn strip(&self, batch: &mut Batch, env: &Env<'_>) -> Result<()> {
+        let width = self.width();
+        if batch.width == width {
+            return Ok(());
+        }
+        self.note(&batch.values, env)?;
+        let mut place = 0;
+        let read = batch.width;
+        batch.values.retain(|_| {
+            place += 1;
+            (place - 1) % read < width
+        });
+        batch.width = width;
+        Ok(())
     }
 
     /// The number of columns of the rows given out.
@@ -149,7 +194,8 @@ impl Source {
         if let Some(count) = self.relation.count(&env.statement.context)? {
             return Ok(i64::try_from(count).unwrap_or(i64::MAX));
         }
-        let mut scan = self.open(&Access::Full, env)?;
+        let context = &env.statement.context;
+        let mut scan = self.relation.scan(context, &Access::Full, &self.columns)?;
         let mut rows = 0;
         let mut values = Vec::new();
         loop {
@@ -207,8 +253,8 @@ fn index_access(
 impl Scan {
     /// Reads the next chunk into a batch; `None` at the end.
     fn read(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
-        let mut values =
-            Vec::with_capacity(self.source.columns.len() * self.chunk.min(FILTERED_ROWS_MIN));
+        let width = self.source.read_width(env);
+        let mut values = Vec::with_capacity(width * self.chunk.min(FILTERED_ROWS_MIN));
         loop {
             match &mut self.state {
                 State::End => return Ok(None),
@@ -229,13 +275,10 @@ impl Scan {
                             None => self.state = State::End,
                         }
                     }
-                    let rows = values.len() / self.source.columns.len();
+                    let rows = values.len() / width;
                     let done = matches!(self.state, State::End);
                     if rows >= self.chunk || (rows > 0 && done) {
-                        if self.source.rows_only {
-                            values.clear();
-                        }
-                        return Ok(Some(Batch { width: self.source.width(), rows, values }));
+                        return Ok(Some(Batch { width, rows, values }));
                     }
                     if !done {
                         env.check()?;
@@ -254,9 +297,11 @@ impl Scan {
         let least = if self.filter.is_some() { FILTERED_ROWS_MIN } else { 1 };
         self.chunk = self.chunk.max(env.rows.max(least)).min(BATCH_ROWS);
         while let Some(mut batch) = self.read(env)? {
-            let Some(filter) = &self.filter else { return Ok(Some(batch)) };
-            retain(&mut batch, filter, env)?;
+            if let Some(filter) = &self.filter {
+                retain(&mut batch, filter, env)?;
+            }
             if batch.rows > 0 {
+                self.source.strip(&mut batch, env)?;
                 return Ok(Some(batch));
             }
             self.chunk = (self.chunk * 2).min(BATCH_ROWS);
