@@ -16,6 +16,7 @@
 //!
 //! No sockets, no Raft, no clock and no random source. It knows the feed as a trait of the engine.
 
+pub mod as_of;
 pub mod catalog;
 pub mod error;
 pub mod exec;

@@ -3,6 +3,7 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use crate::as_of::Instant;
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::types::{Datum, PgType};
@@ -139,4 +140,14 @@ pub trait Relation: Debug + Send + Sync {
 
     /// Roughly how many rows there are, for choosing a join's build side.
     fn estimate(&self) -> u64;
+
+    /// Whether it can be read as of a past instant: `FOR SYSTEM_TIME`, `rotabase.as_of`.
+    fn has_past(&self) -> bool {
+        false
+    }
+
+    /// The instant that it is read as of, if the statement names one.
+    fn instant(&self) -> Option<&Arc<Instant>> {
+        None
+    }
 }

@@ -73,6 +73,9 @@ pub struct Config {
     pub aggregate_cache_bytes: usize,
     /// The bytes of memory that the sorts and hashes of one statement may take. Default 268435456.
     pub work_bytes: usize,
+    /// The bytes on disk that the schedule as of past instants may take, where it is replayed from the log because
+    /// a statement asked for it. Default 17179869184 (16 GiB).
+    pub past_bytes_max: u64,
 
     /// How much is logged: `error`, `warn`, `info`, `debug`, `trace`, or a filter as `rotabase=debug,info`.
     /// Default `info`.
@@ -101,6 +104,7 @@ impl Default for Config {
             storage_cache_bytes: 256 << 20,
             aggregate_cache_bytes: 256 << 20,
             work_bytes: 256 << 20,
+            past_bytes_max: 16 << 30,
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,
         }

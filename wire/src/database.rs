@@ -18,7 +18,7 @@ use rotabase_engine::position::Positions;
 use rotabase_engine::schedule::Schedule;
 use rotabase_queries::catalog::{Catalog, Entry, System};
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::projection::{ProjectionOptions, Projections};
+use rotabase_queries::projection::{PAST_BYTES_DEFAULT, ProjectionOptions, Projections};
 use rotabase_queries::relation::Relation;
 use rotabase_raft::router::Router;
 use rotabase_raft::{
@@ -65,6 +65,8 @@ pub struct DatabaseConfig {
     pub aggregate_cache_bytes: usize,
     /// The bytes of memory that one statement's sorts and hashes may take.
     pub work_bytes: usize,
+    /// The bytes on disk that the schedule as of past instants may take.
+    pub past_bytes_max: u64,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -80,6 +82,7 @@ impl DatabaseConfig {
             storage_cache_bytes: 128 << 20,
             aggregate_cache_bytes: 128 << 20,
             work_bytes: 256 << 20,
+            past_bytes_max: PAST_BYTES_DEFAULT,
             clock: Arc::new(crate::env::SystemClock),
             random: Arc::new(crate::env::SystemRandom::default()),
         }
@@ -142,7 +145,11 @@ impl Database {
             .await
             .map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
         let feed: Arc<dyn Feed> = node.feed();
-        let options = ProjectionOptions { db: db_options(&config), on_failure: None };
+        let options = ProjectionOptions {
+            db: db_options(&config),
+            past_bytes_max: config.past_bytes_max,
+            on_failure: None,
+        };
         let projections =
             Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
         let objects = ObjectStore::open(&config.path)?;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::as_of::PastSnapshots;
 use crate::error::{Result, SqlError, SqlState};
 use crate::projection::Snapshot;
 use crate::types::Datum;
@@ -111,6 +112,8 @@ pub struct ExecContext {
     pub snapshot: Snapshot,
     /// Where a transaction notes what it reads; none where nobody asks.
     pub reads: Option<Arc<super::Reads>>,
+    /// What the relations with an instant of their own show.
+    pub past: PastSnapshots,
     /// The flag that stops the statement.
     pub cancel: Cancel,
     /// The bytes that sorts, hashes and materialised rows may hold together; 53200 beyond.

@@ -28,6 +28,7 @@ mod unnest;
 pub(crate) mod walk;
 
 pub use relations::relations;
+pub(crate) use relations::relations_read;
 
 use crate::plan::{Expr, Plan, PlanNode};
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::entry::CommittedEntry;
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{AggregateId, Schedule};
@@ -15,7 +16,7 @@ use super::key::Key;
 use super::overlay::Overlay;
 use super::rows::{Result, Rows};
 use super::snapshot::Snapshot;
-use super::store::{Store, read_positions};
+use super::store::{Store, read_newest, read_positions};
 
 /// The memory of changes after which a batch is written, though there may be more to fold. One read of the feed
 /// can go beyond it.
@@ -27,6 +28,9 @@ pub(crate) struct Follower {
     feed: Arc<dyn Feed>,
     fold: Fold<Overlay<Store>>,
     positions: Positions,
+    newest: Timestamp,
+    // What is newer is passed over.
+    until: Option<Timestamp>,
     entries: Vec<CommittedEntry>,
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
@@ -48,15 +52,28 @@ impl Follower {
     /// Goes on where the store stands.
     pub(crate) fn open(store: Store, feed: Arc<dyn Feed>) -> Result<Self> {
         let positions = read_positions(&store)?;
+        let newest = read_newest(&store)?;
         let fold = Fold::new(Overlay::new(store));
         Ok(Self {
             feed,
             fold,
             positions,
+            newest,
+            until: None,
             entries: Vec::new(),
             first_shard: 0,
             folded: Folded::default(),
         })
+    }
+
+    /// The same for a new store, with no event that is newer than `until`: their timestamps decide, not where they
+    /// stand, because an entry may carry an older timestamp than one before it.
+    pub(crate) fn open_until(
+        store: Store,
+        feed: Arc<dyn Feed>,
+        until: Timestamp,
+    ) -> Result<Self> {
+        Ok(Self { until: Some(until), ..Self::open(store, feed)? })
     }
 
     /// Folds what the feed has now, or as much of it as one batch takes, and writes it. Says whether there was
@@ -95,7 +112,10 @@ impl Follower {
 
     /// The state that was written last.
     pub(crate) fn snapshot(&self) -> Snapshot {
-        Snapshot::new(self.store().snapshot(), self.positions.clone(), Arc::clone(&self.feed))
+        let feed = Arc::clone(&self.feed);
+        let snapshot =
+            Snapshot::new(self.store().snapshot(), self.positions.clone(), self.newest, feed);
+        self.until.map_or_else(|| snapshot.clone(), |until| snapshot.said_to_be(until))
     }
 
     /// Whether everything is folded that the feed has now.
@@ -123,6 +143,10 @@ impl Follower {
                 )));
             }
             last = entry.index;
+            if self.until.is_some_and(|until| entry.entry.timestamp > until) {
+                continue;
+            }
+            self.newest = self.newest.max(entry.entry.timestamp);
             self.fold.apply_entry(entry)?;
             self.folded.entries += 1;
             self.folded.events += u64::try_from(entry.entry.events.len()).unwrap_or(u64::MAX);
@@ -138,6 +162,7 @@ impl Follower {
 
     fn commit(&mut self) -> Result<()> {
         self.fold.settle()?;
+        self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());
         let Overlay { base, pending } = &mut self.fold.rows;
         base.write(pending)?;
         pending.clear();

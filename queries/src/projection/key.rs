@@ -13,7 +13,7 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `01` meta | one byte: `01` version, `02` complete, `03` shards | what it says |
+//! | `01` meta | one byte: `01` version, `02` complete, `03` shards, `04` newest timestamp | what it says |
 //! | `02` positions | shard `u16` big-endian | log index folded, `u64` |
 //! | `03` counts | relation, one byte | number of rows, `u64` |
 //! | `04` versions | aggregate as the domain encodes it | its newest version, `u64` |
@@ -193,6 +193,10 @@ impl Key {
 
 /// The keys of the tables.
 impl Key {
+    pub(crate) fn newest() -> Self {
+        Self::table(table::META).bytes(&[0x04])
+    }
+
     pub(crate) fn position(shard: ShardId) -> Self {
         Self::table(table::POSITIONS).bytes(&shard.0.to_be_bytes())
     }

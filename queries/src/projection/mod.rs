@@ -8,7 +8,8 @@
 //! 3. The batch goes to the [`store`] in one write: rows, violations, counts, and the position vector that says
 //!    what they were folded from. Each event counts exactly once, however often it is delivered.
 //! 4. A [`Snapshot`] of the new state is published, and whoever waited for its positions is told.
-//! 5. Statements read snapshots: through SQL's relations ([`relations`]) or by typed look-ups ([`lookup`]).
+//! 5. A snapshot of a past instant is replayed from the feed where it has to be ([`past`]).
+//! 6. Statements read snapshots: through SQL's relations ([`relations`]) or by typed look-ups ([`lookup`]).
 //!
 //! # Invariants
 //!
@@ -26,6 +27,7 @@ mod follower;
 mod key;
 mod lookup;
 mod overlay;
+mod past;
 mod projections;
 mod recompute;
 mod relations;
@@ -43,6 +45,7 @@ mod waiters;
 
 pub use count::Count;
 pub use follower::Folded;
+pub use past::{PAST_BYTES_DEFAULT, PAST_STORES_MAX, PastError};
 pub use projections::{
     OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,
 };

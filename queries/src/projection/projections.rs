@@ -14,11 +14,13 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{DbOptions, StoreError};
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 
 use super::count::Count;
 use super::follower::{Folded, Follower};
+use super::past::{self, PAST_BYTES_DEFAULT, Past, PastError};
 use super::relations::{Estimates, relations};
 use super::rows::Result;
 use super::snapshot::Snapshot;
@@ -33,12 +35,19 @@ const IDLE_WAIT: Duration = Duration::from_millis(100);
 pub type OnFailure = Box<dyn Fn(&StoreError) + Send + Sync>;
 
 /// How projections are opened.
-#[derive(Default)]
 pub struct ProjectionOptions {
     /// The memory of the store.
     pub db: DbOptions,
+    /// The bytes on disk that past instants may take together.
+    pub past_bytes_max: u64,
     /// Called once if the projections fail and stay where they are.
     pub on_failure: Option<OnFailure>,
+}
+
+impl Default for ProjectionOptions {
+    fn default() -> Self {
+        Self { db: DbOptions::default(), past_bytes_max: PAST_BYTES_DEFAULT, on_failure: None }
+    }
 }
 
 impl fmt::Debug for ProjectionOptions {
@@ -89,6 +98,7 @@ struct Shared {
     options: ProjectionOptions,
     feed: Arc<dyn Feed>,
     current: RwLock<Current>,
+    past: Past,
     estimates: Arc<Estimates>,
     waiters: Arc<Waiters>,
     failure: RwLock<Option<StoreError>>,
@@ -130,12 +140,14 @@ impl Projections {
         waiters.advance(follower.positions());
         let current =
             Current { snapshot: follower.snapshot(), store, folded: Folded::default(), complete };
+        let past = Past::open(past_directory(root), options.past_bytes_max, Arc::clone(&feed))?;
         let estimates = Arc::new(Estimates::default());
         let shared = Arc::new(Shared {
             root: root.to_owned(),
             options,
             feed,
             current: RwLock::new(current),
+            past,
             estimates: Arc::clone(&estimates),
             waiters,
             failure: RwLock::new(None),
@@ -154,6 +166,17 @@ impl Projections {
     /// The newest state. It covers at least the positions that were reached before the call.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.current.read().snapshot.clone()
+    }
+
+    /// The state as of an instant: the fold of all events that are not newer than `at` and were folded before the
+    /// call. An instant to come is now. It may have to be replayed from the feed, which holds up the thread; once
+    /// `stopped` says so it ends.
+    pub fn as_of(
+        &self,
+        at: Timestamp,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Snapshot, PastError> {
+        self.shared.past.as_of(at, &self.snapshot(), stopped)
     }
 
     /// How far the feed was folded.
@@ -406,7 +429,13 @@ fn remove_others(root: &Path, kept: &Path) -> Result<()> {
 
 /// Removes all stores below `root`, which nobody may have open: they are folded anew when they are opened.
 pub fn delete_projections(root: &Path) -> Result<()> {
+    past::delete(&past_directory(root))?;
     remove_others(root, Path::new(""))
+}
+
+/// Where past instants are.
+fn past_directory(root: &Path) -> PathBuf {
+    root.join("past")
 }
 
 fn remove(path: &Path) -> Result<()> {

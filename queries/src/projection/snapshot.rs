@@ -20,11 +20,16 @@ use super::store::StoreSnapshot;
 #[derive(Clone)]
 pub struct Snapshot(Arc<State>);
 
+#[derive(Clone)]
 struct State {
     base: Base,
     // Above the base: what an open transaction has done, or everything if there is no base.
     pending: Pending,
     positions: Positions,
+    // The newest timestamp that was folded.
+    newest: Timestamp,
+    // The instant that it shows, if that is not now.
+    as_of: Option<Timestamp>,
     feed: Option<Arc<dyn Feed>>,
 }
 
@@ -49,15 +54,25 @@ impl Snapshot {
             base: Base::Nothing,
             pending: Pending::default(),
             positions,
+            newest: Timestamp::default(),
+            as_of: None,
             feed: None,
         }))
     }
 
-    pub(crate) fn new(rows: StoreSnapshot, positions: Positions, feed: Arc<dyn Feed>) -> Self {
+    /// The state of a store that was folded up to `positions`, where `newest` is the newest timestamp.
+    pub(crate) fn new(
+        rows: StoreSnapshot,
+        positions: Positions,
+        newest: Timestamp,
+        feed: Arc<dyn Feed>,
+    ) -> Self {
         Self(Arc::new(State {
             base: Base::Store(rows),
             pending: Pending::default(),
             positions,
+            newest,
+            as_of: None,
             feed: Some(feed),
         }))
     }
@@ -79,13 +94,22 @@ impl Snapshot {
             fold.set_version(&aggregate, version.0);
         }
         fold.settle()?;
-        let State { base, positions, feed, .. } = &*self.0;
-        Ok(Self(Arc::new(State {
-            base: base.clone(),
-            pending: fold.rows.pending,
-            positions: positions.clone(),
-            feed: feed.clone(),
-        })))
+        Ok(Self(Arc::new(State { pending: fold.rows.pending, ..(*self.0).clone() })))
+    }
+
+    /// The same rows, said to be those of an instant: for rows that are.
+    pub(crate) fn said_to_be(&self, as_of: Timestamp) -> Self {
+        Self(Arc::new(State { as_of: Some(as_of), ..(*self.0).clone() }))
+    }
+
+    /// The last timestamp of what it shows, if that is a past instant.
+    pub fn as_of(&self) -> Option<Timestamp> {
+        self.0.as_of
+    }
+
+    /// The newest timestamp of what was folded.
+    pub(crate) fn newest(&self) -> Timestamp {
+        self.0.newest
     }
 
     /// How far the feed was folded into what it shows.

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rotabase_engine::db::{
     self, Db, DbOptions, DbSnapshot, Durability, Family, FamilyOptions, KeyRange, StoreError,
 };
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
@@ -24,7 +25,7 @@ use super::rows::{Direction, Range, ReadRows, Result, Visitor};
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
-pub const PROJECTION_VERSION: u32 = 1;
+pub const PROJECTION_VERSION: u32 = 2;
 
 const FAMILY: &str = "rows";
 
@@ -33,6 +34,7 @@ mod meta {
     pub(super) const VERSION: u8 = 0x01;
     pub(super) const COMPLETE: u8 = 0x02;
     pub(super) const SHARDS: u8 = 0x03;
+    // 0x04 is the newest timestamp: `Key::newest`.
 }
 
 /// An open store.
@@ -254,6 +256,12 @@ pub(crate) fn read_positions(rows: &impl ReadRows) -> Result<Positions> {
         },
     )?;
     Ok(positions)
+}
+
+/// The newest timestamp that was folded.
+pub(crate) fn read_newest(rows: &impl ReadRows) -> Result<Timestamp> {
+    let newest = rows.get(&Key::newest(), |value| Fields(value).uint8())?;
+    Ok(Timestamp(newest.unwrap_or_default()))
 }
 
 /// The directories of stores below `root`, with version and generation.

@@ -11,6 +11,7 @@ use super::parameters::Parameters;
 use super::position::Positions;
 use super::scope::{Clause, Level, Namespace};
 use super::token_cursor::{syntax_error_at, syntax_error_at_end};
+use crate::as_of::Instant;
 use crate::catalog::Catalog;
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::Settings;
@@ -35,6 +36,8 @@ pub(super) struct Binder<'a> {
     pub(super) lowest: usize,
     /// How many views this is in.
     pub(super) view_depth: usize,
+    /// The instant that the view it is in is read as of.
+    pub(super) instant: Option<Arc<Instant>>,
     /// Of the query bound last: the fields of its columns that are records.
     pub(super) target_fields: Vec<Vec<(String, PgType)>>,
     /// Of the query bound last: where its columns stand.
@@ -57,6 +60,7 @@ impl<'a> Binder<'a> {
             next_cte: 0,
             lowest: usize::MAX,
             view_depth: 0,
+            instant: None,
             target_fields: Vec::new(),
             target_positions: Vec::new(),
         }

@@ -17,6 +17,7 @@ use super::rewrite::{MARK, ROWS_FROM};
 use super::scope::{Clause, Level, NamedColumn, NamedRelation, Namespace, TableName};
 use super::statement::Node;
 use super::walk::lower_plan;
+use crate::as_of::Instant;
 use crate::catalog::{Entry, PUBLIC, View};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{JoinKind, OutputColumn, Plan, PlanNode, ScanAccess};
@@ -184,10 +185,6 @@ impl Binder<'_> {
                 sample,
                 index_hints,
             } => {
-                if version.is_some() {
-                    let message = "FOR SYSTEM_TIME is not supported";
-                    return Err(SqlError::unsupported(message).at(self.at_name(name)));
-                }
                 if sample.is_some() {
                     return Err(unsupported("TABLESAMPLE").at(self.at_name(name)));
                 }
@@ -198,7 +195,12 @@ impl Binder<'_> {
                 {
                     return Err(unsupported("this option of a table").at(self.at_name(name)));
                 }
+                let instant = version.as_ref().map(|it| self.bind_instant(it, name)).transpose()?;
                 match args {
+                    Some(_) if instant.is_some() => {
+                        let message = "FOR SYSTEM_TIME is not supported for functions";
+                        Err(SqlError::unsupported(message).at(self.at_name(name)))
+                    }
                     Some(args) if args.settings.is_some() => {
                         Err(unsupported("SETTINGS").at(self.at_name(name)))
                     }
@@ -208,7 +210,7 @@ impl Binder<'_> {
                     None if *with_ordinality => {
                         Err(syntax("syntax error at or near \"ORDINALITY\"").at(self.at_name(name)))
                     }
-                    None => self.bind_table(name, alias.as_ref()),
+                    None => self.bind_table(name, instant.as_ref(), alias.as_ref()),
                 }
             }
             TableFactor::Derived { lateral, subquery, alias, sample: None } => {
@@ -237,20 +239,34 @@ impl Binder<'_> {
     }
 
     /// Binds a table, a view or a common table expression by its name.
-    fn bind_table(&mut self, name: &ast::ObjectName, alias: Option<&TableAlias>) -> Result<Bound> {
+    fn bind_table(
+        &mut self,
+        name: &ast::ObjectName,
+        instant: Option<&Arc<Instant>>,
+        alias: Option<&TableAlias>,
+    ) -> Result<Bound> {
         let parts: Vec<&ast::Ident> = name.0.iter().filter_map(|part| part.as_ident()).collect();
         if let [only] = parts.as_slice()
             && let Some((plan, relation)) = self.bind_cte_reference(only)?
         {
+            if instant.is_some() {
+                let message = format!(
+                    "FOR SYSTEM_TIME is not supported for WITH query \"{}\"",
+                    only.value
+                );
+                return Err(SqlError::unsupported(message)
+                    .with_hint("Put it behind the tables in the WITH query.")
+                    .at(self.at_name(name)));
+            }
             return self.finish(plan, relation, alias);
         }
         match self.find_entry(name)? {
             Entry::Relation(relation) => {
-                let (plan, named) = scan(&relation);
+                let (plan, named) = scan(&self.as_of(&relation, instant, name)?);
                 self.finish(plan, named, alias)
             }
             Entry::View(view) => {
-                let plan = self.bind_view(&view)?;
+                let plan = self.bind_view(&view, instant)?;
                 let mut named = NamedRelation::of_plan(view.name.clone(), &plan);
                 named.table = Some(TableName {
                     schema: view.schema.clone(),
@@ -290,7 +306,7 @@ impl Binder<'_> {
     }
 
     /// Binds a view's text, where nothing of the statement around it is in sight.
-    fn bind_view(&mut self, view: &View) -> Result<Plan> {
+    fn bind_view(&mut self, view: &View, instant: Option<&Arc<Instant>>) -> Result<Plan> {
         if self.view_depth >= VIEW_DEPTH_MAX {
             return Err(too_complex(format!("Views may use views {VIEW_DEPTH_MAX} deep.")));
         }
@@ -308,6 +324,7 @@ impl Binder<'_> {
         inner.parameters = Parameters::forbidden();
         inner.next_cte = self.next_cte;
         inner.view_depth = self.view_depth + 1;
+        inner.instant = instant.or(self.instant.as_ref()).cloned();
         let mut plan = inner.bind_query(query, true)?;
         self.next_cte = inner.next_cte;
         if !view.columns.is_empty() {

@@ -58,6 +58,7 @@ mod set_operation;
 mod special;
 mod statement;
 mod subquery;
+mod system_time;
 mod table_function;
 mod target;
 mod token_cursor;

@@ -85,6 +85,7 @@ pub(super) enum Clause {
     WindowOrder,
     WindowFrame,
     Subscribe,
+    SystemTime,
     Arguments,
     Default,
 }
@@ -111,6 +112,7 @@ impl Clause {
             Self::AggregateArguments => "aggregate arguments",
             Self::WindowPartition | Self::WindowOrder => "window definitions",
             Self::WindowFrame => "window ROWS",
+            Self::SystemTime => "FOR SYSTEM_TIME AS OF",
             Self::Arguments => "EXECUTE parameters",
             Self::Default => "DEFAULT expressions",
         }

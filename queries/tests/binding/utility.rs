@@ -251,7 +251,7 @@ fn what_is_not_offered_is_refused_by_name() {
         ("SELECT 1 FOR UPDATE", "error 0A000 10 FOR UPDATE is not supported"),
         (
             "SELECT * FROM k FOR SYSTEM_TIME AS OF '2020-01-01'",
-            "error 0A000 15 FOR SYSTEM_TIME is not supported",
+            "error 0A000 15 FOR SYSTEM_TIME is not supported for relation \"k\"",
         ),
         ("SELECT * INTO x FROM k", "error 0A000 - SELECT INTO is not supported"),
         (

@@ -9,6 +9,7 @@ use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::env::{Clock, Random};
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, ShardId};
+use rotabase_queries::as_of::PastSnapshots;
 use rotabase_queries::catalog::{
     Catalog, GrantRow, RoleRow, SessionRow, ShardRow, System, SystemState, View,
     with_system_relations,
@@ -190,6 +191,7 @@ impl Database {
             parameters: Arc::new([]),
             snapshot: Snapshot::empty(),
             reads: None,
+            past: PastSnapshots::default(),
             cancel: Cancel::default(),
             memory_bytes_max: 64 << 20,
             spill_directory: None,

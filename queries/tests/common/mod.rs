@@ -15,6 +15,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use rotabase_engine::env::{Clock, Random};
+use rotabase_queries::as_of::PastSnapshots;
 use rotabase_queries::catalog::Catalog;
 use rotabase_queries::error::{Result, SqlError};
 use rotabase_queries::exec::{Cancel, Cursor, ExecContext, Settings, direct};
@@ -208,6 +209,7 @@ pub(crate) fn context() -> ExecContext {
         parameters: Arc::new([]),
         snapshot: Snapshot::empty(),
         reads: None,
+        past: PastSnapshots::default(),
         cancel: Cancel::default(),
         memory_bytes_max: 256 << 20,
         spill_directory: None,

@@ -7,3 +7,4 @@ mod random_select;
 mod slt;
 mod subscribe;
 mod tidy;
+mod time_travel;

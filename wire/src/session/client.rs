@@ -9,6 +9,7 @@ use std::sync::Arc;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::Positions;
+use rotabase_queries::as_of::PastSnapshots;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{DirectPlan, ExecContext, Settings};
 use rotabase_queries::plan::{OutputColumn, Plan};
@@ -84,10 +85,11 @@ pub struct Session {
 impl Session {
     /// Opens a session.
     pub(crate) fn new(database: Database, start: SessionStart) -> Result<Self> {
+        let now = database.shared().config.clock.now_microseconds();
         let settings = {
             let objects =
                 Arc::<rotabase_queries::catalog::System>::clone(&database.shared().system);
-            SessionSettings::new(objects, &start.user, &start.database, start.pid, &start.settings)?
+            SessionSettings::new(objects, &start.user, &start.database, start.pid, &start.settings, now)?
         };
         let seen = database.shared().acknowledged();
         let running = Arc::new(Running::default());
@@ -98,7 +100,6 @@ impl Session {
             peer: start.peer,
             application_name: settings.shared().application_name.clone(),
         };
-        let now = database.shared().config.clock.now_microseconds();
         let place = database.shared().sessions.enter(identity, now, Arc::clone(&running));
         Ok(Self {
             database,
@@ -174,6 +175,7 @@ impl Session {
             parameters: parameters.into(),
             snapshot: self.snapshot()?,
             reads: None,
+            past: PastSnapshots::default(),
             cancel: statement.cancel(),
             memory_bytes_max: shared.config.work_bytes,
             spill_directory: Some(Arc::clone(&shared.spill_directory)),
@@ -392,6 +394,7 @@ impl Session {
     }
 
     fn check_writable(&self, command: &str) -> Result<()> {
+        self.check_present(command)?;
         if self.block.as_ref().is_some_and(|block| block.read_only)
             || self.settings.get("transaction_read_only") == Ok("on")
         {
@@ -405,7 +408,10 @@ impl Session {
     fn apply_requested(&mut self) -> Result<()> {
         for requested in self.settings.shared().requested.take() {
             match &requested.value {
-                Some(value) => self.settings.set(&requested.name, value)?,
+                Some(value) if requested.local && self.block.is_some() => {
+                    self.settings.set_local(&requested.name, value)?;
+                }
+                Some(value) => self.settings.set_for_session(&requested.name, value)?,
                 None => self.settings.reset(&requested.name)?,
             }
         }
@@ -504,7 +510,9 @@ impl SessionApi for Session {
         parameters: Vec<Datum>,
         _options: ExecuteOptions,
     ) -> Result<Execution> {
-        self.place.begin(&prepared.statement.statement, self.now());
+        let now = self.now();
+        self.settings.begin(self.block.as_ref().map_or(now, |block| block.started));
+        self.place.begin(&prepared.statement.statement, now);
         let result = self.run(prepared, parameters).await;
         match &result {
             Ok(_) => self.apply_requested()?,

@@ -104,8 +104,7 @@ impl Session {
         }
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("a cursor has a query"))?;
         self.check_reads(plan)?;
-        self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters)?;
+        let context = self.reading(Some(plan), &statement, parameters).await?;
         let columns = Arc::clone(&plan.columns);
         let permits = Arc::clone(&self.database.shared().queries);
         let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;

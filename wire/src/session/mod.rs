@@ -11,6 +11,7 @@ pub(crate) mod copy;
 mod cursor;
 pub mod embedded;
 mod overlay;
+mod past;
 mod query;
 pub(crate) mod registry;
 mod running;

@@ -34,8 +34,7 @@ impl Session {
     ) -> Result<Execution> {
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("a query has a plan"))?;
         self.check_reads(plan)?;
-        self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters)?;
+        let context = self.reading(Some(plan), &statement, parameters).await?;
         let columns = Arc::clone(&plan.columns);
         let tag = RowsTag::Counted("SELECT");
         if let Some(direct) = &bound.direct {
@@ -73,8 +72,7 @@ impl Session {
             ));
         };
         self.check_reads(&plan)?;
-        self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, parameters)?;
+        let context = self.reading(Some(&plan), &statement, parameters).await?;
         let options = explain_options(&explain.options)?;
         let text =
             blocking(move || rotabase_queries::exec::explain::explain(&plan, &context, &options))
@@ -247,7 +245,7 @@ impl Stream {
     }
 }
 
-async fn permit(
+pub(crate) async fn permit(
     permits: &Arc<Semaphore>,
     statement: &running::Statement,
 ) -> Result<OwnedSemaphorePermit> {

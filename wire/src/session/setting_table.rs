@@ -24,6 +24,8 @@ pub(super) enum Kind {
     List,
     /// A position token.
     Position,
+    /// An instant, or nothing for now.
+    Instant,
 }
 
 /// One setting.
@@ -177,7 +179,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "rotabase.as_of",
         "",
-        Kind::Text,
+        Kind::Instant,
         false,
         "Reads the schedule as it was at this instant; empty for now.",
     ),

@@ -7,11 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::Positions;
+use rotabase_queries::as_of::last_timestamp;
 use rotabase_queries::catalog::SettingRow;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Settings;
-use rotabase_queries::types::ObjectNames;
+use rotabase_queries::types::{Datum, ObjectNames, PgType, text};
 
 use super::setting_table::{Kind, SERVER_SCHEMA, SETTINGS, Setting, display_name};
 
@@ -22,8 +24,13 @@ pub(crate) struct SessionSettings {
     defaults: Arc<BTreeMap<String, String>>,
     /// What `SET LOCAL` and a block's `SET` have to give back when the block ends.
     saved: Option<Arc<Settings>>,
+    /// What `SET LOCAL` has replaced in this block.
+    replaced: BTreeMap<String, String>,
     statement_timeout: Option<Duration>,
     read_after: Option<Positions>,
+    as_of: Option<Timestamp>,
+    /// What `now` means in a value.
+    now: i64,
     reported: Vec<(String, String)>,
 }
 
@@ -47,6 +54,7 @@ impl SessionSettings {
         database: &str,
         backend_pid: i32,
         options: &[(String, String)],
+        now: i64,
     ) -> Result<Self> {
         let mut all: BTreeMap<String, String> =
             SETTINGS.iter().map(|it| (it.name.to_owned(), it.default.to_owned())).collect();
@@ -64,11 +72,17 @@ impl SessionSettings {
             shared: Arc::new(shared),
             defaults: Arc::new(all),
             saved: None,
+            replaced: BTreeMap::new(),
             statement_timeout: None,
             read_after: None,
+            as_of: None,
+            now,
             reported: Vec::new(),
         };
-        for (name, value) in options {
+        // An instant is read in the time zone, whichever comes first.
+        let is_zone = |name: &str| name.eq_ignore_ascii_case("timezone");
+        let (zones, others): (Vec<_>, Vec<_>) = options.iter().partition(|(name, _)| is_zone(name));
+        for (name, value) in zones.into_iter().chain(others) {
             settings.set(name, value)?;
         }
         settings.defaults = Arc::clone(&settings.shared.all);
@@ -93,10 +107,38 @@ impl SessionSettings {
             }
             Err(error) => return Err(error),
         };
-        let value = normalise(setting, value)?;
+        let value = match setting.kind {
+            Kind::Instant => self.instant(value)?,
+            _ => normalise(setting, value)?,
+        };
         self.parse(setting, &value)?;
         self.store(&name, value);
         Ok(())
+    }
+
+    /// `SET`: sets a setting beyond the end of a block, whatever `SET LOCAL` said before.
+    pub(crate) fn set_for_session(&mut self, name: &str, value: &str) -> Result<()> {
+        self.set(name, value)?;
+        self.replaced.remove(&name.to_ascii_lowercase());
+        Ok(())
+    }
+
+    /// `SET LOCAL`: sets a setting until the block ends.
+    pub(crate) fn set_local(&mut self, name: &str, value: &str) -> Result<()> {
+        let before = self.get(name).map(str::to_owned).unwrap_or_default();
+        self.set(name, value)?;
+        self.replaced.entry(name.to_ascii_lowercase()).or_insert(before);
+        Ok(())
+    }
+
+    /// A statement begins at this time of the transaction.
+    pub(crate) fn begin(&mut self, now: i64) {
+        self.now = now;
+    }
+
+    /// `rotabase.as_of`: the last timestamp that is seen.
+    pub(crate) fn as_of(&self) -> Option<Timestamp> {
+        self.as_of
     }
 
     /// The value of a setting.
@@ -133,6 +175,10 @@ impl SessionSettings {
     /// At the end of a block: what it set stays if it committed, and goes if it did not.
     pub(crate) fn leave_block(&mut self, committed: bool) {
         let Some(saved) = self.saved.take() else { return };
+        for (name, value) in std::mem::take(&mut self.replaced) {
+            // The value was valid when it was set.
+            let _ = self.set(&name, &value);
+        }
         if !committed {
             let values: Vec<(String, String)> =
                 saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
@@ -266,14 +312,23 @@ impl SessionSettings {
                     Some(value.parse().map_err(|_| bad_value(setting, value))?)
                 };
             }
-            "rotabase.as_of" if !value.is_empty() => {
-                return Err(SqlError::unsupported(
-                    "reading the schedule as of a past instant is not offered yet",
-                ));
-            }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Reads an instant and keeps it; it does not change with the time zone from then on.
+    fn instant(&mut self, value: &str) -> Result<String> {
+        if value.is_empty() {
+            self.as_of = None;
+            return Ok(String::new());
+        }
+        let context = text::ReadContext { settings: &self.shared, now: self.now };
+        let instant = text::read(PgType::TimestampTz, value, &context)?;
+        if let Datum::TimestampTz(microseconds) = instant {
+            self.as_of = Some(last_timestamp(microseconds));
+        }
+        Ok(text::to_string(&instant, PgType::TimestampTz, &self.shared))
     }
 }
 
@@ -290,7 +345,8 @@ pub(crate) fn catalog_rows() -> Vec<SettingRow> {
             | Kind::TimeZone
             | Kind::DateStyle
             | Kind::List
-            | Kind::Position => ("string", &[][..], None),
+            | Kind::Position
+            | Kind::Instant => ("string", &[][..], None),
         };
         SettingRow {
             name: display_name(it.name).to_owned(),
@@ -331,7 +387,7 @@ fn bad_value(setting: &Setting, value: &str) -> SqlError {
 fn normalise(setting: &Setting, value: &str) -> Result<String> {
     let bad = || bad_value(setting, value);
     match setting.kind {
-        Kind::Text | Kind::List | Kind::TimeZone => Ok(value.to_owned()),
+        Kind::Text | Kind::List | Kind::TimeZone | Kind::Instant => Ok(value.to_owned()),
         Kind::Position => value.parse::<Positions>().map(|_| value.to_owned()).map_err(|_| bad()),
         Kind::Fixed => {
             let message = format!("parameter \"{}\" cannot be changed", display_name(setting.name));
@@ -457,6 +513,7 @@ mod tests {
             "rotabase",
             1,
             &[],
+            0,
         )
         .expect("defaults are valid")
     }

@@ -229,7 +229,8 @@ impl Session {
         }
         match &set.values {
             None => self.settings.reset(&set.name),
-            Some(values) => self.settings.set(&set.name, &values.join(", ")),
+            Some(values) if set.local => self.settings.set_local(&set.name, &values.join(", ")),
+            Some(values) => self.settings.set_for_session(&set.name, &values.join(", ")),
         }
     }
 

@@ -94,7 +94,8 @@ impl Session {
         if looks {
             self.wait_until_readable(&statement).await?;
         }
-        let context = self.context(&statement, parameters)?;
+        let mut context = self.context(&statement, parameters)?;
+        self.past_of(plan, &mut context, &statement).await?;
         let values = self.collect(plan, context.clone(), &statement).await?;
         let mut rows = Vec::with_capacity(values.len());
         for values in values {
@@ -129,7 +130,8 @@ impl Session {
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             self.wait_until_current(&statement).await?;
-            let context = self.context(&statement, parameters.clone())?;
+            let mut context = self.context(&statement, parameters.clone())?;
+            self.past_of(plan, &mut context, &statement).await?;
             let expected = expected_version(update.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
             let mut changes = Changes::default();
@@ -179,7 +181,8 @@ impl Session {
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             self.wait_until_current(&statement).await?;
-            let context = self.context(&statement, parameters.clone())?;
+            let mut context = self.context(&statement, parameters.clone())?;
+            self.past_of(plan, &mut context, &statement).await?;
             let expected = expected_version(delete.expected_version.as_ref(), &context)?;
             let rows = self.collect(plan, context.clone(), &statement).await?;
             let mut changes = Changes::default();

@@ -55,7 +55,7 @@ pub fn explain(
             Some(analysis::milliseconds(context.clock.now_microseconds().saturating_sub(start)));
         analysis = Some(counted);
     }
-    let described = Described::new(plan, analysis.as_ref(), *options);
+    let described = Described::new(plan, Some(context), analysis.as_ref(), *options);
     if options.json {
         return Ok(vec![described.json(milliseconds.filter(|_| options.summary))]);
     }
@@ -70,5 +70,5 @@ pub fn explain(
 
 /// The lines of a plain `EXPLAIN` of a plan.
 pub fn text(plan: &Plan, verbose: bool) -> Vec<String> {
-    Described::new(plan, None, ExplainOptions { verbose, ..ExplainOptions::default() }).text()
+    Described::new(plan, None, None, ExplainOptions { verbose, ..ExplainOptions::default() }).text()
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::exec::ExecContext;
 use crate::exec::explain::expression::{Names, expression, expressions, sort_keys};
 use crate::exec::explain::{Analysis, Counters, ExplainOptions};
 use crate::exec::operators::join::JoinCondition;
@@ -10,6 +11,8 @@ use crate::plan::{
     Expr, JoinKind, Plan, PlanNode, ScanAccess, SetOperationKind, SortKey, SubqueryKind,
 };
 use crate::relation::Relation;
+use crate::types::datetime::TIMESTAMP_INFINITY;
+use crate::types::{Datum, PgType, text};
 
 /// A node with what is below it.
 pub(super) struct Described {
@@ -31,6 +34,8 @@ struct Actual {
 }
 
 struct Describer<'a> {
+    /// The statement, if it is about to run: it knows which instants are read.
+    context: Option<&'a ExecContext>,
     analysis: Option<&'a Analysis>,
     options: ExplainOptions,
     /// Subplans named so far.
@@ -39,8 +44,13 @@ struct Describer<'a> {
 
 impl Described {
     /// Describes a plan.
-    pub(super) fn new(plan: &Plan, analysis: Option<&Analysis>, options: ExplainOptions) -> Self {
-        Describer { analysis, options, subplans: 0 }.describe(plan)
+    pub(super) fn new(
+        plan: &Plan,
+        context: Option<&ExecContext>,
+        analysis: Option<&Analysis>,
+        options: ExplainOptions,
+    ) -> Self {
+        Describer { context, analysis, options, subplans: 0 }.describe(plan)
     }
 
     /// The lines of the text format.
@@ -126,7 +136,12 @@ impl Describer<'_> {
             Some(counters) => Actual::new(counters, self.options),
             None => Actual { loops: 0, rows: 0, milliseconds: None },
         });
-        let (title, properties) = node(&plan.node);
+        let (title, mut properties) = node(&plan.node);
+        if let PlanNode::Scan { relation, .. } = &plan.node
+            && let Some(instant) = self.as_of(&**relation)
+        {
+            properties.insert(0, ("As Of", instant));
+        }
         let mut described =
             Described { title, label: None, properties, actual, children: Vec::new() };
         if self.options.verbose {
@@ -170,6 +185,28 @@ impl Describer<'_> {
             });
         });
         described
+    }
+}
+
+impl Describer<'_> {
+    /// The instant that a relation is read as of, if it is not now.
+    fn as_of(&self, relation: &dyn Relation) -> Option<String> {
+        let instant = relation.instant();
+        let timestamp = match (self.context, instant) {
+            (Some(context), Some(instant)) => instant.timestamp(context).ok(),
+            (Some(context), None) if relation.has_past() => context.snapshot.as_of(),
+            _ => None,
+        };
+        match (timestamp, self.context) {
+            (Some(timestamp), Some(context)) => {
+                let value = Datum::TimestampTz(match timestamp.0 {
+                    u64::MAX => TIMESTAMP_INFINITY,
+                    _ => timestamp.microseconds(),
+                });
+                Some(text::to_string(&value, PgType::TimestampTz, &context.settings))
+            }
+            _ => instant.map(|instant| expression(&instant.expression, &Names::none())),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::{DecodeError, Domain as _};
 use rotabase_engine::entry::{CommittedEntry, Entry, Metadata, StoredEvent};
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{Schedule, event_name, payload_json};
@@ -74,6 +75,7 @@ impl Projected for EventsRelation {
         Ok(Box::new(EventScan {
             feed: Arc::clone(feed),
             columns: columns.to_vec(),
+            as_of: snapshot.as_of(),
             direction,
             spans,
             window: 1,
@@ -188,6 +190,8 @@ impl RowScan for Nothing {
 struct EventScan {
     feed: Arc<dyn Feed>,
     columns: Vec<usize>,
+    // Events that are newer had not happened.
+    as_of: Option<Timestamp>,
     direction: Direction,
     // What is left, the next span last.
     spans: Vec<Span>,
@@ -229,6 +233,9 @@ impl EventScan {
         };
         self.spans.extend(rest);
         for (at, committed) in self.entries.iter().enumerate() {
+            if self.as_of.is_some_and(|as_of| committed.entry.timestamp > as_of) {
+                continue;
+            }
             let wanted = |(position, _): &(Position, &StoredEvent)| {
                 *position >= span.first && *position <= span.last
             };

@@ -133,6 +133,10 @@ impl<P: Projected> Relation for P {
     fn estimate(&self) -> u64 {
         Projected::estimate(self)
     }
+
+    fn has_past(&self) -> bool {
+        true
+    }
 }
 
 impl<T: Table> Projected for TableRelation<T> {

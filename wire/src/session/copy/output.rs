@@ -35,8 +35,7 @@ impl Session {
         }
         let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("COPY TO has rows"))?;
         self.check_reads(plan)?;
-        self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, Vec::new())?;
+        let context = self.reading(Some(plan), &statement, Vec::new()).await?;
         let columns = Arc::clone(&plan.columns);
         let permits = Arc::clone(&self.database.shared().queries);
         let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;

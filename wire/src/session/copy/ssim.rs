@@ -113,8 +113,7 @@ impl Session {
         statement: running::Statement,
     ) -> Result<Execution> {
         self.check_privilege(Privilege::Select, rotabase_queries::catalog::PUBLIC, "legs")?;
-        self.wait_until_readable(&statement).await?;
-        let context = self.context(&statement, Vec::new())?;
+        let context = self.reading(None, &statement, Vec::new()).await?;
         let legs = self.database.shared().relation("legs")?;
         let entry = self.database.shared().copies.begin(
             self.settings.shared().backend_pid,
