@@ -68,11 +68,7 @@ impl Follower {
 
     /// The same for a new store, with no event that is newer than `until`: their timestamps decide, not where they
     /// stand, because an entry may carry an older timestamp than one before it.
-    pub(crate) fn open_until(
-        store: Store,
-        feed: Arc<dyn Feed>,
-        until: Timestamp,
-    ) -> Result<Self> {
+    pub(crate) fn open_until(store: Store, feed: Arc<dyn Feed>, until: Timestamp) -> Result<Self> {
         Ok(Self { until: Some(until), ..Self::open(store, feed)? })
     }
 

@@ -171,11 +171,7 @@ impl Projections {
     /// The state as of an instant: the fold of all events that are not newer than `at` and were folded before the
     /// call. An instant to come is now. It may have to be replayed from the feed, which holds up the thread; once
     /// `stopped` says so it ends.
-    pub fn as_of(
-        &self,
-        at: Timestamp,
-        stopped: &dyn Fn() -> bool,
-    ) -> Result<Snapshot, PastError> {
+    pub fn as_of(&self, at: Timestamp, stopped: &dyn Fn() -> bool) -> Result<Snapshot, PastError> {
         self.shared.past.as_of(at, &self.snapshot(), stopped)
     }
 

@@ -250,10 +250,8 @@ impl Binder<'_> {
             && let Some((plan, relation)) = self.bind_cte_reference(only)?
         {
             if instant.is_some() {
-                let message = format!(
-                    "FOR SYSTEM_TIME is not supported for WITH query \"{}\"",
-                    only.value
-                );
+                let message =
+                    format!("FOR SYSTEM_TIME is not supported for WITH query \"{}\"", only.value);
                 return Err(SqlError::unsupported(message)
                     .with_hint("Put it behind the tables in the WITH query.")
                     .at(self.at_name(name)));

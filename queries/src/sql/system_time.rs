@@ -35,9 +35,7 @@ impl Binder<'_> {
             .map_err(|error| error.at(position))?;
         if outer {
             let message = "argument of FOR SYSTEM_TIME AS OF must not contain variables";
-            return Err(
-                SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position)
-            );
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message).at(position));
         }
         if has_subquery(&expression) {
             let message = "cannot use subquery in FOR SYSTEM_TIME AS OF";

@@ -89,7 +89,14 @@ impl Session {
         let settings = {
             let objects =
                 Arc::<rotabase_queries::catalog::System>::clone(&database.shared().system);
-            SessionSettings::new(objects, &start.user, &start.database, start.pid, &start.settings, now)?
+            SessionSettings::new(
+                objects,
+                &start.user,
+                &start.database,
+                start.pid,
+                &start.settings,
+                now,
+            )?
         };
         let seen = database.shared().acknowledged();
         let running = Arc::new(Running::default());

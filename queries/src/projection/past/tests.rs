@@ -119,7 +119,8 @@ fn what_comes_in_late_is_shown_when_its_time_says_so() {
     let happened = airports(8);
     let feed = MemoryFeed::new(3, 100);
     feed.append(&happened[..5]);
-    let late = Model::of(&[Action::RegisterAirplane(0, 1), Action::RegisterAirplane(1, 1)]).happened;
+    let late =
+        Model::of(&[Action::RegisterAirplane(0, 1), Action::RegisterAirplane(1, 1)]).happened;
     let mut now = follower(&directory.path().join("now"), &feed);
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let at = happened[1].timestamp;
