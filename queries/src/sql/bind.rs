@@ -6,8 +6,10 @@ use sqlparser::ast::{self, SetExpr};
 
 use super::binder::{Binder, unsupported};
 use super::bound::{
-    Bound, BoundQuery, CreateView, DeclareCursor, Execute, Explain, Prepare, Subscribe,
+    Bound, BoundQuery, CreateView, DeclareCursor, Delete, Execute, Explain, Insert, Prepare,
+    Returning, Subscribe, Update, WritingWith,
 };
+use super::cte::WithPlace;
 use super::parameters::Parameters;
 use super::scope::{Clause, Level, NamedRelation, Namespace};
 use super::statement::{DeclareNode, Node, Source, Statement, SubscribeNode, ViewNode};
@@ -82,22 +84,23 @@ fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bou
             SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_) => {
                 bind_change_with(binder, query)
             }
-            _ => Ok(Bound::Query(bind_whole_query(binder, query)?)),
+            _ => {
+                binder.with_place = WithPlace::Top;
+                let plan = binder.bind_query(query, true)?;
+                finished(binder, Bound::Query(BoundQuery { plan, parameters: Vec::new() }))
+            }
         },
         Node::Insert(insert) => {
-            let mut bound = binder.bind_insert(insert)?;
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Insert(bound))
+            let bound = Bound::Insert(binder.bind_insert(insert)?);
+            finished(binder, bound)
         }
         Node::Update(update) => {
-            let mut bound = binder.bind_update(update)?;
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Update(bound))
+            let bound = Bound::Update(binder.bind_update(update)?);
+            finished(binder, bound)
         }
         Node::Delete(delete) => {
-            let mut bound = binder.bind_delete(delete)?;
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Delete(bound))
+            let bound = Bound::Delete(binder.bind_delete(delete)?);
+            finished(binder, bound)
         }
         Node::Copy(copy) => binder.bind_copy(copy),
         Node::Subscribe(subscribe) => Ok(Bound::Subscribe(binder.bind_subscribe(subscribe)?)),
@@ -122,13 +125,28 @@ fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bou
     }
 }
 
-fn bind_whole_query(mut binder: Binder<'_>, query: &ast::Query) -> Result<BoundQuery> {
-    let plan = binder.bind_query(query, true)?;
-    Ok(BoundQuery { plan, parameters: binder.parameters.finish()? })
+/// A statement that is bound, with what its binding has found out: the types of its parameters, and the statements of
+/// its WITH that change data.
+fn finished(binder: Binder<'_>, mut bound: Bound) -> Result<Bound> {
+    let found = binder.parameters.finish()?;
+    if !binder.writes.is_empty() {
+        let (writes, body) = (binder.writes, Box::new(bound));
+        return Ok(Bound::With(WritingWith { writes, body, parameters: found }));
+    }
+    match &mut bound {
+        Bound::Query(BoundQuery { parameters, .. })
+        | Bound::Insert(Insert { parameters, .. })
+        | Bound::Update(Update { parameters, .. })
+        | Bound::Delete(Delete { parameters, .. }) => *parameters = found,
+        _ => {}
+    }
+    Ok(bound)
 }
 
-fn bind_declare(binder: Binder<'_>, declare: &DeclareNode) -> Result<Bound> {
-    let query = bind_whole_query(binder, &declare.query)?;
+fn bind_declare(mut binder: Binder<'_>, declare: &DeclareNode) -> Result<Bound> {
+    binder.with_place = WithPlace::Cursor;
+    let plan = binder.bind_query(&declare.query, true)?;
+    let query = BoundQuery { plan, parameters: binder.parameters.finish()? };
     let DeclareNode { name, binary, scroll, hold, query: _ } = declare;
     let (name, binary, scroll, hold) = (name.clone(), *binary, *scroll, *hold);
     Ok(Bound::DeclareCursor(DeclareCursor { name, binary, scroll, hold, query }))
@@ -137,39 +155,11 @@ fn bind_declare(binder: Binder<'_>, declare: &DeclareNode) -> Result<Bound> {
 /// `WITH .. INSERT`, `UPDATE`, `DELETE`: the expressions are in sight of the rows that the statement is about.
 fn bind_change_with(mut binder: Binder<'_>, query: &ast::Query) -> Result<Bound> {
     let ctes = match &query.with {
-        Some(with) => binder.bind_with(with)?,
+        Some(with) => binder.bind_with(with, WithPlace::Top)?,
         None => Vec::new(),
     };
-    let wrap = |source: &mut Plan| {
-        if ctes.is_empty() {
-            return;
-        }
-        let body = std::mem::replace(source, Plan::new(PlanNode::Values(Vec::new()), Vec::new()));
-        let columns = Arc::clone(&body.columns);
-        *source =
-            Plan { node: PlanNode::With { ctes: ctes.clone(), body: Box::new(body) }, columns };
-    };
-    match &*query.body {
-        SetExpr::Insert(ast::Statement::Insert(insert)) => {
-            let mut bound = binder.bind_insert(insert)?;
-            wrap(&mut bound.source);
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Insert(bound))
-        }
-        SetExpr::Update(ast::Statement::Update(update)) => {
-            let mut bound = binder.bind_update(update)?;
-            wrap(&mut bound.source);
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Update(bound))
-        }
-        SetExpr::Delete(ast::Statement::Delete(delete)) => {
-            let mut bound = binder.bind_delete(delete)?;
-            wrap(&mut bound.source);
-            bound.parameters = binder.parameters.finish()?;
-            Ok(Bound::Delete(bound))
-        }
-        _ => Err(unsupported("this statement")),
-    }
+    let bound = binder.bind_change(&query.body, &ctes)?;
+    finished(binder, bound)
 }
 
 fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) -> Result<Bound> {
@@ -202,6 +192,7 @@ fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) ->
             SqlError::new(SqlState::INSUFFICIENT_PRIVILEGE, message).at(binder.at_name(&node.name))
         );
     }
+    binder.with_place = WithPlace::View;
     let plan = binder.bind_query(&node.query, true)?;
     let mut columns = plan.columns.to_vec();
     if node.columns.len() > columns.len() {
@@ -230,6 +221,45 @@ fn bind_create_view(mut binder: Binder<'_>, node: &ViewNode, source: &Source) ->
 }
 
 impl Binder<'_> {
+    /// Binds a statement that changes data, with common table expressions in sight.
+    pub(super) fn bind_change(
+        &mut self,
+        body: &SetExpr,
+        ctes: &[(usize, Arc<Plan>)],
+    ) -> Result<Bound> {
+        let wrap = |source: &mut Plan, returning: &mut Option<Returning>| {
+            if ctes.is_empty() {
+                return;
+            }
+            if let Some(returning) = returning {
+                returning.ctes = ctes.to_vec();
+            }
+            let empty = Plan::new(PlanNode::Values(Vec::new()), Vec::new());
+            let body = std::mem::replace(source, empty);
+            let columns = Arc::clone(&body.columns);
+            let node = PlanNode::With { ctes: ctes.to_vec(), body: Box::new(body) };
+            *source = Plan { node, columns };
+        };
+        match body {
+            SetExpr::Insert(ast::Statement::Insert(insert)) => {
+                let mut bound = self.bind_insert(insert)?;
+                wrap(&mut bound.source, &mut bound.returning);
+                Ok(Bound::Insert(bound))
+            }
+            SetExpr::Update(ast::Statement::Update(update)) => {
+                let mut bound = self.bind_update(update)?;
+                wrap(&mut bound.source, &mut bound.returning);
+                Ok(Bound::Update(bound))
+            }
+            SetExpr::Delete(ast::Statement::Delete(delete)) => {
+                let mut bound = self.bind_delete(delete)?;
+                wrap(&mut bound.source, &mut bound.returning);
+                Ok(Bound::Delete(bound))
+            }
+            _ => Err(unsupported("this statement")),
+        }
+    }
+
     /// Binds a subscription: a relation and a condition over its rows.
     pub(super) fn bind_subscribe(&mut self, node: &SubscribeNode) -> Result<Subscribe> {
         let Entry::Relation(relation) = self.find_entry(&node.relation)? else {

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use sqlparser::ast::{self, Spanned};
 use sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use super::cte::CteEntry;
+use super::bound::WritingCte;
+use super::cte::{CteEntry, WithPlace};
 use super::dialect::RotabaseDialect;
 use super::parameters::Parameters;
 use super::position::Positions;
@@ -34,6 +35,10 @@ pub(super) struct Binder<'a> {
     pub(super) next_cte: usize,
     /// The lowest place in the stack of levels that was referred to.
     pub(super) lowest: usize,
+    /// What a WITH may have at this place.
+    pub(super) with_place: WithPlace,
+    /// The statements that change data of the outermost WITH.
+    pub(super) writes: Vec<WritingCte>,
     /// How many views this is in.
     pub(super) view_depth: usize,
     /// The instant that the view it is in is read as of.
@@ -59,6 +64,8 @@ impl<'a> Binder<'a> {
             ctes: Vec::new(),
             next_cte: 0,
             lowest: usize::MAX,
+            with_place: WithPlace::Nested,
+            writes: Vec::new(),
             view_depth: 0,
             instant: None,
             target_fields: Vec::new(),

@@ -27,6 +27,8 @@ pub enum Bound {
     Update(Update),
     /// `DELETE`.
     Delete(Delete),
+    /// `WITH` with statements that change data, and what they come before.
+    With(WritingWith),
     /// `COPY .. FROM STDIN`.
     CopyFrom(CopyFrom),
     /// `COPY .. TO STDOUT`.
@@ -65,6 +67,29 @@ pub struct Returning {
     pub expressions: Vec<Expr>,
     /// What they give.
     pub columns: Arc<[OutputColumn]>,
+    /// The common table expressions in sight of the expressions, by number.
+    pub ctes: Vec<(usize, Arc<Plan>)>,
+}
+
+/// A statement whose `WITH` has statements that change data. All of them are about the rows as they were before any of
+/// them, and all happen or none.
+#[derive(Clone, Debug)]
+pub struct WritingWith {
+    /// The statements that change data, in order.
+    pub writes: Vec<WritingCte>,
+    /// What comes behind the `WITH`: a query or a statement that changes data.
+    pub body: Box<Bound>,
+    /// The types of the parameters; those of the parts are empty.
+    pub parameters: Vec<PgType>,
+}
+
+/// A statement that changes data, in a `WITH`.
+#[derive(Clone, Debug)]
+pub struct WritingCte {
+    /// Its number: later parts of the statement read what it returns as the rows of this common table expression.
+    pub number: usize,
+    /// An INSERT, UPDATE or DELETE.
+    pub statement: Bound,
 }
 
 /// `INSERT`.
@@ -274,6 +299,7 @@ impl Bound {
             Self::Insert(insert) => &insert.parameters,
             Self::Update(update) => &update.parameters,
             Self::Delete(delete) => &delete.parameters,
+            Self::With(with) => &with.parameters,
             Self::Explain(explain) => explain.statement.parameters(),
             Self::DeclareCursor(declare) => &declare.query.parameters,
             Self::Empty
@@ -297,6 +323,7 @@ impl Bound {
             Self::Insert(insert) => returned(&insert.returning),
             Self::Update(update) => returned(&update.returning),
             Self::Delete(delete) => returned(&delete.returning),
+            Self::With(with) => with.body.columns(),
             Self::Subscribe(subscribe) => Some(Arc::clone(&subscribe.columns)),
             Self::Explain(explain) => Some(explain.options.columns()),
             Self::Utility(utility) => utility.columns(),
@@ -317,6 +344,7 @@ impl Bound {
             Self::Insert(_)
             | Self::Update(_)
             | Self::Delete(_)
+            | Self::With(_)
             | Self::CopyFrom(_)
             | Self::CreateView(_) => true,
             Self::Explain(explain) => explain.options.analyze && explain.statement.writes(),
@@ -339,6 +367,7 @@ impl Bound {
             Self::Insert(_) => "INSERT",
             Self::Update(_) => "UPDATE",
             Self::Delete(_) => "DELETE",
+            Self::With(with) => with.body.tag(),
             Self::CopyFrom(_) | Self::CopyTo(_) => "COPY",
             Self::Subscribe(_) => "SUBSCRIBE",
             Self::Explain(_) => "EXPLAIN",

@@ -10,6 +10,7 @@ use super::bound::{
     LEG_ROTATIONS_COLUMNS,
 };
 use super::copy_options::{CopyColumns, CopyOptions};
+use super::cte::WithPlace;
 use super::from::scan;
 use super::parameters::Parameters;
 use super::statement::{CopyNode, CopySubject, ForceColumns, Node};
@@ -53,6 +54,7 @@ impl Binder<'_> {
                         ) {
                             return Err(unsupported("COPY of a writing statement"));
                         }
+                        self.with_place = WithPlace::Copy;
                         let plan = self.bind_query(query, true)?;
                         let names: Vec<String> =
                             plan.columns.iter().map(|column| column.name.clone()).collect();

@@ -5,11 +5,44 @@ use std::sync::Arc;
 use sqlparser::ast::{self, Cte, SetExpr, SetOperator, SetQuantifier, With};
 
 use super::binder::{Binder, unsupported};
+use super::bound::WritingCte;
 use super::query::Tail;
 use super::scope::NamedRelation;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{OutputColumn, Plan, PlanNode};
 use crate::types::PgType;
+
+/// Where a WITH stands: only the outermost one may change data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum WithPlace {
+    /// The outermost one of a query or of a statement that changes data.
+    Top,
+    /// One within something else.
+    Nested,
+    /// That of a cursor's query.
+    Cursor,
+    /// That of a view's query.
+    View,
+    /// That of a query that is copied.
+    Copy,
+}
+
+impl WithPlace {
+    /// Fails where no data may be changed.
+    fn check(self, at: Option<usize>) -> Result<()> {
+        let message = match self {
+            Self::Top => return Ok(()),
+            Self::Nested => {
+                "WITH clause containing a data-modifying statement must be at the top level"
+            }
+            Self::Cursor => "DECLARE CURSOR must not contain data-modifying statements in WITH",
+            Self::View => "views must not contain data-modifying statements in WITH",
+            Self::Copy => "a data-modifying statement in WITH is not supported in COPY",
+        };
+        let at = at.filter(|_| self == Self::Nested);
+        Err(SqlError::unsupported(message).at(at))
+    }
+}
 
 /// A common table expression in sight.
 #[derive(Debug)]
@@ -24,6 +57,8 @@ pub(super) struct CteEntry {
 enum CteState {
     /// Its rows can be read as those of a number.
     Ready { number: usize, columns: Arc<[OutputColumn]>, fields: Vec<Vec<(String, PgType)>> },
+    /// It changes data and returns nothing.
+    Silent,
     /// It is being bound, at a place where it must not refer to itself.
     Forbidden { why: &'static str, position: Option<usize> },
 }
@@ -31,8 +66,13 @@ enum CteState {
 const NOT_A_UNION: &str = "does not have the form non-recursive-term UNION [ALL] recursive-term";
 
 impl Binder<'_> {
-    /// Binds the expressions of a `WITH` and puts them in sight; whoever calls takes them out again.
-    pub(super) fn bind_with(&mut self, with: &With) -> Result<Vec<(usize, Arc<Plan>)>> {
+    /// Binds the expressions of a `WITH` and puts them in sight; whoever calls takes them out again. Those that change
+    /// data are gathered in [`Binder::writes`].
+    pub(super) fn bind_with(
+        &mut self,
+        with: &With,
+        place_of_with: WithPlace,
+    ) -> Result<Vec<(usize, Arc<Plan>)>> {
         let mut plans = Vec::with_capacity(with.cte_tables.len());
         for (place, cte) in with.cte_tables.iter().enumerate() {
             let name = &cte.alias.name;
@@ -52,9 +92,9 @@ impl Binder<'_> {
                 &*cte.query.body,
                 SetExpr::Insert(_) | SetExpr::Update(_) | SetExpr::Delete(_)
             ) {
-                return Err(
-                    unsupported("a data-modifying statement in WITH").at(self.at_ident(name))
-                );
+                place_of_with.check(self.at_ident(name))?;
+                self.bind_writing_cte(cte, &plans)?;
+                continue;
             }
             let height = self.levels.len();
             let (plan, fields) = self.without_lateral(|binder| {
@@ -73,6 +113,31 @@ impl Binder<'_> {
             self.ctes.push(CteEntry { name: name.value.clone(), state, reads: 0 });
         }
         Ok(plans)
+    }
+
+    /// Binds a statement that changes data, over the expressions before it.
+    fn bind_writing_cte(&mut self, cte: &Cte, before: &[(usize, Arc<Plan>)]) -> Result<()> {
+        let query = &cte.query;
+        let own = match &query.with {
+            Some(with) => self.bind_with(with, WithPlace::Nested)?,
+            None => Vec::new(),
+        };
+        let height = self.ctes.len();
+        let ctes: Vec<_> = before.iter().chain(&own).cloned().collect();
+        let statement = self.bind_change(&query.body, &ctes)?;
+        self.ctes.truncate(height - own.len());
+        let number = self.next_number();
+        let state = match statement.columns() {
+            None => CteState::Silent,
+            Some(columns) => {
+                let plan = Plan { node: PlanNode::CteScan { cte: number }, columns };
+                let columns = self.cte_columns(cte, &plan)?;
+                CteState::Ready { number, fields: vec![Vec::new(); columns.len()], columns }
+            }
+        };
+        self.writes.push(WritingCte { number, statement });
+        self.ctes.push(CteEntry { name: cte.alias.name.value.clone(), state, reads: 0 });
+        Ok(())
     }
 
     fn next_number(&mut self) -> usize {
@@ -213,6 +278,11 @@ impl Binder<'_> {
                     column.fields.clone_from(fields);
                 }
                 Ok(Some((plan, relation)))
+            }
+            CteState::Silent => {
+                let message =
+                    format!("WITH query \"{}\" does not have a RETURNING clause", name.value);
+                Err(SqlError::unsupported(message).at(at))
             }
             CteState::Forbidden { why, position } => {
                 let at = if *why == NOT_A_UNION { *position } else { at };

@@ -304,7 +304,7 @@ impl Binder<'_> {
         }
         let columns = targets.iter().map(super::target::Target::column).collect();
         let expressions = targets.into_iter().map(|target| target.expr).collect();
-        Ok(Some(Returning { expressions, columns }))
+        Ok(Some(Returning { expressions, columns, ctes: Vec::new() }))
     }
 }
 

@@ -8,6 +8,7 @@ use sqlparser::ast::{
 };
 
 use super::binder::{Binder, syntax, unsupported};
+use super::cte::WithPlace;
 use super::expr::strip;
 use super::scope::{Clause, Level, NamedRelation, Namespace};
 use super::walk::uses_row;
@@ -75,9 +76,10 @@ impl Binder<'_> {
         if tail.with_ties() && order.is_empty() {
             return Err(syntax("WITH TIES cannot be specified without ORDER BY clause"));
         }
+        let place = std::mem::replace(&mut self.with_place, WithPlace::Nested);
         let Some(with) = with else { return self.bind_body(body, &tail) };
         let height = self.ctes.len();
-        let ctes = self.bind_with(with)?;
+        let ctes = self.bind_with(with, place)?;
         let body = self.bind_body(body, &tail);
         self.ctes.truncate(height);
         let body = body?;

@@ -28,6 +28,7 @@ use super::cursor::Cursors;
 use super::registry::{Identity, Place};
 use super::running::{self, Running};
 use super::settings::{Consistency, SessionSettings};
+use super::writing_with::{OpenWrite, returns_computed};
 use crate::database::Database;
 use crate::roles::Privilege;
 
@@ -60,6 +61,14 @@ pub(crate) struct BoundStatement {
     time_zone: String,
 }
 
+impl BoundStatement {
+    /// Another statement, bound with the same names and settings.
+    pub(crate) fn with_bound(&self, bound: Bound, plan: Option<Arc<Plan>>) -> Self {
+        let (search_path, time_zone) = (self.search_path.clone(), self.time_zone.clone());
+        Self { bound, plan, direct: None, generation: self.generation, search_path, time_zone }
+    }
+}
+
 /// One client's session.
 #[derive(Debug)]
 pub struct Session {
@@ -68,6 +77,10 @@ pub struct Session {
     pub(crate) user: String,
     pub(crate) status: Status,
     pub(crate) block: Option<Block>,
+    /// The write that the parts of the running statement are decided into, if it is committed with the last of them.
+    pub(crate) write: Option<OpenWrite>,
+    /// What all parts of the running statement read, if it has several.
+    pub(crate) frozen: Option<Snapshot>,
     /// What others had been told is stored when this session last asked: at its beginning, and at each of its
     /// statements that look for rows to change.
     pub(crate) seen: Positions,
@@ -114,6 +127,8 @@ impl Session {
             user: start.user,
             status: Status::Idle,
             block: None,
+            write: None,
+            frozen: None,
             seen,
             written: Positions::default(),
             statements: Statements::default(),
@@ -165,7 +180,12 @@ impl Session {
         }
     }
 
-    /// What a statement has around it; the snapshot is the newest there is.
+    /// What a statement reads: the newest state, unless it is a part of one that has begun to read.
+    pub(crate) fn read_snapshot(&self) -> Result<Snapshot> {
+        self.frozen.clone().map_or_else(|| self.snapshot(), Ok)
+    }
+
+    /// What a statement has around it.
     pub(crate) fn context(
         &self,
         statement: &running::Statement,
@@ -180,7 +200,7 @@ impl Session {
             clock: Arc::clone(&shared.config.clock),
             random: Arc::clone(&shared.config.random),
             parameters: parameters.into(),
-            snapshot: self.snapshot()?,
+            snapshot: self.read_snapshot()?,
             reads: None,
             past: PastSnapshots::default(),
             cancel: statement.cancel(),
@@ -373,6 +393,15 @@ impl Session {
         if bound.bound.writes() {
             self.check_writable(bound.bound.tag())?;
         }
+        if let Bound::With(with) = &bound.bound {
+            return self.writing_with(with, bound, parameters).await;
+        }
+        if returns_computed(&bound.bound) {
+            self.check_returning(&bound.bound)?;
+            if self.block.is_none() {
+                return self.in_one_write(bound, parameters).await;
+            }
+        }
         let statement = self.running.begin(self.settings.statement_timeout());
         match &bound.bound {
             Bound::Empty => Ok(Execution::Empty),
@@ -380,6 +409,7 @@ impl Session {
             Bound::Insert(insert) => self.insert(insert, bound, statement, parameters).await,
             Bound::Update(update) => self.update(update, bound, statement, parameters).await,
             Bound::Delete(delete) => self.delete(delete, bound, statement, parameters).await,
+            Bound::With(_) => Err(SqlError::internal("a WITH that writes was carried out above")),
             Bound::CopyFrom(copy) => self.copy_from(copy),
             Bound::CopyTo(copy) => self.copy_to(copy, bound, statement).await,
             Bound::Subscribe(_) => {
@@ -446,6 +476,7 @@ fn plan_of(bound: &Bound) -> Option<&Plan> {
         Bound::Explain(explain) => plan_of(&explain.statement),
         Bound::DeclareCursor(declare) => Some(&declare.query.plan),
         Bound::Empty
+        | Bound::With(_)
         | Bound::CopyFrom(_)
         | Bound::Subscribe(_)
         | Bound::Prepare(_)

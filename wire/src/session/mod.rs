@@ -19,6 +19,7 @@ mod setting_table;
 pub(crate) mod settings;
 mod utility;
 mod write;
+mod writing_with;
 
 pub use api::{
     Backend, CancelHandle, CopyInFormat, CopyOut, CopyRows, CopySource, CopyStep, ExecuteOptions,

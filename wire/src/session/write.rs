@@ -411,6 +411,9 @@ impl Session {
     ) -> Result<Decided, SendError> {
         let deadline = timeout.map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
         let metadata = self.metadata();
+        if self.write.is_some() {
+            return Ok(self.decide_open(requests, deadline).await?);
+        }
         let Some(block) = &self.block else {
             let outcome = self.database.node().execute(requests, metadata, deadline).await?;
             self.has_written(&outcome.positions);
@@ -465,7 +468,7 @@ impl Session {
     ) -> Result<Execution> {
         let tag = format!("{tag} {}", changes.rows.len());
         let Some(returning) = returning else { return Ok(Execution::Done(tag)) };
-        let evaluator = Evaluator::new(&returning.expressions, context)?;
+        let evaluator = Evaluator::with_ctes(&returning.expressions, &returning.ctes, context)?;
         let width = returning.columns.len();
         let mut batch =
             Batch { width, rows: 0, values: Vec::with_capacity(changes.rows.len() * width) };

@@ -7,7 +7,7 @@ use crate::exec::ExecContext;
 use crate::exec::build::Builder;
 use crate::exec::environment::{Env, Statement};
 use crate::exec::expression::{Compiled, eval_all};
-use crate::plan::Expr;
+use crate::plan::{Expr, Plan};
 use crate::types::Datum;
 
 /// Some expressions, compiled once for many rows.
@@ -20,8 +20,19 @@ pub struct Evaluator {
 impl Evaluator {
     /// Compiles expressions over one kind of row.
     pub fn new(expressions: &[Expr], context: &ExecContext) -> Result<Self> {
+        Self::with_ctes(expressions, &[], context)
+    }
+
+    /// The same, with common table expressions in sight, by number.
+    pub fn with_ctes(
+        expressions: &[Expr],
+        ctes: &[(usize, Arc<Plan>)],
+        context: &ExecContext,
+    ) -> Result<Self> {
         let statement = Statement::new(context.clone());
-        let expressions = Builder::new(&statement, None).expressions(expressions)?;
+        let mut builder = Builder::new(&statement, None);
+        crate::exec::operators::cte::show(&mut builder, ctes)?;
+        let expressions = builder.expressions(expressions)?;
         Ok(Self { statement, expressions })
     }
 

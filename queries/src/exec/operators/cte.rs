@@ -80,6 +80,19 @@ pub(crate) fn build_with(
     ctes: &[(usize, Arc<Plan>)],
     body: &Plan,
 ) -> Result<BoxOperator> {
+    let changing = show(builder, ctes)?;
+    let body = builder.operator(body);
+    for _ in ctes {
+        builder.hide_cte();
+    }
+    Ok(Box::new(With { body: body?, changing, statement: Arc::clone(builder.statement()) }))
+}
+
+/// Puts common table expressions in sight, and gives those whose rows change when the enclosing rows do.
+pub(crate) fn show(
+    builder: &mut Builder<'_>,
+    ctes: &[(usize, Arc<Plan>)],
+) -> Result<Vec<Arc<Mutex<Kept>>>> {
     let mut changing = Vec::new();
     for (number, plan) in ctes {
         let operator = builder.operator(plan)?;
@@ -92,11 +105,7 @@ pub(crate) fn build_with(
         }
         builder.show_cte(*number, CteSource::Kept(kept, lifetime));
     }
-    let body = builder.operator(body);
-    for _ in ctes {
-        builder.hide_cte();
-    }
-    Ok(Box::new(With { body: body?, changing, statement: Arc::clone(builder.statement()) }))
+    Ok(changing)
 }
 
 /// Whether a plan's rows depend on more than the statement.
