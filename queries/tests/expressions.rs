@@ -46,3 +46,28 @@ fn expressions_give_what_postgresql_gives() {
     }
     assert!(failed.is_empty(), "{failed}");
 }
+
+/// What no client may do with a pattern: overflow a stack, take all memory, or never end.
+#[test]
+fn hostile_patterns_end() {
+    let catalog = common::catalog();
+    let too_complex = "invalid regular expression: regular expression is too complex";
+    for (expression, expected) in [
+        ("regexp_match('a', repeat('(', 100000) || 'a' || repeat(')', 100000))", too_complex),
+        ("regexp_match('a', '((((a{255}){255}){255}){255})')", too_complex),
+        ("regexp_match('a', repeat('a|', 200000))", too_complex),
+        ("'x' ~ '(((((a{1,255}){1,255}){1,255})))\\1'", too_complex),
+    ] {
+        let error = common::query(&catalog, &format!("SELECT {expression}")).unwrap_err();
+        assert_eq!(error.message, expected, "{expression}");
+    }
+    for (expression, expected) in [
+        ("repeat('a', 5000) ~ '^(a|a)*b$'", "f"),
+        ("length(substring(repeat('ab', 2000) from '(?:(a|b|ab)*)*'))", "2"),
+        ("repeat('a', 3000) ~ '(?<=b+)a'", "f"),
+        ("length(regexp_replace(repeat('a', 3000), '(a)', '\\1\\1', 'g'))", "6000"),
+    ] {
+        let rows = common::query(&catalog, &format!("SELECT {expression}")).unwrap();
+        assert_eq!(rows, [expected], "{expression}");
+    }
+}

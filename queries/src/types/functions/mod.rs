@@ -50,6 +50,7 @@ pub use resolve::{
     length_coercion, resolve_cast, resolve_function, resolve_operator,
 };
 pub use string_any::{quote_ident, quote_literal};
+pub(crate) use strings::{lower, upper};
 
 /// How a call may be folded into a constant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
