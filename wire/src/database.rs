@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
+use crate::session::channels::Channels;
 use crate::session::client::Session;
 use crate::session::registry::Registry;
 use crate::session::{Backend, Login, SessionStart};
@@ -107,6 +108,7 @@ pub(crate) struct Shared {
     pub(crate) spill_directory: Arc<Path>,
     pub(crate) copies: crate::session::copy::Progress,
     pub(crate) sessions: Arc<Registry>,
+    pub(crate) channels: Arc<Channels>,
     /// Everything that was acknowledged through this node: what a session that begins now can expect to see.
     acknowledged: Mutex<Positions>,
     /// The names and the running system, as statements see them.
@@ -145,10 +147,12 @@ impl Database {
             .await
             .map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
         let feed: Arc<dyn Feed> = node.feed();
+        let channels = Arc::<Channels>::default();
         let options = ProjectionOptions {
             db: db_options(&config),
             past_bytes_max: config.past_bytes_max,
             on_failure: None,
+            violations: Some(Arc::<Channels>::clone(&channels)),
         };
         let projections =
             Projections::open(&config.path.join(PROJECTIONS_DIRECTORY), feed, options)?;
@@ -163,6 +167,7 @@ impl Database {
             spill_directory: Arc::from(std::env::temp_dir()),
             copies: crate::session::copy::Progress::default(),
             sessions: Arc::default(),
+            channels,
             acknowledged: Mutex::default(),
             system: Arc::new(System::new(Arc::<RunningSystem>::clone(&running))),
             catalog: RwLock::new(Arc::new(base.clone())),

@@ -63,6 +63,8 @@ pub struct Settings {
     pub all: Arc<std::collections::BTreeMap<String, String>>,
     /// What `set_config` asks the session to change.
     pub requested: Arc<super::RequestedSettings>,
+    /// What `pg_notify` asks the session to send, and the channels it listens on.
+    pub notifications: Arc<super::Notifications>,
 }
 
 /// The settings of a session that has set nothing, in UTC.
@@ -82,6 +84,7 @@ impl Default for Settings {
             objects: Arc::new(crate::types::BuiltInNames),
             all: Arc::default(),
             requested: Arc::default(),
+            notifications: Arc::default(),
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod explain;
 pub(crate) mod expression;
 mod key;
 mod memory;
+pub mod notifications;
 mod operators;
 mod reads;
 mod requested;
@@ -44,6 +45,7 @@ pub use context::{BATCH_ROWS, Batch, Cancel, EvalContext, ExecContext, Settings}
 pub use cursor::Cursor;
 pub use direct::{DIRECT_ROWS_MAX, DirectPlan, direct};
 pub use expression::{Evaluator, evaluate};
+pub use notifications::Notifications;
 pub use reads::{AggregateKind, READ_AGGREGATES_MAX, ReadSet, Reads};
 pub use requested::{REQUESTED_SETTINGS_MAX, RequestedSetting, RequestedSettings};
 

@@ -11,9 +11,11 @@ use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{AggregateId, Schedule};
 
+use super::appeared::appeared;
 use super::fold::Fold;
 use super::key::Key;
 use super::overlay::Overlay;
+use super::relations::Finding;
 use super::rows::{Result, Rows};
 use super::snapshot::Snapshot;
 use super::store::{Store, read_newest, read_positions};
@@ -35,6 +37,9 @@ pub(crate) struct Follower {
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
     folded: Folded,
+    // Whether to look for violations that appear, and those of the last step.
+    watching: bool,
+    appeared: Vec<Finding>,
 }
 
 /// What has been folded since it was opened.
@@ -63,6 +68,8 @@ impl Follower {
             entries: Vec::new(),
             first_shard: 0,
             folded: Folded::default(),
+            watching: false,
+            appeared: Vec::new(),
         })
     }
 
@@ -89,6 +96,16 @@ impl Follower {
             self.commit()?;
         }
         Ok(any)
+    }
+
+    /// Whether the next steps look for violations that appear.
+    pub(crate) fn watch(&mut self, watching: bool) {
+        self.watching = watching;
+    }
+
+    /// The violations that the last steps brought, as far as they were looked for.
+    pub(super) fn take_appeared(&mut self) -> Vec<Finding> {
+        std::mem::take(&mut self.appeared)
     }
 
     /// How far it has come.
@@ -160,6 +177,9 @@ impl Follower {
         self.fold.settle()?;
         self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());
         let Overlay { base, pending } = &mut self.fold.rows;
+        if self.watching {
+            self.appeared.extend(appeared(base, pending)?);
+        }
         base.write(pending)?;
         pending.clear();
         self.folded.batches += 1;

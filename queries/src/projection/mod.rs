@@ -21,6 +21,7 @@
 //!
 //! SQL text and plans, sessions, and how the feed comes about.
 
+mod appeared;
 mod count;
 mod fold;
 mod follower;
@@ -43,6 +44,7 @@ mod verify;
 mod violation;
 mod waiters;
 
+pub use appeared::{APPEARED_MAX, ViolationListener};
 pub use count::Count;
 pub use follower::Folded;
 pub use past::{PAST_BYTES_DEFAULT, PAST_STORES_MAX, PastError};

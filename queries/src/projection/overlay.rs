@@ -35,6 +35,12 @@ impl Pending {
         self.changes.iter().map(|(key, span)| (key, self.value(span.as_ref())))
     }
 
+    /// The changes within a range in key order; no value is a removal.
+    pub(crate) fn range(&self, range: &Range) -> impl Iterator<Item = (&Key, Option<&[u8]>)> {
+        let changes = self.changes.range::<[u8], _>(range.bounds());
+        changes.map(|(key, span)| (key, self.value(span.as_ref())))
+    }
+
     pub(crate) fn put(&mut self, key: Key, value: &[u8]) {
         match self.changes.get(&key) {
             // Counters and versions are written over and over: in place.

@@ -18,6 +18,7 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 
+use super::appeared::{ViolationListener, tell};
 use super::count::Count;
 use super::follower::{Folded, Follower};
 use super::past::{self, PAST_BYTES_DEFAULT, Past, PastError};
@@ -42,11 +43,18 @@ pub struct ProjectionOptions {
     pub past_bytes_max: u64,
     /// Called once if the projections fail and stay where they are.
     pub on_failure: Option<OnFailure>,
+    /// Who is told of violations that appear.
+    pub violations: Option<Arc<dyn ViolationListener>>,
 }
 
 impl Default for ProjectionOptions {
     fn default() -> Self {
-        Self { db: DbOptions::default(), past_bytes_max: PAST_BYTES_DEFAULT, on_failure: None }
+        Self {
+            db: DbOptions::default(),
+            past_bytes_max: PAST_BYTES_DEFAULT,
+            on_failure: None,
+            violations: None,
+        }
     }
 }
 
@@ -273,9 +281,15 @@ impl Shared {
             if let Some(replacement) = replacement {
                 self.replace(follower, replacement)?;
             }
+            let listener = self.options.violations.as_deref().filter(|it| it.is_listening());
+            follower.watch(listener.is_some());
             let any = follower.step()?;
             if any {
                 self.publish(follower)?;
+                if let Some(listener) = listener {
+                    let snapshot = self.current.read().snapshot.clone();
+                    tell(listener, &follower.take_appeared(), &snapshot);
+                }
             }
             self.complete(follower)?;
             if !any {

@@ -2,6 +2,7 @@ mod answer_key;
 mod bad_input;
 mod crash;
 mod drivers;
+mod listen;
 mod main_job;
 mod random_select;
 mod slt;

@@ -199,6 +199,8 @@ impl<S: SessionApi> Connection<S> {
             for notification in self.session.take_notifications() {
                 self.link.output.notification(&notification);
             }
+            // Some may have been lost.
+            self.notices();
         }
     }
 

@@ -23,6 +23,7 @@ use super::api::{
     SessionStart, Severity, Statements,
 };
 use super::block::{Block, Status};
+use super::channels::Listening;
 use super::copy::CopyIn;
 use super::cursor::Cursors;
 use super::registry::{Identity, Place};
@@ -90,6 +91,7 @@ pub struct Session {
     pub(crate) cursors: Cursors,
     pub(crate) copy: Option<CopyIn>,
     pub(crate) running: Arc<Running>,
+    pub(crate) listening: Listening,
     place: Place,
     notices: Vec<Notice>,
     wakeup: Arc<Notify>,
@@ -120,6 +122,10 @@ impl Session {
             peer: start.peer,
             application_name: settings.shared().application_name.clone(),
         };
+        let wakeup = Arc::default();
+        let notifications = Arc::clone(&settings.shared().notifications);
+        let channels = &database.shared().channels;
+        let listening = Listening::new(channels, start.pid, &wakeup, &notifications);
         let place = database.shared().sessions.enter(identity, now, Arc::clone(&running));
         Ok(Self {
             database,
@@ -135,9 +141,10 @@ impl Session {
             cursors: Cursors::default(),
             copy: None,
             running,
+            listening,
             place,
             notices: Vec::new(),
-            wakeup: Arc::new(Notify::new()),
+            wakeup,
         })
     }
 
@@ -455,6 +462,15 @@ impl Session {
         Ok(())
     }
 
+    /// Sends what the statement has notified, or keeps it until the block commits.
+    fn notify(&mut self) -> Result<()> {
+        self.listening.take_requested()?;
+        if self.block.is_none() {
+            self.listening.commit();
+        }
+        Ok(())
+    }
+
     fn after_error(&mut self) {
         if self.status == Status::Open {
             self.status = Status::Failed;
@@ -553,8 +569,14 @@ impl SessionApi for Session {
         self.place.begin(&prepared.statement.statement, now);
         let result = self.run(prepared, parameters).await;
         match &result {
-            Ok(_) => self.apply_requested()?,
-            Err(_) => self.after_error(),
+            Ok(_) => {
+                self.apply_requested()?;
+                self.notify()?;
+            }
+            Err(_) => {
+                self.after_error();
+                self.listening.shown_is_void();
+            }
         }
         self.place.end(self.transaction_status(), self.now());
         result
@@ -587,7 +609,8 @@ impl SessionApi for Session {
     }
 
     async fn sync(&mut self) -> Result<()> {
-        Ok(())
+        // What a statement has notified whose rows were made after it had begun.
+        self.notify()
     }
 
     fn fail(&mut self) {
@@ -628,7 +651,14 @@ impl SessionApi for Session {
     }
 
     fn take_notifications(&mut self) -> Vec<Notification> {
-        Vec::new()
+        let (notifications, lost) = self.listening.take();
+        if lost > 0 {
+            let message = format!(
+                "{lost} notifications were lost, because too many were waiting for this session"
+            );
+            self.warn(SqlState("01000"), &message);
+        }
+        notifications
     }
 
     fn wakeup(&self) -> Arc<Notify> {

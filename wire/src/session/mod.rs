@@ -6,6 +6,7 @@
 
 pub mod api;
 mod block;
+pub(crate) mod channels;
 pub mod client;
 pub(crate) mod copy;
 mod cursor;

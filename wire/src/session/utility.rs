@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use rotabase_queries::catalog::PUBLIC;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Batch;
 use rotabase_queries::sql::{
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use super::api::{Execution, Rows, RowsTag, Severity};
 use super::block::{Block, Status};
+use super::channels::VIOLATIONS_CHANNEL;
 use super::client::Session;
 use super::running;
 use super::settings::SessionSettings;
@@ -33,7 +35,10 @@ impl Session {
             Utility::Begin(modes, word) => self.begin(*modes, *word)?,
             Utility::Commit { chain } => return self.commit(*chain, statement).await,
             Utility::Rollback { chain } => self.roll_back(*chain),
-            Utility::Savepoint(name) => self.in_block("SAVEPOINT")?.savepoint(name.clone()),
+            Utility::Savepoint(name) => {
+                self.in_block("SAVEPOINT")?.savepoint(name.clone());
+                self.listening.savepoint(name.clone());
+            }
             Utility::Release(name) => {
                 if !self.in_block("RELEASE SAVEPOINT")?.release(name) {
                     return Err(no_savepoint(name));
@@ -64,10 +69,11 @@ impl Session {
                 self.statements.remove(name);
             }
             Utility::Deallocate(None) => self.statements.clear(),
-            Utility::Listen(_) | Utility::Notify { .. } => {
-                return Err(SqlError::unsupported("notifications are not offered yet"));
+            Utility::Listen(channel) => self.listen(channel)?,
+            Utility::Unlisten(channel) => self.listening.unlisten(channel.as_deref())?,
+            Utility::Notify { channel, payload } => {
+                self.settings.shared().notifications.request(channel, payload)?;
             }
-            Utility::Unlisten(_) => {}
             Utility::CreateRole(create) => self.create_role(&create.name, &create.options)?,
             Utility::AlterRole { role, options } => self.alter_role(role, options)?,
             Utility::DropRole { roles, if_exists } => self.drop_roles(roles, *if_exists)?,
@@ -118,6 +124,11 @@ impl Session {
                 let result = self.commit_requests(requests, statement).await;
                 self.settings.leave_block(result.is_ok());
                 self.cursors.end_block(result.is_ok());
+                if result.is_ok() {
+                    self.listening.commit();
+                } else {
+                    self.listening.roll_back();
+                }
                 result?;
                 if chain {
                     self.start_block();
@@ -160,9 +171,18 @@ impl Session {
         self.status = Status::Idle;
         self.settings.leave_block(false);
         self.cursors.end_block(false);
+        self.listening.roll_back();
         if chain {
             self.start_block();
         }
+    }
+
+    /// LISTEN. What the database tells on its own channel is what a view shows.
+    fn listen(&mut self, channel: &str) -> Result<()> {
+        if channel == VIOLATIONS_CHANNEL {
+            self.check_privilege(Privilege::Select, PUBLIC, VIOLATIONS_CHANNEL)?;
+        }
+        self.listening.listen(channel)
     }
 
     fn in_block(&mut self, command: &str) -> Result<&mut Block> {
@@ -176,6 +196,7 @@ impl Session {
         if !self.in_block("ROLLBACK TO SAVEPOINT")?.roll_back_to(name) {
             return Err(no_savepoint(name));
         }
+        self.listening.roll_back_to(name);
         self.status = Status::Open;
         Ok(())
     }
@@ -269,6 +290,7 @@ impl Session {
         }
         self.cursors.clear();
         self.statements.clear();
+        self.listening.unlisten(None)?;
         self.settings.reset_all()
     }
 

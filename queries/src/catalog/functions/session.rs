@@ -66,6 +66,7 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(2855, "pg_is_other_temp_schema", &[Oid], Bool, |_, _| Ok(Datum::Bool(false))).stable(),
     f(3163, "pg_trigger_depth", &[], Int4, |_, _| Ok(Datum::Int4(0))).stable(),
     f(2230, "pg_stat_clear_snapshot", &[], Void, |_, _| Ok(Datum::Null)).volatile(),
+    f(3036, "pg_notify", &[Text, Text], Void, notify).volatile().lax(),
     f(3296, "pg_notification_queue_usage", &[], Float8, |_, _| Ok(Datum::Float8(0.0))).volatile(),
     f(3800, "pg_current_logfile", &[], Text, |_, _| Ok(Datum::Null)).volatile(),
     f(3830, "pg_last_xact_replay_timestamp", &[], TimestampTz, |_, _| Ok(Datum::Null)).volatile(),
@@ -119,6 +120,13 @@ fn set_config(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
     let local = !a.null(2) && a.bool(2)?;
     context.exec.settings.requested.request(name, value.clone(), local)?;
     Ok(value.map_or(Datum::Null, Datum::text))
+}
+
+/// Asks the session to send a notification when the transaction commits.
+fn notify(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
+    let text = |at: usize| if a.null(at) { Ok("") } else { a.text(at) };
+    context.exec.settings.notifications.request(text(0)?, text(1)?)?;
+    Ok(Datum::Null)
 }
 
 /// The client's address (0) or port (1).

@@ -27,7 +27,9 @@ static FUNCTIONS: &[SetFunction] = &[
     }),
     rows(3425, "pg_partition_ancestors", &[Regclass], &[("relid", Regclass)], |_, _| none()),
     rows(3423, "pg_partition_tree", &[Regclass], &[("relid", Regclass), ("parentrelid", Regclass), ("isleaf", Bool), ("level", Int4)], |_, _| none()),
-    rows(3035, "pg_listening_channels", &[], &[("", Text)], |_, _| none()),
+    rows(3035, "pg_listening_channels", &[], &[("", Text)], |c, _| {
+        Ok(Box::new(c.exec.settings.notifications.listening().into_iter().map(|channel| Ok(vec![Datum::text(channel)]))))
+    }),
     rows(2289, "pg_options_to_table", &[TextArray], &[("option_name", Text), ("option_value", Text)], |_, a| options(a)),
     rows(1689, "aclexplode", &[AclItemArray], &[("grantor", Oid), ("grantee", Oid), ("privilege_type", Text), ("is_grantable", Bool)], |_, a| acl(a)),
     rows(2556, "pg_tablespace_databases", &[Oid], &[("", Oid)], |_, _| none()),

@@ -19,6 +19,9 @@ use crate::relation::Relation;
 use table::TableRelation;
 
 pub(crate) use events::{event_row, heartbeat_row};
+pub(in crate::projection) use schedule_violations::Finding;
+#[cfg(test)]
+pub(in crate::projection) use schedule_violations::Subject;
 pub(crate) use table::Estimates;
 
 /// All relations, for the catalog.

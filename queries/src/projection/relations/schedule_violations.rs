@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use rotabase_engine::schedule::{LegId, MinimumGroundTime, RotationId};
+use rotabase_engine::schedule::{
+    FlightDesignator, LegId, MinimumGroundTime, Registration, RotationId,
+};
+use serde_json::Value;
 
 use crate::error::Result;
 use crate::relation::{Access, RelationSchema, RowScan};
@@ -81,16 +84,50 @@ impl Projected for ScheduleViolationsRelation {
     }
 }
 
+/// What a violation is about: two violations with the same subject are one, wherever their rows stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::projection) enum Subject {
+    Continuity(RotationId, LegId, LegId),
+    GroundTime(RotationId, Option<Registration>, LegId, LegId),
+    Designator(FlightDesignator, LegId),
+}
+
 /// A violation of any kind.
 #[derive(Clone, Copy, Debug)]
-enum Finding {
+pub(in crate::projection) enum Finding {
     Continuity(ContinuityViolation),
     GroundTime(GroundTimeViolation),
     Designator(DesignatorViolation),
 }
 
 impl Finding {
-    fn decode(key: &[u8], value: &[u8]) -> rows::Result<Self> {
+    pub(in crate::projection) fn subject(&self) -> Subject {
+        match self {
+            Self::Continuity(it) => Subject::Continuity(it.rotation, it.leg, it.next_leg),
+            Self::GroundTime(it) => {
+                Subject::GroundTime(it.rotation, it.registration, it.leg, it.next_leg)
+            }
+            Self::Designator(it) => Subject::Designator(it.designator, it.leg),
+        }
+    }
+
+    /// Its row as JSON, by the names of the columns.
+    pub(in crate::projection) fn json(&self, snapshot: &Snapshot) -> rows::Result<String> {
+        let mut json = String::from("{");
+        for (at, column) in schema::schedule_violations().columns.iter().enumerate() {
+            let value = match self.value(at, snapshot)? {
+                Datum::Uuid(uuid) => Value::String(uuid.to_string()),
+                Datum::Text(text) => Value::String(text.to_string()),
+                _ => Value::Null,
+            };
+            let separator = if at == 0 { "" } else { ", " };
+            json.push_str(&format!("{separator}\"{}\": {value}", column.name));
+        }
+        json.push('}');
+        Ok(json)
+    }
+
+    pub(in crate::projection) fn decode(key: &[u8], value: &[u8]) -> rows::Result<Self> {
         match key.first() {
             Some(&table::CONTINUITY) => {
                 ContinuityViolation::decode(key, value).map(Self::Continuity)
