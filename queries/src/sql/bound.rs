@@ -172,10 +172,22 @@ pub struct Delete {
 pub struct CopyFrom {
     /// What the rows are for.
     pub target: CopyTarget,
-    /// Whether the statement names the columns; otherwise a header may.
+    /// Whether the statement names the columns; otherwise a header may, and the input may have the columns, too, that
+    /// the database maintains, which are passed over.
     pub named: bool,
+    /// `WHERE`: rows for which it is not true are passed over.
+    pub filter: Option<CopyFilter>,
     /// How they are written.
     pub options: CopyOptions,
+}
+
+/// The condition of a COPY.
+#[derive(Clone, Debug)]
+pub struct CopyFilter {
+    /// Over the table's columns.
+    pub predicate: Expr,
+    /// The default of each of the table's columns.
+    pub defaults: Vec<Expr>,
 }
 
 /// What rows of a COPY are for.

@@ -6,18 +6,21 @@ use sqlparser::ast;
 
 use super::binder::{Binder, unsupported};
 use super::bound::{
-    AIRPLANE_ROTATIONS_COLUMNS, Bound, CopyFrom, CopySource, CopyTarget, CopyTo,
+    AIRPLANE_ROTATIONS_COLUMNS, Bound, CopyFilter, CopyFrom, CopySource, CopyTarget, CopyTo,
     LEG_ROTATIONS_COLUMNS,
 };
 use super::copy_options::{CopyColumns, CopyOptions};
 use super::cte::WithPlace;
 use super::from::scan;
 use super::parameters::Parameters;
+use super::scope::{Clause, Level, NamedRelation, Namespace};
 use super::statement::{CopyNode, CopySubject, ForceColumns, Node};
+use super::system_time::has_subquery;
 use super::writable::check_insertable;
 use crate::catalog::Entry;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Expr, Plan, PlanNode};
+use crate::relation::Relation;
 
 /// A table that is not there but can be copied to or from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +101,10 @@ impl Binder<'_> {
         columns: &[ast::Ident],
         mut options: CopyOptions,
     ) -> Result<Bound> {
+        if node.predicate.is_some() {
+            let message = format!("COPY {name} FROM .. WHERE is not supported");
+            return Err(SqlError::unsupported(message).at(self.at_name(name)));
+        }
         let all: &[&str] = match special {
             Special::Ssim => {
                 if !columns.is_empty() || options != CopyOptions::default() {
@@ -105,7 +112,12 @@ impl Binder<'_> {
                         .at(self.at_name(name)));
                 }
                 return Ok(if node.from {
-                    Bound::CopyFrom(CopyFrom { target: CopyTarget::Ssim, named: false, options })
+                    Bound::CopyFrom(CopyFrom {
+                        target: CopyTarget::Ssim,
+                        named: false,
+                        filter: None,
+                        options,
+                    })
                 } else {
                     Bound::CopyTo(CopyTo { source: CopySource::Ssim, options })
                 });
@@ -143,7 +155,7 @@ impl Binder<'_> {
         } else {
             CopyTarget::AirplaneRotations(places)
         };
-        Ok(Bound::CopyFrom(CopyFrom { target, named: !columns.is_empty(), options }))
+        Ok(Bound::CopyFrom(CopyFrom { target, named: !columns.is_empty(), filter: None, options }))
     }
 
     fn bind_copy_from(
@@ -174,11 +186,42 @@ impl Binder<'_> {
         let names: Vec<String> =
             places.iter().map(|place| schema.columns[*place].name.to_owned()).collect();
         force(&mut options, node, &names, schema.name)?;
+        let filter = match &node.predicate {
+            Some(predicate) => Some(self.bind_copy_filter(&table, predicate)?),
+            None => None,
+        };
         Ok(Bound::CopyFrom(CopyFrom {
             target: CopyTarget::Table { table, columns: places },
             named: !columns.is_empty(),
+            filter,
             options,
         }))
+    }
+
+    fn bind_copy_filter(
+        &mut self,
+        table: &Arc<dyn Relation>,
+        predicate: &ast::Expr,
+    ) -> Result<CopyFilter> {
+        let schema = Arc::clone(table.schema());
+        let level = Level::new(Namespace::of(NamedRelation::of_relation(table)), Clause::CopyWhere);
+        let (bound, level) =
+            self.with_level(level, |binder| binder.bind_boolean(predicate, "WHERE"))?;
+        if has_subquery(&bound) {
+            let message = "cannot use subquery in COPY FROM WHERE condition";
+            return Err(SqlError::unsupported(message).at(self.at_expr(predicate)));
+        }
+        let maintained =
+            level.uses.iter().find(|(place, _)| check_insertable(&schema, *place).is_err());
+        if let Some((place, at)) = maintained {
+            let message = "generated columns are not supported in COPY FROM WHERE conditions";
+            let name = schema.columns[*place].name;
+            return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
+                .with_detail(format!("Column \"{name}\" is a generated column."))
+                .at(*at));
+        }
+        let defaults = (0..schema.columns.len()).map(|place| self.default_value(&schema, place));
+        Ok(CopyFilter { predicate: bound, defaults: defaults.collect::<Result<_>>()? })
     }
 
     fn bind_copy_table(

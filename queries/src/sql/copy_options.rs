@@ -34,6 +34,16 @@ pub enum CopyColumns {
     Some(Vec<usize>),
 }
 
+/// How the characters of a COPY's text are written as bytes; the binary format is always UTF-8.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CopyEncoding {
+    /// UTF-8.
+    #[default]
+    Utf8,
+    /// ISO 8859-1: a byte for each of the first 256 characters.
+    Latin1,
+}
+
 /// The options of a COPY, checked as PostgreSQL checks them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CopyOptions {
@@ -55,6 +65,8 @@ pub struct CopyOptions {
     pub force_not_null: CopyColumns,
     /// Columns whose quoted values may be null on input.
     pub force_null: CopyColumns,
+    /// The encoding of the text.
+    pub encoding: CopyEncoding,
 }
 
 impl Default for CopyOptions {
@@ -69,6 +81,7 @@ impl Default for CopyOptions {
             force_quote: CopyColumns::None,
             force_not_null: CopyColumns::None,
             force_null: CopyColumns::None,
+            encoding: CopyEncoding::Utf8,
         }
     }
 }

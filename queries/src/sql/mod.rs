@@ -69,7 +69,7 @@ mod writable;
 
 pub use bind::{bind, bind_arguments};
 pub use bound::*;
-pub use copy_options::{CopyColumns, CopyFormat, CopyHeader, CopyOptions};
+pub use copy_options::{CopyColumns, CopyEncoding, CopyFormat, CopyHeader, CopyOptions};
 pub use lex::{
     JOIN_CHAIN_MAX, NAME_BYTES_MAX, NESTING_MAX, OPERATOR_CHAIN_MAX, STATEMENT_BYTES_MAX,
 };

@@ -3,7 +3,7 @@
 use sqlparser::ast::Ident;
 use sqlparser::tokenizer::Token;
 
-use super::copy_options::{CopyFormat, CopyHeader, CopyOptions};
+use super::copy_options::{CopyEncoding, CopyFormat, CopyHeader, CopyOptions};
 use super::parse::{parse_expressions, parse_statement};
 use super::parse_explain::boolean;
 use super::statement::{CopyNode, CopySubject, ForceColumns, Node, Source, SubscribeNode};
@@ -59,15 +59,25 @@ pub(super) fn copy(cursor: &mut TokenCursor<'_>) -> Result<Node> {
             old_option(cursor, &mut raw)?;
         }
     }
+    let mut predicate = None;
     if cursor.is_word("where") {
         if !from {
+            return Err(SqlError::new(
+                SqlState::SYNTAX_ERROR,
+                "WHERE clause not allowed with COPY TO",
+            ));
+        }
+        cursor.advance();
+        let mut expressions = parse_expressions(cursor.rest(), cursor.positions())?;
+        predicate = expressions.pop();
+        if predicate.is_none() || !expressions.is_empty() {
             return Err(cursor.error());
         }
-        return Err(cursor.unsupported("COPY FROM .. WHERE is not supported"));
+    } else {
+        cursor.expect_end()?;
     }
-    cursor.expect_end()?;
     let (options, force) = check(raw, from)?;
-    Ok(Node::Copy(Box::new(CopyNode { subject, from, options, force })))
+    Ok(Node::Copy(Box::new(CopyNode { subject, from, options, force, predicate })))
 }
 
 /// What is copied.
@@ -288,6 +298,19 @@ fn invalid(message: impl Into<String>) -> SqlError {
     SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
 }
 
+/// The encoding of a name, written as PostgreSQL lets it be written.
+fn encoding(name: Option<&str>) -> Result<CopyEncoding> {
+    let Some(name) = name else { return Ok(CopyEncoding::Utf8) };
+    let letters: String =
+        name.chars().filter(char::is_ascii_alphanumeric).collect::<String>().to_ascii_lowercase();
+    match letters.as_str() {
+        "utf8" | "unicode" | "sqlascii" => Ok(CopyEncoding::Utf8),
+        "latin1" | "iso88591" => Ok(CopyEncoding::Latin1),
+        _ => Err(SqlError::unsupported(format!("encoding \"{name}\" is not supported"))
+            .with_hint("Convert the data to UTF8 or LATIN1.")),
+    }
+}
+
 /// The options once they are known to fit together, in the order in which PostgreSQL looks.
 fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
     let format = raw.format.unwrap_or_default();
@@ -295,15 +318,7 @@ fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
     if raw.freeze == Some(true) {
         return Err(SqlError::unsupported("COPY FREEZE is not supported"));
     }
-    if let Some(encoding) = &raw.encoding
-        && !matches!(
-            encoding.to_ascii_lowercase().as_str(),
-            "utf8" | "utf-8" | "unicode" | "sql_ascii"
-        )
-    {
-        return Err(SqlError::unsupported(format!("encoding \"{encoding}\" is not supported"))
-            .with_hint("Convert the data to UTF8."));
-    }
+    let encoding = encoding(raw.encoding.as_deref())?;
     if binary && raw.delimiter.is_some() {
         return Err(SqlError::new(
             SqlState::SYNTAX_ERROR,
@@ -350,8 +365,16 @@ fn check(raw: Raw, from: bool) -> Result<(CopyOptions, [ForceColumns; 3])> {
             "CSV quote character must not appear in the NULL specification",
         ));
     }
-    let options =
-        CopyOptions { format, delimiter, null, header, quote, escape, ..CopyOptions::default() };
+    let options = CopyOptions {
+        format,
+        delimiter,
+        null,
+        header,
+        quote,
+        escape,
+        encoding,
+        ..CopyOptions::default()
+    };
     Ok((options, raw.force))
 }
 

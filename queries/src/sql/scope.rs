@@ -85,6 +85,7 @@ pub(super) enum Clause {
     WindowOrder,
     WindowFrame,
     Subscribe,
+    CopyWhere,
     SystemTime,
     Arguments,
     Default,
@@ -113,6 +114,7 @@ impl Clause {
             Self::WindowPartition | Self::WindowOrder => "window definitions",
             Self::WindowFrame => "window ROWS",
             Self::SystemTime => "FOR SYSTEM_TIME AS OF",
+            Self::CopyWhere => "COPY FROM WHERE conditions",
             Self::Arguments => "EXECUTE parameters",
             Self::Default => "DEFAULT expressions",
         }

@@ -59,6 +59,8 @@ pub(super) struct CopyNode {
     pub(super) options: CopyOptions,
     /// Columns of `FORCE_QUOTE`, `FORCE_NOT_NULL` and `FORCE_NULL`, by name; the options have no columns yet.
     pub(super) force: [ForceColumns; 3],
+    /// `WHERE`.
+    pub(super) predicate: Option<ast::Expr>,
 }
 
 #[derive(Clone, Debug, Default)]

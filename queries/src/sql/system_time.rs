@@ -96,7 +96,8 @@ fn zoned(instant: &Ast) -> Ast {
     instant
 }
 
-fn has_subquery(expression: &Expr) -> bool {
+/// Whether there is a subquery in an expression.
+pub(super) fn has_subquery(expression: &Expr) -> bool {
     let mut found = matches!(expression, Expr::Subquery(_));
     walk::parts(expression, &mut |part| found |= has_subquery(part));
     found

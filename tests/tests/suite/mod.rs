@@ -1,5 +1,6 @@
 mod answer_key;
 mod bad_input;
+mod copy;
 mod crash;
 mod drivers;
 mod listen;

@@ -9,24 +9,27 @@ use std::sync::Arc;
 use rotabase_engine::env::{Clock, Random};
 use rotabase_engine::schedule::Schedule;
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::exec::{Cancel, Settings};
+use rotabase_queries::exec::{Cancel, Evaluator, Settings};
 use rotabase_queries::projection::Snapshot;
-use rotabase_queries::sql::command::{self, Target};
+use rotabase_queries::sql::command::Target;
 use rotabase_queries::sql::{
-    AIRPLANE_ROTATIONS_COLUMNS, CopyColumns, CopyFormat, CopyFrom, CopyHeader, CopyOptions,
-    CopyTarget, LEG_ROTATIONS_COLUMNS,
+    AIRPLANE_ROTATIONS_COLUMNS, CopyColumns, CopyEncoding, CopyFormat, CopyFrom, CopyHeader,
+    CopyOptions, CopyTarget, LEG_ROTATIONS_COLUMNS,
 };
 use rotabase_queries::types::{Datum, PgType, binary, text};
 use rotabase_raft::Request;
 use tokio::sync::mpsc;
 
 use super::binary::BinaryRecords;
+use super::encoding::Latin1;
 use super::progress::Entry;
 use super::record::{Format, Record, Records};
 use super::rotations::{AirplaneRotations, LegRotations};
 use super::spool::disk_error;
+use super::table::{TableRows, columns_of};
 use super::{BAD_RECORDS_SHOWN, CHUNK_COMMANDS, Chunk};
 use crate::session::client::Session;
+use crate::session::running;
 
 const READ_BYTES: usize = 256 << 10;
 
@@ -35,13 +38,15 @@ type Input = Box<dyn Read + Send>;
 
 /// Reads a COPY's input.
 pub(crate) struct Converter {
-    copy: CopyFrom,
+    pub(super) copy: CopyFrom,
     output: Output,
     settings: Arc<Settings>,
     now: i64,
     pub(super) snapshot: Snapshot,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
+    /// The statement's condition, ready to be evaluated, and the defaults that it may look at.
+    filter: Option<(Evaluator, Vec<Datum>)>,
     cancel: Cancel,
 }
 
@@ -123,10 +128,20 @@ impl Converter {
         session: &Session,
         copy: &CopyFrom,
         chunks: mpsc::Sender<Chunk>,
-        cancel: Cancel,
-    ) -> Self {
+        statement: &running::Statement,
+    ) -> Result<Self> {
         let shared = session.database.shared();
-        Self {
+        let filter = match &copy.filter {
+            Some(filter) => {
+                let context = session.context(statement, Vec::new())?;
+                let mut defaults = Vec::with_capacity(filter.defaults.len());
+                Evaluator::new(&filter.defaults, &context)?.evaluate(&[], &mut defaults)?;
+                let predicate = std::slice::from_ref(&filter.predicate);
+                Some((Evaluator::new(predicate, &context)?, defaults))
+            }
+            None => None,
+        };
+        Ok(Self {
             copy: copy.clone(),
             output: Output { chunks, chunk: Chunk::default(), faults: Vec::new(), more_faults: 0 },
             settings: session.settings.shared(),
@@ -134,13 +149,20 @@ impl Converter {
             snapshot: shared.projections.snapshot(),
             clock: Arc::clone(&shared.config.clock),
             random: Arc::clone(&shared.config.random),
-            cancel,
-        }
+            filter,
+            cancel: statement.cancel(),
+        })
     }
 
     /// Reads all of it; the number of rows.
     pub(crate) fn run(mut self, reader: Box<dyn Read + Send>, entry: &Entry) -> Result<u64> {
         let target = self.copy.target.clone();
+        let reader: Input = match self.copy.options.encoding {
+            CopyEncoding::Latin1 if self.copy.options.format != CopyFormat::Binary => {
+                Box::new(Latin1::new(reader))
+            }
+            _ => reader,
+        };
         let rows = match target {
             CopyTarget::Ssim => {
                 super::ssim::read(reader, &self.snapshot, &mut self.output, entry, &self.cancel)?
@@ -150,13 +172,15 @@ impl Converter {
                 let target = Target::of_table(name)
                     .ok_or_else(|| SqlError::internal("a table that takes commands"))?;
                 let (reader, header) = self.header_columns(reader, target)?;
+                // Without a list of columns the input may be what COPY TO writes, maintained columns included.
+                let wide = if self.copy.named || header.is_some() { &[] } else { target.columns() };
                 let columns = header.unwrap_or(columns);
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| target.columns()[*column]).collect();
                 let types: Vec<PgType> =
                     columns.iter().map(|column| table.schema().columns[*column].ty).collect();
-                let mut rows = TableRows::new(target, columns, types, &self)?;
-                self.read_records(reader, name, &names, entry, &mut |this, record| {
+                let mut rows = TableRows::new(target, columns, types, &self);
+                self.read_records(reader, name, (&names, wide), entry, &mut |this, record| {
                     rows.row(this, record)
                 })?
             }
@@ -165,9 +189,13 @@ impl Converter {
                     columns.iter().map(|column| LEG_ROTATIONS_COLUMNS[*column]).collect();
                 let mut rotations = LegRotations::new(columns);
 
-                self.read_records(reader, "leg_rotations", &names, entry, &mut |this, record| {
-                    rotations.row(this, record)
-                })?
+                self.read_records(
+                    reader,
+                    "leg_rotations",
+                    (&names, &[]),
+                    entry,
+                    &mut |this, record| rotations.row(this, record).map(|()| true),
+                )?
             }
             CopyTarget::AirplaneRotations(columns) => {
                 let names: Vec<&'static str> =
@@ -176,9 +204,9 @@ impl Converter {
                 self.read_records(
                     reader,
                     "airplane_rotations",
-                    &names,
+                    (&names, &[]),
                     entry,
-                    &mut |this, record| rotations.row(this, record),
+                    &mut |this, record| rotations.row(this, record).map(|()| true),
                 )?
             }
         };
@@ -222,35 +250,38 @@ impl Converter {
         Ok((Box::new(std::io::Cursor::new(head).chain(reader)), columns))
     }
 
-    /// Cuts the input into records and hands each to `take`, whose errors are faults of that record.
+    /// Cuts the input into records and hands each to `take`, whose errors are faults of that record, and which says
+    /// whether the record is one of the COPY's rows. The records have the given columns or, if the first one has as
+    /// many, the `wide` ones.
     fn read_records(
         &mut self,
         mut reader: Box<dyn Read + Send>,
         table: &str,
-        columns: &[&'static str],
+        (mut columns, wide): (&[&'static str], &[&'static str]),
         entry: &Entry,
-        take: &mut dyn FnMut(&mut Self, &Record) -> Result<()>,
+        take: &mut dyn FnMut(&mut Self, &Record) -> Result<bool>,
     ) -> Result<u64> {
         let options = self.copy.options.clone();
         let mut source = Source::new(&options);
         let mut rows = 0;
         let mut header = options.header == CopyHeader::Match;
+        let mut first = true;
         let mut buffer = vec![0; READ_BYTES];
         loop {
             self.cancel.check()?;
             let read = reader.read(&mut buffer).map_err(|error| disk_error(&error))?;
             let mut each = |record: &Record| {
-                if std::mem::take(&mut header) {
-                    return check_header(record, columns);
+                if std::mem::take(&mut first) && record.len() == wide.len() {
+                    columns = wide;
                 }
-                rows += 1;
-                let checked = check_count(record, columns).and_then(|()| take(self, record));
-                if let Err(error) = checked {
-                    let fatal = error.state == SqlState::QUERY_CANCELED;
-                    if fatal {
-                        return Err(error);
-                    }
-                    self.output.fault(located(error, table, record.line));
+                if std::mem::take(&mut header) {
+                    return check_header(record, columns)
+                        .map_err(|error| located(error, table, record.line));
+                }
+                match check_count(record, columns).and_then(|()| take(self, record)) {
+                    Ok(taken) => rows += u64::from(taken),
+                    Err(error) if error.state == SqlState::QUERY_CANCELED => return Err(error),
+                    Err(error) => self.output.fault(located(error, table, record.line)),
                 }
                 Ok(())
             };
@@ -286,8 +317,21 @@ impl Converter {
     }
 
     /// Reads a text as a value of a type.
-    fn parse(&self, ty: PgType, value: &str) -> Result<Datum> {
+    pub(super) fn parse(&self, ty: PgType, value: &str) -> Result<Datum> {
         text::read(ty, value, &text::ReadContext { settings: &self.settings, now: self.now })
+    }
+
+    /// Whether the statement's condition, if it has one, is true of a row without what is to be made up for it.
+    pub(super) fn wants(&self, row: &[Option<Datum>]) -> Result<bool> {
+        let Some((predicate, defaults)) = &self.filter else { return Ok(true) };
+        let whole: Vec<Datum> = row
+            .iter()
+            .zip(defaults)
+            .map(|(value, default)| value.clone().unwrap_or_else(|| default.clone()))
+            .collect();
+        let mut held = Vec::with_capacity(1);
+        predicate.evaluate(&whole, &mut held)?;
+        Ok(matches!(held.first(), Some(Datum::Bool(true))))
     }
 
     /// A new id of version 7.
@@ -372,7 +416,12 @@ fn check_count(record: &Record, columns: &[&'static str]) -> Result<()> {
 }
 
 fn check_header(record: &Record, columns: &[&'static str]) -> Result<()> {
-    check_count(record, columns)?;
+    if record.len() != columns.len() {
+        let (got, expected) = (record.len(), columns.len());
+        let message =
+            format!("wrong number of fields in header line: got {got}, expected {expected}");
+        return Err(SqlError::new(SqlState::BAD_COPY_FILE_FORMAT, message));
+    }
     for (at, column) in columns.iter().enumerate() {
         let found = record.text(at)?;
         if found != Some(column) {
@@ -385,108 +434,4 @@ fn check_header(record: &Record, columns: &[&'static str]) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The columns that a header names; none unless each field is the name of another column that takes values.
-fn columns_of(header: &Record, target: Target) -> Option<Vec<usize>> {
-    let mut columns = Vec::with_capacity(header.len());
-    for at in 0..header.len() {
-        let name = header.text(at).ok()??;
-        let column = target.columns().iter().position(|column| *column == name)?;
-        if !target.insertable(column) || columns.contains(&column) {
-            return None;
-        }
-        columns.push(column);
-    }
-    Some(columns)
-}
-
-/// Rows of a table that takes commands.
-struct TableRows {
-    target: Target,
-    columns: Vec<usize>,
-    types: Vec<PgType>,
-    force_not_null: Vec<bool>,
-    force_null: Vec<bool>,
-}
-
-impl TableRows {
-    fn new(
-        target: Target,
-        columns: Vec<usize>,
-        types: Vec<PgType>,
-        converter: &Converter,
-    ) -> Result<Self> {
-        for column in &columns {
-            if !target.insertable(*column) {
-                let name = target.columns()[*column];
-                let message = format!("column \"{name}\" is maintained by the database");
-                return Err(SqlError::new(SqlState::INVALID_COLUMN_REFERENCE, message)
-                    .with_hint("Name the columns that the input has."));
-            }
-        }
-        let options = &converter.copy.options;
-        let flags =
-            |which: &CopyColumns| (0..columns.len()).map(|place| forced(which, place)).collect();
-        Ok(Self {
-            force_not_null: flags(&options.force_not_null),
-            force_null: flags(&options.force_null),
-            target,
-            columns,
-            types,
-        })
-    }
-
-    fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
-        let mut row = vec![None; self.target.columns().len()];
-        for (at, (column, ty)) in self.columns.iter().zip(&self.types).enumerate() {
-            let value = self.field(converter, record, at, *ty).map_err(|mut error| {
-                error.column = Some(self.target.columns()[*column].to_owned());
-                error
-            })?;
-            row[*column] = Some(value);
-        }
-        let change = command::insert(self.target, &row, &mut || converter.new_id())?;
-        if let (Target::Legs, Some(Some(Datum::Uuid(id)))) = (self.target, row.first()) {
-            refuse_known_leg(converter, *id)?;
-        }
-        let requests = change.requests.into_iter().map(|it| Request::new(it.id, it.command));
-        converter.send(record.line, requests)
-    }
-
-    fn field(
-        &self,
-        converter: &Converter,
-        record: &Record,
-        at: usize,
-        ty: PgType,
-    ) -> Result<Datum> {
-        let null = converter.copy.options.null.as_str();
-        if self.force_not_null[at] && record.field(at).is_none() {
-            return converter.parse(ty, null);
-        }
-        if self.force_null[at] && record.field(at) == Some(null.as_bytes()) {
-            return Ok(Datum::Null);
-        }
-        converter.value(record, at, ty)
-    }
-}
-
-fn forced(columns: &CopyColumns, column: usize) -> bool {
-    match columns {
-        CopyColumns::None => false,
-        CopyColumns::All => true,
-        CopyColumns::Some(columns) => columns.contains(&column),
-    }
-}
-
-/// A leg's id has to be unique over all aggregates, which no aggregate can see.
-fn refuse_known_leg(converter: &Converter, id: uuid::Uuid) -> Result<()> {
-    let id = rotabase_engine::schedule::LegId(id);
-    match converter.snapshot.leg(id)? {
-        Some(_) => {
-            Err(crate::sqlstate::refused(&rotabase_engine::schedule::Refusal::LegExists(id)))
-        }
-        None => Ok(()),
-    }
 }

@@ -13,6 +13,7 @@
 //! ([`subscribe`]).
 
 pub(crate) mod binary;
+mod encoding;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod progress;
@@ -21,6 +22,7 @@ pub(crate) mod rotations;
 pub(crate) mod spool;
 pub(crate) mod ssim;
 pub(crate) mod subscribe;
+mod table;
 
 use std::sync::Arc;
 
@@ -126,7 +128,7 @@ impl Session {
         let statement = self.running.begin(self.settings.statement_timeout());
         self.wait_until_current(&statement).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
-        let converter = Converter::new(self, &copy.copy, chunks, statement.cancel());
+        let converter = Converter::new(self, &copy.copy, chunks, &statement)?;
         let (spool, entry) = (copy.spool, copy.entry);
         let reading = tokio::spawn(blocking(move || converter.run(spool.into_reader()?, &entry)));
         let decided = if self.block.is_some() {

@@ -7,10 +7,13 @@ use futures::future::BoxFuture;
 use rotabase_queries::error::{Result, SqlError};
 use rotabase_queries::exec::{Batch, Settings};
 use rotabase_queries::plan::OutputColumn;
-use rotabase_queries::sql::{self, CopyColumns, CopyFormat, CopyHeader, CopyOptions, CopyTo};
+use rotabase_queries::sql::{
+    self, CopyColumns, CopyEncoding, CopyFormat, CopyHeader, CopyOptions, CopyTo,
+};
 use rotabase_queries::types::{Datum, binary, text};
 
 use super::binary::SIGNATURE;
+use super::encoding::write_latin1;
 use super::progress::Entry;
 use crate::session::api::{CopyOut, CopyRows, CopySource, CopyStep, Execution, Rows, RowsTag};
 use crate::session::client::{BoundStatement, Session};
@@ -138,7 +141,7 @@ impl Encoder {
         for row in batch.iter() {
             match self.options.format {
                 CopyFormat::Binary => self.binary_row(row, out)?,
-                CopyFormat::Text | CopyFormat::Csv => self.text_row(row, out),
+                CopyFormat::Text | CopyFormat::Csv => self.text_row(row, out)?,
             }
             out.ends.push(out.bytes.len());
         }
@@ -171,7 +174,8 @@ impl Encoder {
         Ok(())
     }
 
-    fn text_row(&mut self, row: &[Datum], out: &mut CopyRows) {
+    fn text_row(&mut self, row: &[Datum], out: &mut CopyRows) -> Result<()> {
+        let start = out.bytes.len();
         let columns = Arc::clone(&self.columns);
         for (at, (value, column)) in row.iter().zip(columns.iter()).enumerate() {
             self.separate(at, out);
@@ -184,6 +188,11 @@ impl Encoder {
             self.escaped(self.force_quote(at), out);
         }
         out.bytes.push(b'\n');
+        if self.options.encoding == CopyEncoding::Latin1 {
+            let utf8 = out.bytes.split_off(start);
+            write_latin1(&utf8, &mut out.bytes)?;
+        }
+        Ok(())
     }
 
     fn force_quote(&self, at: usize) -> bool {
