@@ -20,6 +20,7 @@ use crate::error::WriteError;
 use crate::hybrid_clock::HybridClock;
 use crate::metrics::{NodeMetrics, add};
 use crate::request::{Decided, Outcome, Request};
+use crate::shard::{DecisionAnswer, Verdict};
 use crate::ticket::Counterfoil;
 use crate::type_config::{LogId, Machine, ProposalResult, ProposalWatcher};
 
@@ -39,6 +40,8 @@ pub(crate) enum Answer<D: Domain> {
     Statement { foil: Counterfoil<ShardAnswer<D>>, verdict: Result<Accepted, WriteError<D>> },
     /// To a statement of which this is a part.
     Part(Arc<PartProgress>),
+    /// To who asked what was decided of an attempt.
+    Decision { verdict: Verdict, reply: oneshot::Sender<DecisionAnswer> },
 }
 
 /// A statement that was decided.
@@ -71,7 +74,11 @@ impl<D: Domain> Answer<D> {
 
     fn give(self, shard: ShardId, ending: &Ending) {
         match self {
-            Self::Part(progress) => progress.entry_ended(shard, ending),
+            Self::Part(progress) => progress.entry_ended(ending),
+            Self::Decision { verdict, reply } => {
+                // Whoever asked may have gone; it is decided all the same.
+                let _ = reply.send(decision_answer(verdict, ending));
+            }
             Self::Statement { foil, verdict } => {
                 foil.answer(ShardAnswer::Done(Self::conclude(verdict, shard, ending)));
             }
@@ -108,6 +115,20 @@ impl<D: Domain> Answer<D> {
     }
 }
 
+fn decision_answer(verdict: Verdict, ending: &Ending) -> DecisionAnswer {
+    match ending {
+        Ending::Committed { index, events, .. } => {
+            let position = Position::new(*index, events.saturating_sub(1));
+            DecisionAnswer::Decided { verdict, position }
+        }
+        Ending::Read { index, .. } => {
+            DecisionAnswer::Decided { verdict, position: Position::end_of(*index) }
+        }
+        Ending::Refused(leader) => DecisionAnswer::Refused(leader.clone()),
+        Ending::Unknown => DecisionAnswer::Unknown,
+    }
+}
+
 /// The error for something that is not stored, because this machine does not lead the shard.
 pub(crate) fn unstored<D: Domain>(shard: ShardId, leader: Option<Machine>) -> WriteError<D> {
     match leader {
@@ -125,6 +146,8 @@ struct PartState {
     /// Entries, or reads, that have not ended.
     open: usize,
     outcome: PartOutcome,
+    /// The log entries that are committed.
+    indexes: Vec<LogIndex>,
     reply: Option<oneshot::Sender<PartOutcome>>,
 }
 
@@ -133,6 +156,8 @@ struct PartState {
 pub(crate) struct PartOutcome {
     /// The watermark that covers it.
     pub(crate) position: Position,
+    /// The time that its events carry, or when it was confirmed.
+    pub(crate) timestamp: Timestamp,
     /// At least one entry is committed.
     pub(crate) committed: bool,
     /// At least one entry is not in the log.
@@ -149,19 +174,29 @@ impl PartProgress {
         Arc::new(Self(Mutex::new(PartState {
             open: entries,
             outcome: PartOutcome::default(),
+            indexes: Vec::new(),
             reply: Some(reply),
         })))
     }
 
-    fn entry_ended(&self, _shard: ShardId, ending: &Ending) {
+    /// The log entries that are committed, in order.
+    pub(crate) fn indexes(&self) -> Vec<LogIndex> {
+        self.0.lock().indexes.clone()
+    }
+
+    fn entry_ended(&self, ending: &Ending) {
         let mut state = self.0.lock();
         match ending {
-            Ending::Committed { index, events, .. } => {
+            Ending::Committed { index, events, timestamp } => {
                 let position = Position::new(*index, events.saturating_sub(1));
+                state.outcome.timestamp = state.outcome.timestamp.max(*timestamp);
                 state.outcome.position = state.outcome.position.max(position);
                 state.outcome.committed = true;
+                let at = state.indexes.partition_point(|before| before < index);
+                state.indexes.insert(at, *index);
             }
-            Ending::Read { index, .. } => {
+            Ending::Read { index, timestamp } => {
+                state.outcome.timestamp = state.outcome.timestamp.max(*timestamp);
                 state.outcome.position = state.outcome.position.max(Position::end_of(*index));
             }
             Ending::Refused(leader) => {

@@ -11,6 +11,7 @@
 //! as far as this task is concerned: what was decided after it rests on something that did not happen. It waits
 //! until all that is in flight has ended, drops what it assumed, and begins again from what is applied.
 
+mod attempts;
 mod parts;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -23,11 +24,13 @@ use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::EntryBuilder;
+use rotabase_engine::entry::{EntryBuilder, Step};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::LogIndex;
 use tokio::sync::mpsc;
 
+use self::attempts::Attempts;
+pub(crate) use self::attempts::stored_decision;
 use self::parts::Part;
 use crate::error::WriteError;
 use crate::flight::{Accepted, Answer, Cargo, Passengers, Pipeline, ShardAnswer};
@@ -74,6 +77,8 @@ pub(crate) struct LeaderTask<D: Domain> {
     parked: VecDeque<Job<D>>,
     /// Decided parts of statements that are still being decided elsewhere.
     parts: BTreeMap<WriteId, Part<D>>,
+    /// Transactions over several entries.
+    attempts: Attempts<D>,
     /// The entry that is being written, and the answers that wait for it.
     entry: EntryBuilder,
     answers: Vec<Answer<D>>,
@@ -113,6 +118,7 @@ impl<D: Domain> LeaderTask<D> {
             backlog: VecDeque::new(),
             parked: VecDeque::new(),
             parts: BTreeMap::new(),
+            attempts: Attempts::default(),
             entry: EntryBuilder::new(),
             answers: Vec::new(),
         }
@@ -185,6 +191,10 @@ impl<D: Domain> LeaderTask<D> {
                         .is_ok_and(|now| now.to_committed_leader_id() == leader) =>
                 {
                     self.begin_leading(leader);
+                    if let Err(error) = self.recover_attempts().await {
+                        tracing::error!(shard = self.shard.id.0, %error, "could not take up what was prepared");
+                        return Warmth::Dead;
+                    }
                     return Warmth::Warm(leader);
                 }
                 Ok(Err(error)) if error.fatal().is_some() => return Warmth::Dead,
@@ -220,12 +230,13 @@ impl<D: Domain> LeaderTask<D> {
             if self.pipeline.is_broken() || self.shard.stopping.load(Ordering::Acquire) {
                 return;
             }
-            let timestamp = self.pass_gate(leader).await;
+            self.pass_gate(leader).await;
             if self.pipeline.is_broken() {
                 return;
             }
             self.take_queued();
             if !self.backlog.is_empty() && self.pipeline.in_flight() < WINDOW_ENTRIES {
+                let timestamp = self.shard.clock.tick();
                 self.decide_batch(leader, timestamp).await;
                 continue;
             }
@@ -255,27 +266,10 @@ impl<D: Domain> LeaderTask<D> {
         }
     }
 
-    /// Does what statements over several shards have asked for, and gives the time of the next batch. Entries carry
-    /// times in order because both happen under one lock.
-    async fn pass_gate(&mut self, leader: LeaderId) -> Timestamp {
-        loop {
-            let (aborted, ready) = {
-                let mut gate = self.shard.gate.lock();
-                if gate.aborted.is_empty() && gate.ready.is_empty() {
-                    return self.shard.clock.tick();
-                }
-                (std::mem::take(&mut gate.aborted), gate.ready.pop_front())
-            };
-            for write in aborted {
-                self.parts.remove(&write);
-            }
-            if let Some(ready) = ready {
-                self.propose_part(leader, ready).await;
-            }
-            // What waited for the aggregates of these statements comes before what came after it.
-            for job in std::mem::take(&mut self.parked).into_iter().rev() {
-                self.backlog.push_front(job);
-            }
+    /// What waited for the aggregates of statements that have ended comes before what came after it.
+    fn unpark(&mut self) {
+        for job in std::mem::take(&mut self.parked).into_iter().rev() {
+            self.backlog.push_front(job);
         }
     }
 
@@ -431,9 +425,22 @@ impl<D: Domain> LeaderTask<D> {
         entry: EntryBuilder,
         answers: Vec<Answer<D>>,
     ) {
+        let events = entry.len();
+        self.propose_step(leader, timestamp, entry, (&Step::Events, events), answers).await;
+    }
+
+    /// Proposes an entry with which so many events happen.
+    async fn propose_step(
+        &mut self,
+        leader: LeaderId,
+        timestamp: Timestamp,
+        entry: EntryBuilder,
+        (step, events): (&Step, usize),
+        answers: Vec<Answer<D>>,
+    ) {
         let sequence = self.speculation.proposed();
-        let cargo = Cargo { sequence: Some(sequence), events: entry.len(), timestamp, answers };
-        let bytes = entry.finish(timestamp, sequence);
+        let cargo = Cargo { sequence: Some(sequence), events, timestamp, answers };
+        let bytes = entry.finish_step(timestamp, sequence, step);
         add(&self.shard.metrics.entries, 1);
         add(&self.shard.metrics.entry_bytes, bytes.len());
         let (flight, passengers) = self.pipeline.depart(cargo);
@@ -484,6 +491,9 @@ impl<D: Domain> LeaderTask<D> {
         // What was decided and not proposed is on top of what was assumed.
         self.entry = EntryBuilder::new();
         self.parts.clear();
+        self.attempts.end_leadership();
+        // Whoever leads next finds them in the log.
+        self.shard.orphans.lock().clear();
         self.newest = None;
         for answer in std::mem::take(&mut self.answers) {
             answer.refuse(self.shard.id);

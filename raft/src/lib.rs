@@ -19,7 +19,10 @@
 //! - What was acknowledged is in the log of a majority. What was refused is in no log, or void in all.
 //! - An entry counts only if it directly follows the one it was decided on. So versions have no gaps, even when a
 //!   leader accepts a proposal after having refused the one before it.
-//! - The times of a shard's entries never go back.
+//! - The times of an aggregate's events never go back. Those of a shard's entries do not either, but for outcomes,
+//!   which carry the time at which their transaction was decided.
+//! - What is stored in several entries is prepared, decided in one log, and concluded ([`commit`]): all of it happens
+//!   or nothing, whatever crashes, and what nobody concludes [`resolve`] does.
 //! - A client that hears "nothing was stored" can rely on it; where nobody knows, it hears that.
 //! - All queues are bounded, and every call returns within its deadline.
 //!
@@ -28,6 +31,7 @@
 //! SQL, projections, the domain's rules, and whether there is only one node.
 
 pub mod aggregate_source;
+mod commit;
 pub mod config;
 pub mod error;
 pub mod feed;
@@ -43,6 +47,7 @@ pub mod replica_log;
 pub mod replica_machine;
 pub mod request;
 mod reservation;
+mod resolve;
 pub mod router;
 pub mod row;
 mod shard;

@@ -34,6 +34,8 @@ struct Inner {
     durable: Vec<Content>,
     unsynced: VecDeque<Unsynced>,
     held: bool,
+    /// How many more changes become durable before nothing does.
+    left: Option<usize>,
     failed: Option<StoreError>,
 }
 
@@ -84,6 +86,7 @@ impl MemoryLog {
             durable: content,
             unsynced: VecDeque::new(),
             held: false,
+            left: None,
             failed: None,
         };
         Arc::new(Self { inner: Mutex::new(inner), syncing: Mutex::new(()) })
@@ -94,9 +97,24 @@ impl MemoryLog {
         self.inner.lock().held = true;
     }
 
+    /// Nothing becomes durable any more once so many further changes have: to cut the power at each step of something.
+    pub fn hold_after(&self, changes: usize) {
+        let mut inner = self.inner.lock();
+        inner.left = Some(changes);
+        inner.held |= changes == 0;
+    }
+
+    /// Whether nothing becomes durable now.
+    pub fn is_held(&self) -> bool {
+        self.inner.lock().held
+    }
+
     /// Makes everything durable, and goes on doing so at once.
     pub fn release(&self) {
-        self.inner.lock().held = false;
+        {
+            let mut inner = self.inner.lock();
+            (inner.held, inner.left) = (false, None);
+        }
         self.sync();
     }
 
@@ -129,6 +147,10 @@ impl MemoryLog {
                 }
                 let Some(unsynced) = inner.unsynced.pop_front() else { return };
                 unsynced.change.clone().make(&mut inner.durable);
+                if let Some(left) = &mut inner.left {
+                    *left = left.saturating_sub(1);
+                    inner.held = inner.left == Some(0);
+                }
                 unsynced
             };
             if let Some(done) = unsynced.done {

@@ -23,6 +23,14 @@ pub struct NodeMetrics {
     pub lost_entries: AtomicU64,
     /// Commands that were turned away because a queue was full.
     pub overloads: AtomicU64,
+    /// Transactions over several entries that were begun here.
+    pub transactions: AtomicU64,
+    /// Those of them of which nothing was stored.
+    pub transactions_given_up: AtomicU64,
+    /// Transactions that were prepared under an earlier leader and were ended here.
+    pub transactions_resolved: AtomicU64,
+    /// Log entries that prepare.
+    pub prepares: AtomicU64,
     /// How often this node began to lead a shard.
     pub leaderships: AtomicU64,
 }

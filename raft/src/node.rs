@@ -13,6 +13,7 @@ use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
@@ -104,6 +105,7 @@ pub(crate) struct NodeInner<D: Domain> {
     pub(crate) clock: Arc<HybridClock>,
     pub(crate) random: Arc<dyn Random>,
     pub(crate) metrics: Arc<NodeMetrics>,
+    pub(crate) orphaned: Arc<Notify>,
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) open_writes: AtomicUsize,
@@ -296,6 +298,11 @@ impl<D: Domain> Node<D> {
         &self.inner.metrics
     }
 
+    /// How many shards wait for the outcome of how many transactions, in sum: what is prepared here and not ended.
+    pub fn open_transactions(&self) -> usize {
+        self.inner.shards.iter().map(|shard| shard.machine.lock().prepared.len()).sum()
+    }
+
     /// Roughly the bytes of all logs.
     pub fn log_bytes(&self) -> u64 {
         self.inner.log.bytes()
@@ -310,6 +317,7 @@ impl<D: Domain> Node<D> {
             shard.stopping.store(true, Ordering::Release);
             shard.wake.notify_one();
         }
+        self.inner.orphaned.notify_one();
         let tasks = std::mem::take(&mut *self.inner.tasks.lock());
         let mut tasks = join_all(tasks);
         // A shard without a majority would wait for ever; closing its replica ends what it waits for.

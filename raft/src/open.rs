@@ -28,6 +28,7 @@ use crate::placement::first_replica_id;
 use crate::replica_log::ReplicaLog;
 use crate::replica_machine::ReplicaMachine;
 use crate::reservation::Reservations;
+use crate::resolve::resolve_orphans;
 use crate::row;
 use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard};
 use crate::shard_log::{ShardLog, submit};
@@ -50,6 +51,7 @@ struct Common<D: Domain> {
     feed: Arc<NodeFeed>,
     clock: Arc<HybridClock>,
     metrics: Arc<NodeMetrics>,
+    orphaned: Arc<Notify>,
 }
 
 pub(crate) async fn open<D: Domain>(
@@ -70,6 +72,7 @@ pub(crate) async fn open<D: Domain>(
         feed: NodeFeed::open(Arc::clone(&log), config.feed_bytes)?,
         clock: Arc::new(HybridClock::new(clock)),
         metrics: Arc::default(),
+        orphaned: Arc::default(),
         config,
         store,
         log,
@@ -95,6 +98,7 @@ pub(crate) async fn open<D: Domain>(
             clock: common.clock,
             random,
             metrics: common.metrics,
+            orphaned: Arc::clone(&common.orphaned),
             transport: common.transport,
             tasks: Mutex::new(tasks),
             open_writes: AtomicUsize::new(0),
@@ -102,6 +106,8 @@ pub(crate) async fn open<D: Domain>(
             closed: AtomicBool::new(false),
         }),
     };
+    let resolving = resolve_orphans(Arc::downgrade(&node.inner), common.orphaned);
+    node.inner.tasks.lock().push(tokio::spawn(resolving));
     if let Err(error) = wait_until_leading(&node).await {
         node.shutdown().await;
         return Err(error);
@@ -151,6 +157,8 @@ impl<D: Domain> Common<D> {
             wake: Arc::new(Notify::new()),
             jobs,
             waiting_commands: AtomicUsize::new(0),
+            orphans: Mutex::default(),
+            orphaned: Arc::clone(&self.orphaned),
             leading: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
         });

@@ -94,6 +94,34 @@ impl<D: Domain> Reservations<D> {
         Reserved::Waiting(granted)
     }
 
+    /// Takes aggregates, whoever holds them: what the log says was prepared goes before what was held in memory only.
+    pub(crate) fn seize(&self, write: WriteId, mut ids: Vec<D::Id>) {
+        ids.sort_unstable();
+        ids.dedup();
+        let mut table = self.table.lock();
+        for id in &ids {
+            let Some(holder) = table.holders.get(id).copied() else { continue };
+            if holder != write {
+                table.holders.remove(id);
+                if let Some(held) = table.by_holder.get_mut(&holder) {
+                    held.retain(|held| held != id);
+                }
+            }
+        }
+        table.grant(write, ids);
+        self.held.store(table.holders.len(), Ordering::Release);
+    }
+
+    /// Whether `write` holds all of the aggregates.
+    pub(crate) fn holds_all<'a>(
+        &self,
+        write: WriteId,
+        mut ids: impl Iterator<Item = &'a D::Id>,
+    ) -> bool {
+        let table = self.table.lock();
+        ids.all(|id| table.holders.get(id) == Some(&write))
+    }
+
     /// Gives up all that `write` holds or waits for, and grants what can be granted.
     pub(crate) fn release(&self, write: WriteId) {
         let mut table = self.table.lock();

@@ -1,16 +1,16 @@
 //! A shard of this node, as the node and its statements see it: a queue to its leader task, the aggregates that
 //! statements hold in it, and its replica.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::Metadata;
+use rotabase_engine::entry::{Attempt, Metadata, Parts};
 use rotabase_engine::env::Timestamp;
-use rotabase_engine::position::{LogIndex, ShardId, Version};
+use rotabase_engine::position::{LogIndex, Position, ShardId, Version};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
@@ -71,16 +71,20 @@ pub(crate) struct Shard<D: Domain> {
     pub(crate) wake: Arc<Notify>,
     pub(crate) jobs: mpsc::Sender<Job<D>>,
     pub(crate) waiting_commands: AtomicUsize,
+    /// Attempts that were prepared under an earlier leader, and the shards that decide them; [`crate::resolve`] ends them.
+    pub(crate) orphans: Mutex<BTreeMap<Attempt, ShardId>>,
+    /// Wakes who ends orphans.
+    pub(crate) orphaned: Arc<Notify>,
     pub(crate) leading: AtomicBool,
     pub(crate) stopping: AtomicBool,
 }
 
 /// What statements over several shards tell a shard. It is apart from the queue because it must never be turned
-/// away, and because timestamps are given under its lock: the entries of a shard carry them in order.
+/// away.
 #[derive(Debug, Default)]
 pub(crate) struct Gate {
-    /// Statements that were decided everywhere, with the time that all their events get.
-    pub(crate) ready: VecDeque<Ready>,
+    /// What to do with statements that were decided everywhere, in order.
+    pub(crate) orders: VecDeque<Order>,
     /// Statements whose parts are to be dropped.
     pub(crate) aborted: Vec<WriteId>,
     /// The leader task has ended; nothing is taken any more.
@@ -96,12 +100,67 @@ impl Gate {
     }
 }
 
-/// A statement to be proposed.
+/// What a statement that was decided everywhere, or who ends one that nobody ends, asks of a shard.
 #[derive(Debug)]
-pub(crate) struct Ready {
-    pub(crate) write: WriteId,
+pub(crate) enum Order {
+    /// Store its part, which is one entry and all that the statement emits anywhere; or, if it emitted nothing
+    /// here, confirm what it was decided on.
+    Store { write: WriteId, reply: oneshot::Sender<PartOutcome> },
+    /// Log its part and hold its aggregates until the outcome; or, if it emitted nothing, confirm and hold.
+    Prepare {
+        write: WriteId,
+        attempt: Attempt,
+        deciding: ShardId,
+        reply: oneshot::Sender<PartOutcome>,
+    },
+    /// Say what was decided of an attempt; if nothing was, decide as is wished.
+    Decide { attempt: Attempt, wish: Wish, reply: oneshot::Sender<DecisionAnswer> },
+    /// End what was prepared as was decided, and let its aggregates go.
+    Conclude {
+        attempt: Attempt,
+        /// The statement, if it is one of this node.
+        write: Option<WriteId>,
+        verdict: Verdict,
+        reply: oneshot::Sender<PartOutcome>,
+    },
+}
+
+/// What is to become of an attempt of which nothing was decided.
+#[derive(Clone, Debug)]
+pub(crate) enum Wish {
+    /// It commits, at a time later than all that the clock has observed. The deciding shard's own part is stored with the
+    /// decision, unless it was prepared.
+    Commit { write: WriteId, parts: Parts },
+    /// It never will.
+    Abort,
+}
+
+/// What was decided of an attempt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Verdict {
+    pub(crate) commit: bool,
+    /// The time of its events.
     pub(crate) timestamp: Timestamp,
-    pub(crate) reply: oneshot::Sender<PartOutcome>,
+    /// Where they happen.
+    pub(crate) parts: Parts,
+}
+
+impl Verdict {
+    /// It never happens.
+    pub(crate) fn abort(timestamp: Timestamp) -> Self {
+        Self { commit: false, timestamp, parts: Parts::default() }
+    }
+}
+
+/// How a question for a decision was answered.
+#[derive(Debug)]
+pub(crate) enum DecisionAnswer {
+    /// It is committed, at this position of the deciding shard.
+    Decided { verdict: Verdict, position: Position },
+    /// Nothing was decided now; perhaps earlier.
+    Refused(Option<Machine>),
+    /// Nobody knows.
+    Unknown,
 }
 
 /// What a shard's leader task is asked.
@@ -140,6 +199,8 @@ pub(crate) struct PartDecided {
     pub(crate) emitted: Vec<u32>,
     /// The bytes of all that the shard holds of the statement.
     pub(crate) bytes: usize,
+    /// The entries that these take.
+    pub(crate) entries: u32,
 }
 
 /// Why a part was not decided. Request numbers are the part's own.
@@ -188,6 +249,23 @@ impl<D: Domain> Job<D> {
 }
 
 impl<D: Domain> Shard<D> {
+    /// Gives an order, unless the shard is closed; the order's reply is then dropped.
+    pub(crate) fn order(&self, order: Order) {
+        let mut gate = self.gate.lock();
+        if !gate.closed {
+            gate.orders.push_back(order);
+            drop(gate);
+            self.wake.notify_one();
+        }
+    }
+
+    /// Has a statement's part dropped, and its aggregates.
+    pub(crate) fn abort(&self, write: WriteId) {
+        self.reservations.release(write);
+        self.gate.lock().abort(write);
+        self.wake.notify_one();
+    }
+
     /// Puts a job into the leader task's queue, or turns it away.
     pub(crate) fn enqueue(&self, job: Job<D>) {
         let commands = job.commands();

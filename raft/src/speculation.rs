@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::{EntryBuilder, EntryError, Metadata};
+use rotabase_engine::entry::{EntryBuilder, EntryError, Metadata, StoredEvent};
 use rotabase_engine::position::Version;
 use rustc_hash::FxHashMap;
 
@@ -77,6 +77,13 @@ impl<D: Domain> From<EntryError> for Undecided<D> {
             EntryError::Full => Self::Full,
             EntryError::EventTooLong(_) | EntryError::MetadataTooLong(_) => Self::TooLong,
         }
+    }
+}
+
+impl<D: Domain> Draft<D> {
+    /// The aggregates that it changes, in the order of their first change.
+    pub(crate) fn ids(&self) -> Vec<D::Id> {
+        self.order.clone()
     }
 }
 
@@ -290,6 +297,34 @@ impl<D: Domain> Speculation<D> {
         Ok((drafted.version, emitted(events.len())))
     }
 
+    /// What a statement had drafted, from the events that it logged; their aggregates must be loaded.
+    pub(crate) fn redraft<'e>(
+        &mut self,
+        events: impl Iterator<Item = &'e StoredEvent>,
+    ) -> Result<Draft<D>, StoreError> {
+        let mut draft = Draft::default();
+        for event in events {
+            let id = D::decode_id(&event.aggregate)?;
+            if !draft.states.contains_key(&id) {
+                let source = self.source.as_mut().expect("it is here between loads");
+                let (state, version) = current(&self.ahead, &mut **source, &id)?;
+                let drafted = Drafted { state: state.clone(), version, base: version };
+                draft.states.insert(id.clone(), drafted);
+                draft.order.push(id.clone());
+            }
+            let drafted = draft.states.get_mut(&id).expect("it was put there");
+            if event.version != drafted.version.next() {
+                return Err(StoreError::Corrupted(format!(
+                    "version {} of {id:?} was prepared on version {}",
+                    event.version, drafted.version
+                )));
+            }
+            D::evolve(&mut drafted.state, &D::decode_event(event.kind, &event.payload)?);
+            drafted.version = event.version;
+        }
+        Ok(draft)
+    }
+
     /// Takes over the states of a statement that goes into the entry of `sequence`.
     pub(crate) fn accept(&mut self, draft: Draft<D>, sequence: u64) {
         let Draft { mut states, order } = draft;
@@ -344,6 +379,11 @@ impl Entries {
     /// The bytes of all entries.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes + self.open.bytes()
+    }
+
+    /// How many entries hold events.
+    pub(crate) fn count(&self) -> usize {
+        self.full.len() + usize::from(!self.open.is_empty())
     }
 
     /// The entries that hold events, in order.

@@ -1,11 +1,8 @@
 //! A statement over several shards, or one that comes in pieces.
 //!
 //! Each piece is split by shard. Its aggregates are held, shard after shard in ascending order, then all shards
-//! decide at once and keep what they decided. Only when everything is decided does the statement get its time, and
-//! go through the gates of its shards to be proposed; a refusal anywhere aborts all of it and leaves no trace.
-//!
-//! Whether all shards' entries survive a crash in the middle of proposing is not decided here yet: that needs an
-//! entry that says so, for which the parts that the shards hold are the place.
+//! decide at once and keep what they decided. Only when everything is decided is it committed ([`crate::commit`]), as a
+//! whole; a refusal anywhere aborts all of it and leaves no trace.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,16 +12,16 @@ use std::time::Duration;
 use futures::future::join_all;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
-use rotabase_engine::position::{Positions, ShardId, Version};
+use rotabase_engine::position::{ShardId, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::commit::Commit;
 use crate::error::WriteError;
-use crate::flight::{PartOutcome, unstored};
 use crate::node::Node;
 use crate::request::{Decided, Outcome, Request};
 use crate::reservation::{Reserved, WriteId};
-use crate::shard::{Job, PartDecided, PartFailure, PartJob, Ready, Shard};
+use crate::shard::{Job, PartDecided, PartFailure, PartJob, Shard};
 
 /// The requests that one shard is asked to decide at a time.
 pub const PIECE_REQUESTS_MAX: usize = 4096;
@@ -49,6 +46,8 @@ pub struct Write<D: Domain> {
 struct Touched {
     decided: bool,
     bytes: usize,
+    /// The log entries that these take.
+    entries: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,52 +221,37 @@ impl<D: Domain> Write<D> {
             decided.versions[*number] = *version;
             decided.emitted[*number] = *emitted;
         }
-        self.shards.insert(shard, Touched { decided: true, bytes: part.bytes });
+        let touched = Touched { decided: true, bytes: part.bytes, entries: part.entries };
+        self.shards.insert(shard, touched);
     }
 
     fn shard(&self, shard: ShardId) -> &Shard<D> {
         self.node.inner.shard(shard)
     }
 
-    /// Stores all that was decided and waits until it is safe. What it returns has no versions: [`Write::decide`]
-    /// told them.
+    /// Stores all that was decided, all of it or nothing, and waits until it is safe. What it returns has no
+    /// versions: [`Write::decide`] told them. Whoever stops waiting does not know how it ended; it ends all the same.
     pub async fn commit(mut self, deadline: Duration) -> Result<Outcome, WriteError<D>> {
-        let clock = &self.node.inner.clock;
-        let mut outcome = Outcome { transaction: self.transaction, ..Outcome::default() };
-        if self.shards.is_empty() {
-            outcome.timestamp = clock.tick();
-            return Ok(outcome);
-        }
         if self.stage == Stage::Ended {
             return Err(WriteError::Unavailable { shard: ShardId(0) });
         }
-        let mut replies = Vec::with_capacity(self.shards.len());
-        {
-            // All gates at once, so that the time is later than all before it in each of the shards.
-            let mut gates: Vec<_> =
-                self.shards.keys().map(|shard| self.shard(*shard).gate.lock()).collect();
-            if let Some(closed) = gates.iter().position(|gate| gate.closed) {
-                let shard = *self.shards.keys().nth(closed).expect("a gate for each shard");
-                return Err(WriteError::Unavailable { shard });
-            }
-            outcome.timestamp = clock.tick();
-            for gate in &mut gates {
-                let (reply, answer) = oneshot::channel();
-                gate.ready.push_back(Ready { write: self.id, timestamp: outcome.timestamp, reply });
-                replies.push(answer);
-            }
+        if self.shards.is_empty() {
+            let timestamp = self.node.inner.clock.tick();
+            return Ok(Outcome { transaction: self.transaction, timestamp, ..Outcome::default() });
         }
-        let shards: Vec<ShardId> = self.shards.keys().copied().collect();
         // From here on it is the shards' business, whoever may stop waiting.
-        self.end();
-        for shard in &shards {
-            self.shard(*shard).wake.notify_one();
-        }
-        let Ok(parts) = tokio::time::timeout(deadline, join_all(replies)).await else {
-            return Err(WriteError::OutcomeUnknown);
+        self.stage = Stage::Ended;
+        let commit = Commit {
+            node: self.node.clone(),
+            write: self.id,
+            transaction: self.transaction,
+            entries: self.shards.iter().map(|(shard, held)| (*shard, held.entries)).collect(),
         };
-        outcome.positions = conclude(&shards, parts)?;
-        Ok(outcome)
+        let committed = tokio::spawn(commit.run());
+        match tokio::time::timeout(deadline, committed).await {
+            Ok(Ok(outcome)) => outcome,
+            Ok(Err(_)) | Err(_) => Err(WriteError::OutcomeUnknown),
+        }
     }
 
     /// Ends the statement's stage; whether it was open.
@@ -284,10 +268,7 @@ impl<D: Domain> Write<D> {
             return;
         }
         for shard in self.shards.keys() {
-            let shard = self.shard(*shard);
-            shard.reservations.release(self.id);
-            shard.gate.lock().abort(self.id);
-            shard.wake.notify_one();
+            self.shard(*shard).abort(self.id);
         }
     }
 }
@@ -339,33 +320,5 @@ impl<D: Domain> Failures<D> {
             Some((request, refusal)) => Err(WriteError::Refused { request, refusal }),
             None => Ok(()),
         }
-    }
-}
-
-/// Puts together how the parts of a statement ended.
-fn conclude<D: Domain>(
-    shards: &[ShardId],
-    parts: Vec<Result<PartOutcome, oneshot::error::RecvError>>,
-) -> Result<Positions, WriteError<D>> {
-    let mut positions = Positions::default();
-    let (mut stored, mut refused, mut unknown) = (false, None, false);
-    for (shard, part) in shards.iter().zip(parts) {
-        let Ok(part) = part else {
-            unknown = true;
-            continue;
-        };
-        positions.advance(*shard, part.position);
-        stored |= part.committed;
-        unknown |= part.unknown;
-        if part.refused {
-            refused = Some((*shard, part.leader));
-        }
-    }
-    match refused {
-        _ if unknown => Err(WriteError::OutcomeUnknown),
-        None => Ok(positions),
-        // Part of it is stored, and part of it is not.
-        Some(_) if stored => Err(WriteError::OutcomeUnknown),
-        Some((shard, leader)) => Err(unstored(shard, leader)),
     }
 }

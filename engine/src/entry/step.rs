@@ -24,6 +24,7 @@ use std::fmt;
 use uuid::Uuid;
 
 use crate::domain::DecodeError;
+use crate::env::Timestamp;
 use crate::position::{LogIndex, SHARDS_MAX, ShardId};
 use crate::varint::{Reader, write_unsigned};
 
@@ -47,9 +48,22 @@ const KIND_PREPARE: u8 = 1;
 const KIND_DECISION: u8 = 2;
 const KIND_OUTCOME: u8 = 3;
 
-/// One attempt to commit a transaction over several entries. Never used for another attempt, whatever became of it.
+/// One attempt to commit a transaction over several entries. Never used for another attempt, whatever became of it: it
+/// is made of a time that its machine gave nothing else, and all that is logged of it carries a later one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Attempt(pub Uuid);
+
+impl Attempt {
+    /// The attempt that a machine begins at a time which it gives nothing else.
+    pub fn new(timestamp: Timestamp, machine: u64) -> Self {
+        Self(Uuid::from_u64_pair(timestamp.0, machine))
+    }
+
+    /// When it began.
+    pub fn timestamp(self) -> Timestamp {
+        Timestamp(self.0.as_u64_pair().0)
+    }
+}
 
 impl fmt::Display for Attempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

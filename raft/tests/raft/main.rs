@@ -9,4 +9,5 @@ mod deciding;
 mod failing;
 mod history;
 mod restarting;
+mod transactions;
 mod world;

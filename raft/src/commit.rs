@@ -1,0 +1,264 @@
+//! Commits a statement that was decided everywhere.
+//!
+//! ```text
+//! one entry in one shard      store
+//! several                     prepare everywhere ──▶ decide in one shard ──▶ conclude everywhere
+//! ```
+//!
+//! The deciding shard is one that has only one entry of it, if there is such a shard: that entry is then stored with
+//! the decision. Shards in which nothing was emitted take part, too: what was decided there must hold until the
+//! decision, so their aggregates are held and their leadership is confirmed before it.
+//!
+//! Once it has begun, a commit goes on whether or not somebody waits for it. What it cannot end, because a shard has
+//! lost its leader, [`crate::resolve`] does. Until the decision is logged, every failure means that nothing was
+//! stored; a decision of which nobody knows is asked for until somebody does.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures::future::join_all;
+use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::{Attempt, Parts};
+use rotabase_engine::position::{Position, Positions, ShardId};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use crate::error::WriteError;
+use crate::flight::{PartOutcome, unstored};
+use crate::metrics::add;
+use crate::node::Node;
+use crate::request::Outcome;
+use crate::reservation::WriteId;
+use crate::shard::{DecisionAnswer, Order, Verdict, Wish};
+
+/// How long to wait before a shard that has lost its leader is asked again.
+const RETRY: Duration = Duration::from_millis(20);
+
+/// A statement that is being committed.
+#[derive(Debug)]
+pub(crate) struct Commit<D: Domain> {
+    pub(crate) node: Node<D>,
+    pub(crate) write: WriteId,
+    pub(crate) transaction: Uuid,
+    /// How many entries each shard holds of it.
+    pub(crate) entries: BTreeMap<ShardId, u32>,
+}
+
+type Part = Result<PartOutcome, oneshot::error::RecvError>;
+
+impl<D: Domain> Commit<D> {
+    /// Commits; returns when it is known how that ended.
+    pub(crate) async fn run(self) -> Result<Outcome, WriteError<D>> {
+        let parts: Vec<(ShardId, u32)> =
+            self.entries.iter().filter(|(_, n)| **n > 0).map(|(shard, n)| (*shard, *n)).collect();
+        let result = match parts.as_slice() {
+            [] => self.store_in(&self.shards()).await,
+            [(shard, 1)] if self.entries.len() == 1 => self.store_in(&[*shard]).await,
+            [(shard, 1)] => self.store_beside_reads(*shard).await,
+            _ => self.commit_parts(Parts(parts)).await,
+        };
+        self.node.inner.open_writes.fetch_sub(1, Ordering::AcqRel);
+        result
+    }
+
+    fn shards(&self) -> Vec<ShardId> {
+        self.entries.keys().copied().collect()
+    }
+
+    fn new_attempt(&self) -> Attempt {
+        let inner = &self.node.inner;
+        Attempt::new(inner.clock.tick(), u64::from(inner.config.machine.id.0))
+    }
+
+    /// Gives an order to several shards and waits for all answers.
+    async fn order(
+        &self,
+        shards: &[ShardId],
+        order: impl Fn(oneshot::Sender<PartOutcome>) -> Order,
+    ) -> Vec<Part> {
+        let mut replies = Vec::with_capacity(shards.len());
+        for shard in shards {
+            let (reply, answer) = oneshot::channel();
+            self.node.inner.shard(*shard).order(order(reply));
+            replies.push(answer);
+        }
+        join_all(replies).await
+    }
+
+    /// Stores what is one entry in all, or confirms what emitted nothing.
+    async fn store_in(&self, shards: &[ShardId]) -> Result<Outcome, WriteError<D>> {
+        let parts = self.order(shards, |reply| Order::Store { write: self.write, reply }).await;
+        let mut outcome = Outcome { transaction: self.transaction, ..Outcome::default() };
+        for (shard, part) in shards.iter().zip(parts) {
+            let Ok(part) = part else { return Err(WriteError::OutcomeUnknown) };
+            if part.unknown {
+                return Err(WriteError::OutcomeUnknown);
+            }
+            if part.refused {
+                return Err(unstored(*shard, part.leader));
+            }
+            outcome.positions.advance(*shard, part.position);
+            outcome.timestamp = outcome.timestamp.max(part.timestamp);
+        }
+        Ok(outcome)
+    }
+
+    /// Stores the one entry of a statement that rests on what it read in other shards.
+    async fn store_beside_reads(&self, shard: ShardId) -> Result<Outcome, WriteError<D>> {
+        let readers: Vec<ShardId> = self.shards().into_iter().filter(|it| *it != shard).collect();
+        let attempt = self.new_attempt();
+        let prepared = self.prepare(&readers, attempt, shard).await;
+        let result = match prepared {
+            Ok(()) => self.store_in(&[shard]).await,
+            Err(error) => {
+                self.node.inner.shard(shard).abort(self.write);
+                Err(error)
+            }
+        };
+        let verdict = Verdict::abort(self.node.inner.clock.tick());
+        self.conclude_in(&readers, attempt, &verdict).await;
+        result
+    }
+
+    async fn commit_parts(&self, parts: Parts) -> Result<Outcome, WriteError<D>> {
+        let attempt = self.new_attempt();
+        let alone = parts.0.iter().find(|(_, entries)| *entries == 1);
+        let (deciding, entries) = *alone.unwrap_or(&parts.0[0]);
+        let own_part = entries == 1;
+        let others: Vec<ShardId> =
+            self.shards().into_iter().filter(|shard| !own_part || *shard != deciding).collect();
+        add(&self.node.inner.metrics.transactions, 1);
+        if let Err(error) = self.prepare(&others, attempt, deciding).await {
+            return Err(self.give_up(&others, attempt, deciding, error).await);
+        }
+        let decided = self.decide(attempt, deciding, parts).await?;
+        let (verdict, position) = match decided {
+            Ok(decided) => decided,
+            Err(error) => return Err(self.give_up(&others, attempt, deciding, error).await),
+        };
+        if !verdict.commit {
+            let error = WriteError::Unavailable { shard: deciding };
+            return Err(self.give_up(&others, attempt, deciding, error).await);
+        }
+        let mut positions = Positions::default();
+        positions.advance(deciding, position);
+        let concluded = self.conclude_in(&others, attempt, &verdict).await;
+        for (shard, part) in others.iter().zip(concluded) {
+            let position = match part {
+                Ok(part) if !part.refused && !part.unknown => part.position,
+                _ => self.wait_until_concluded(*shard, attempt).await?,
+            };
+            positions.advance(*shard, position);
+        }
+        let (timestamp, transaction) = (verdict.timestamp, self.transaction);
+        Ok(Outcome { positions, timestamp, transaction, ..Outcome::default() })
+    }
+
+    async fn prepare(
+        &self,
+        shards: &[ShardId],
+        attempt: Attempt,
+        deciding: ShardId,
+    ) -> Result<(), WriteError<D>> {
+        let write = self.write;
+        let parts =
+            self.order(shards, |reply| Order::Prepare { write, attempt, deciding, reply }).await;
+        for (shard, part) in shards.iter().zip(parts) {
+            match part {
+                Ok(part) if part.refused => return Err(unstored(*shard, part.leader)),
+                Ok(part) if !part.unknown => self.node.inner.clock.observe(part.timestamp),
+                // Nothing is decided, so nothing happens, whatever was prepared.
+                Ok(_) | Err(_) => return Err(WriteError::Unavailable { shard: *shard }),
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for the decision until it is known. The outer error is for one that nobody will tell any more.
+    async fn decide(
+        &self,
+        attempt: Attempt,
+        deciding: ShardId,
+        parts: Parts,
+    ) -> Result<Result<(Verdict, Position), WriteError<D>>, WriteError<D>> {
+        let mut wish = Wish::Commit { write: self.write, parts };
+        let mut certain = true;
+        loop {
+            let (reply, answer) = oneshot::channel();
+            let order = Order::Decide { attempt, wish, reply };
+            self.node.inner.shard(deciding).order(order);
+            match answer.await {
+                Ok(DecisionAnswer::Decided { verdict, position }) => {
+                    return Ok(Ok((verdict, position)));
+                }
+                Ok(DecisionAnswer::Refused(leader)) if certain => {
+                    return Ok(Err(unstored(deciding, leader)));
+                }
+                Ok(DecisionAnswer::Refused(_) | DecisionAnswer::Unknown) | Err(_) => {}
+            }
+            // The wish may have come true: from here on only the log knows.
+            certain = false;
+            wish = Wish::Abort;
+            if self.node.inner.closed.load(Ordering::Acquire) {
+                return Err(WriteError::OutcomeUnknown);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+
+    /// Drops everything; nothing was stored.
+    async fn give_up(
+        &self,
+        others: &[ShardId],
+        attempt: Attempt,
+        deciding: ShardId,
+        error: WriteError<D>,
+    ) -> WriteError<D> {
+        add(&self.node.inner.metrics.transactions_given_up, 1);
+        if !others.contains(&deciding) {
+            self.node.inner.shard(deciding).abort(self.write);
+        }
+        let verdict = Verdict::abort(self.node.inner.clock.tick());
+        self.conclude_in(others, attempt, &verdict).await;
+        error
+    }
+
+    async fn conclude_in(
+        &self,
+        shards: &[ShardId],
+        attempt: Attempt,
+        verdict: &Verdict,
+    ) -> Vec<Part> {
+        let write = Some(self.write);
+        self.order(shards, |reply| Order::Conclude {
+            attempt,
+            write,
+            verdict: verdict.clone(),
+            reply,
+        })
+        .await
+    }
+
+    /// Waits until somebody else has ended what was prepared in a shard, as seen by this node's replica of it.
+    async fn wait_until_concluded(
+        &self,
+        shard: ShardId,
+        attempt: Attempt,
+    ) -> Result<Position, WriteError<D>> {
+        let shard = self.node.inner.shard(shard);
+        loop {
+            {
+                let machine = shard.machine.lock();
+                if !machine.prepared.contains_key(&attempt) {
+                    let applied = machine.log_id.map_or(0, |log_id| log_id.index);
+                    return Ok(Position::end_of(rotabase_engine::position::LogIndex(applied)));
+                }
+            }
+            if self.node.inner.closed.load(Ordering::Acquire) {
+                return Err(WriteError::OutcomeUnknown);
+            }
+            tokio::time::sleep(RETRY).await;
+        }
+    }
+}

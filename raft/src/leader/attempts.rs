@@ -1,0 +1,362 @@
+//! Transactions over several entries, as one shard's leader task has them: prepares, decisions, outcomes.
+//!
+//! What was prepared is in the log and does not go with the leadership it was prepared under: whoever leads next
+//! finds it there, holds its aggregates again, and has [`crate::resolve`] ask the deciding shard what became of it.
+//! What is decided is decided once: the log of the deciding shard is asked before anything is added to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rotabase_engine::db::StoreError;
+use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::{Attempt, Entry, EntryBuilder, Step};
+use rotabase_engine::position::{LogIndex, ShardId};
+use tokio::sync::oneshot;
+
+use super::parts::Part;
+use super::{LeaderTask, WINDOW_LONG_STATEMENT_ENTRIES};
+use crate::flight::{Answer, PartOutcome, PartProgress};
+use crate::metrics::add;
+use crate::replica_machine::OpenAttempt;
+use crate::reservation::WriteId;
+use crate::shard::{DecisionAnswer, Shard, Verdict, Wish};
+use crate::shard_log::read_row;
+use crate::speculation::Draft;
+use crate::type_config::LeaderId;
+
+/// Decisions of this leadership that are remembered before those that are applied are let go.
+const DECISIONS_MAX: usize = 4096;
+
+/// The ids of statements that only the log knows of begin here; those of this node's clients never come so far.
+const RECOVERED_WRITES: u64 = 1 << 63;
+
+/// What one leader task knows of transactions over several entries.
+#[derive(Debug)]
+pub(super) struct Attempts<D: Domain> {
+    /// Prepared, and waiting for the outcome.
+    prepared: BTreeMap<Attempt, PreparedPart<D>>,
+    /// What was prepared under an earlier leadership of this replica, and who held it.
+    held: BTreeMap<Attempt, WriteId>,
+    /// Decided under this leadership, by the sequence of the decision's entry; perhaps not yet applied.
+    decisions: BTreeMap<Attempt, (u64, Verdict)>,
+    /// Whether aggregates were taken from who held them when this leadership began.
+    seized: bool,
+    recovered: u64,
+}
+
+#[derive(Debug)]
+struct PreparedPart<D: Domain> {
+    write: WriteId,
+    draft: Draft<D>,
+    /// How many events each prepare holds.
+    events: Vec<usize>,
+    prepares: Prepares,
+}
+
+#[derive(Debug)]
+enum Prepares {
+    Proposed(Arc<PartProgress>),
+    Recovered(Vec<LogIndex>),
+}
+
+impl Prepares {
+    fn indexes(&self) -> Vec<LogIndex> {
+        match self {
+            Self::Proposed(progress) => progress.indexes(),
+            Self::Recovered(indexes) => indexes.clone(),
+        }
+    }
+}
+
+impl<D: Domain> Default for Attempts<D> {
+    fn default() -> Self {
+        Self {
+            prepared: BTreeMap::new(),
+            held: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            seized: false,
+            recovered: 0,
+        }
+    }
+}
+
+impl<D: Domain> Attempts<D> {
+    /// Forgets what only this leadership knew.
+    pub(super) fn end_leadership(&mut self) {
+        let prepared = std::mem::take(&mut self.prepared);
+        self.held.extend(prepared.into_iter().map(|(attempt, part)| (attempt, part.write)));
+        self.decisions.clear();
+        self.seized = false;
+    }
+
+    /// Whether a statement may have lost aggregates that it was granted.
+    pub(super) fn seized(&self) -> bool {
+        self.seized
+    }
+
+    fn knows(&self, attempt: Attempt) -> bool {
+        self.prepared.contains_key(&attempt) || self.held.contains_key(&attempt)
+    }
+}
+
+impl<D: Domain> LeaderTask<D> {
+    /// Takes up what was prepared before this leadership began: all of it holds its aggregates until its outcome.
+    pub(super) async fn recover_attempts(&mut self) -> Result<(), StoreError> {
+        let open = self.shard.machine.lock().prepared.clone();
+        for (attempt, open) in open {
+            self.recover_attempt(attempt, &open).await?;
+        }
+        for write in std::mem::take(&mut self.attempts.held).into_values() {
+            self.shard.reservations.release(write);
+        }
+        if self.attempts.seized {
+            self.shard.orphaned.notify_one();
+        }
+        Ok(())
+    }
+
+    async fn recover_attempt(
+        &mut self,
+        attempt: Attempt,
+        open: &OpenAttempt,
+    ) -> Result<(), StoreError> {
+        let mut entries = Vec::with_capacity(open.prepares.len());
+        for index in &open.prepares {
+            let row = read_row(&*self.shard.log, self.shard.id, *index)?;
+            entries.push(Entry::decode(row.payload)?);
+        }
+        let events = || entries.iter().flat_map(|entry| &entry.events);
+        let mut ids = Vec::new();
+        for event in events() {
+            ids.push(D::decode_id(&event.aggregate)?);
+        }
+        ids.sort_unstable();
+        ids.dedup();
+        let missing = self.speculation.missing(ids.iter());
+        self.speculation.load(missing).await?;
+        let draft = self.speculation.redraft(events())?;
+        let write = self.attempts.held.remove(&attempt).unwrap_or_else(|| {
+            self.attempts.recovered += 1;
+            WriteId(RECOVERED_WRITES + self.attempts.recovered)
+        });
+        self.shard.reservations.seize(write, draft.ids());
+        let part = PreparedPart {
+            write,
+            draft,
+            events: entries.iter().map(|entry| entry.events.len()).collect(),
+            prepares: Prepares::Recovered(open.prepares.iter().copied().collect()),
+        };
+        self.attempts.prepared.insert(attempt, part);
+        self.attempts.seized = true;
+        self.shard.orphans.lock().insert(attempt, open.deciding);
+        tracing::info!(shard = self.shard.id.0, %attempt, "a transaction waits for its outcome");
+        Ok(())
+    }
+
+    /// Logs what the shard holds of a statement, and goes on holding its aggregates.
+    pub(super) async fn prepare(
+        &mut self,
+        leader: LeaderId,
+        (write, attempt): (WriteId, Attempt),
+        deciding: ShardId,
+        reply: oneshot::Sender<PartOutcome>,
+    ) {
+        let Some(Part { draft, entries }) = self.parts.remove(&write) else {
+            return self.refuse_part(write, reply);
+        };
+        self.shard.clock.observe(attempt.timestamp());
+        let timestamp = self.shard.clock.tick();
+        let entries = entries.into_entries();
+        let progress = PartProgress::new(entries.len().max(1), reply);
+        if entries.is_empty() {
+            // It was only read here; who holds it lets it go when the statement ends.
+            return self.confirm(timestamp, vec![Answer::Part(progress)]);
+        }
+        let part = PreparedPart {
+            write,
+            draft,
+            events: entries.iter().map(EntryBuilder::len).collect(),
+            prepares: Prepares::Proposed(Arc::clone(&progress)),
+        };
+        self.attempts.prepared.insert(attempt, part);
+        add(&self.shard.metrics.prepares, entries.len());
+        let step = Step::Prepare { attempt, deciding };
+        for entry in entries {
+            let answer = Answer::Part(Arc::clone(&progress));
+            self.wait_for_window().await;
+            if self.pipeline.is_broken() {
+                answer.refuse(self.shard.id);
+            } else {
+                self.propose_step(leader, timestamp, entry, (&step, 0), vec![answer]).await;
+            }
+        }
+    }
+
+    /// Says what was decided of an attempt; decides it as is wished if nothing was.
+    pub(super) async fn decide_attempt(
+        &mut self,
+        leader: LeaderId,
+        attempt: Attempt,
+        wish: Wish,
+        reply: oneshot::Sender<DecisionAnswer>,
+    ) {
+        let known = match self.attempts.decisions.get(&attempt) {
+            Some((_, verdict)) => Ok(Some(verdict.clone())),
+            None => stored_decision(&self.shard, attempt),
+        };
+        match known {
+            Ok(None) => self.propose_decision(leader, attempt, wish, reply).await,
+            Ok(Some(verdict)) => {
+                let timestamp = self.shard.clock.tick();
+                self.confirm(timestamp, vec![Answer::Decision { verdict, reply }]);
+            }
+            Err(error) => {
+                tracing::error!(shard = self.shard.id.0, %attempt, %error, "could not read a decision");
+                // Whoever asked may have gone.
+                let _ = reply.send(DecisionAnswer::Unknown);
+            }
+        }
+    }
+
+    async fn propose_decision(
+        &mut self,
+        leader: LeaderId,
+        attempt: Attempt,
+        wish: Wish,
+        reply: oneshot::Sender<DecisionAnswer>,
+    ) {
+        self.shard.clock.observe(attempt.timestamp());
+        let timestamp = self.shard.clock.tick();
+        let mut verdict = Verdict::abort(timestamp);
+        let mut entry = EntryBuilder::new();
+        if let Wish::Commit { write, parts } = wish {
+            if !self.attempts.prepared.contains_key(&attempt) {
+                let Some(own) = self.take_only_entry(write) else {
+                    // What was decided here is lost, with the leadership it was decided under.
+                    let refused = DecisionAnswer::Refused(self.shard.leader_elsewhere());
+                    let _ = reply.send(refused);
+                    return;
+                };
+                entry = own;
+            }
+            verdict = Verdict { commit: true, timestamp, parts };
+        }
+        let step = Step::Decision { attempt, commit: verdict.commit, parts: verdict.parts.clone() };
+        self.remember_decision(attempt, &verdict);
+        let happening = entry.len();
+        let answers = vec![Answer::Decision { verdict, reply }];
+        self.propose_step(leader, timestamp, entry, (&step, happening), answers).await;
+    }
+
+    /// The one entry that the shard holds of a statement, which is about to be proposed.
+    fn take_only_entry(&mut self, write: WriteId) -> Option<EntryBuilder> {
+        let Part { draft, entries } = self.parts.remove(&write)?;
+        let mut entries = entries.into_entries().into_iter();
+        let entry = entries.next()?;
+        assert!(entries.next().is_none(), "a part of several entries is prepared");
+        self.speculation.accept(draft, self.speculation.sequence());
+        self.shard.reservations.release(write);
+        Some(entry)
+    }
+
+    fn remember_decision(&mut self, attempt: Attempt, verdict: &Verdict) {
+        let decisions = &mut self.attempts.decisions;
+        if decisions.len() >= DECISIONS_MAX {
+            // Those that are applied are in the index.
+            let applied = self.shard.machine.lock().entries;
+            decisions.retain(|_, (sequence, _)| *sequence >= applied);
+        }
+        decisions.insert(attempt, (self.speculation.sequence(), verdict.clone()));
+    }
+
+    /// Ends what was prepared, and lets its aggregates go.
+    pub(super) async fn conclude(
+        &mut self,
+        leader: LeaderId,
+        (attempt, write): (Attempt, Option<WriteId>),
+        verdict: Verdict,
+        reply: oneshot::Sender<PartOutcome>,
+    ) {
+        self.shard.clock.observe(verdict.timestamp);
+        let part = self.attempts.prepared.remove(&attempt);
+        let prepares = part.as_ref().map(|part| part.prepares.indexes()).unwrap_or_default();
+        self.shard.orphans.lock().remove(&attempt);
+        if let Some(write) = write {
+            self.parts.remove(&write);
+            self.shard.reservations.release(write);
+        }
+        let progress = PartProgress::new(prepares.len().max(1), reply);
+        let Some(part) = part.filter(|_| !prepares.is_empty()) else {
+            // It was only read here, or has ended before.
+            let timestamp = self.shard.clock.tick();
+            return self.confirm(timestamp, vec![Answer::Part(progress)]);
+        };
+        let PreparedPart { write, draft, events, .. } = part;
+        if verdict.commit {
+            assert_eq!(prepares.len(), events.len(), "what commits was prepared as a whole");
+            let others = u64::try_from(prepares.len() - 1).expect("a usize fits 64 bits");
+            self.speculation.accept(draft, self.speculation.sequence() + others);
+        }
+        let Verdict { commit, timestamp, parts } = verdict;
+        for (prepared, events) in prepares.into_iter().zip(events) {
+            let answer = Answer::Part(Arc::clone(&progress));
+            self.wait_for_window().await;
+            if self.pipeline.is_broken() {
+                answer.refuse(self.shard.id);
+                continue;
+            }
+            let step = Step::Outcome { attempt, commit, prepared, parts: parts.clone() };
+            let happening = if commit { events } else { 0 };
+            let entry = EntryBuilder::new();
+            self.propose_step(leader, timestamp, entry, (&step, happening), vec![answer]).await;
+        }
+        self.shard.reservations.release(write);
+    }
+
+    /// Waits until not too many entries are in flight, or nothing more may be proposed.
+    pub(super) async fn wait_for_window(&mut self) {
+        while self.pipeline.in_flight() >= WINDOW_LONG_STATEMENT_ENTRIES
+            && !self.pipeline.is_broken()
+        {
+            self.shard.wake.notified().await;
+        }
+    }
+
+    /// Refuses to end an attempt here. What was prepared goes on being held, until it is known who leads.
+    pub(super) fn refuse_to_conclude(
+        &mut self,
+        attempt: Attempt,
+        write: Option<WriteId>,
+        reply: oneshot::Sender<PartOutcome>,
+    ) {
+        let write = write.filter(|_| !self.attempts.knows(attempt));
+        if let Some(write) = write {
+            self.parts.remove(&write);
+            self.shard.reservations.release(write);
+        }
+        // The client may be gone.
+        let _ = reply.send(PartOutcome {
+            refused: true,
+            leader: self.shard.leader_elsewhere(),
+            ..PartOutcome::default()
+        });
+    }
+}
+
+/// What this replica has applied of what was decided: true for ever, if there is anything.
+pub(crate) fn stored_decision<D: Domain>(
+    shard: &Shard<D>,
+    attempt: Attempt,
+) -> Result<Option<Verdict>, StoreError> {
+    let Some(index) = shard.log.decision(shard.id, attempt)? else { return Ok(None) };
+    let entry = Entry::decode(read_row(&*shard.log, shard.id, index)?.payload)?;
+    match entry.step {
+        Step::Decision { commit, parts, .. } => {
+            Ok(Some(Verdict { commit, timestamp: entry.timestamp, parts }))
+        }
+        _ => Err(StoreError::Corrupted(format!(
+            "row {} of shard {} should be a decision",
+            index.0, shard.id
+        ))),
+    }
+}
