@@ -7,6 +7,9 @@ use super::call::{BoundArguments, CallName};
 use super::scope::{AGGREGATES, Clause, SETS, WINDOWS};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{AggregateCall, Expr, SortKey};
+use crate::types::PgType;
+use crate::types::functions::registry;
+use crate::types::functions::resolve::signature;
 use crate::types::functions::{AggregateFunction, Callee};
 
 impl Binder<'_> {
@@ -48,6 +51,9 @@ impl Binder<'_> {
             arguments.values.push(self.bind_expr(&key.expr)?);
             arguments.origins.push(&key.expr);
         }
+        if hypothetical(name) && !within_group.is_empty() {
+            self.unify_hypothetical(name, &mut arguments, direct)?;
+        }
         let resolved = self.resolve_call(name, &arguments)?;
         let Callee::Aggregate(function) = resolved.callee else {
             let message = format!("{} is not an aggregate function", name.name);
@@ -84,6 +90,38 @@ impl Binder<'_> {
             filter,
             ty: resolved.result,
         })
+    }
+
+    /// The row of a hypothetical-set aggregate gets the types of the rows that it is ranked among.
+    fn unify_hypothetical(
+        &mut self,
+        name: &CallName<'_>,
+        arguments: &mut BoundArguments<'_>,
+        direct: usize,
+    ) -> Result<()> {
+        let sorted = arguments.values.len() - direct;
+        if direct != sorted {
+            let types: Vec<PgType> = arguments.values.iter().map(Expr::ty).collect();
+            let message =
+                format!("function {} does not exist", signature(name.schema, name.name, &types));
+            let hint = format!(
+                "To use the hypothetical-set aggregate {}, the number of hypothetical direct arguments (here {direct}) must match the number of ordering columns (here {sorted}).",
+                name.name
+            );
+            return Err(SqlError::new(SqlState::UNDEFINED_FUNCTION, message)
+                .with_hint(hint)
+                .at(name.position));
+        }
+        for place in 0..direct {
+            let pair = [direct + place, place];
+            let values = pair.map(|it| arguments.values[it].clone()).to_vec();
+            let origins = pair.map(|it| arguments.origins[it]);
+            let (values, _) = self.unify(values, "WITHIN GROUP", &origins)?;
+            for (it, value) in pair.into_iter().zip(values) {
+                arguments.values[it] = value;
+            }
+        }
+        Ok(())
     }
 
     fn check_aggregate_form(
@@ -197,6 +235,12 @@ impl Binder<'_> {
         let column = AGGREGATES + aggregates.len() - 1;
         Ok(if depth == 0 { Expr::Column(column, ty) } else { Expr::Outer { depth, column, ty } })
     }
+}
+
+/// Whether a name is that of a hypothetical-set aggregate.
+fn hypothetical(name: &CallName<'_>) -> bool {
+    let mut found = registry::functions_named(name.name).iter();
+    found.any(|it| matches!(it.callee, Callee::Aggregate(it) if it.hypothetical.is_some()))
 }
 
 /// What a column stands for while a query's plan is not made yet.

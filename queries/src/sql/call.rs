@@ -3,8 +3,8 @@
 use std::ops::RangeBounds;
 
 use sqlparser::ast::{
-    self, DuplicateTreatment, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArgumentClause,
-    FunctionArguments, ObjectNamePart,
+    self, DuplicateTreatment, Expr as Ast, FunctionArg, FunctionArgExpr, FunctionArgOperator,
+    FunctionArgumentClause, FunctionArguments, ObjectNamePart,
 };
 
 use super::binder::{Binder, syntax, unsupported};
@@ -205,7 +205,8 @@ impl Binder<'_> {
         if function.over.is_some() {
             return self.bind_window_call(name, list, function);
         }
-        if is_aggregate(name) {
+        let ranked = !function.within_group.is_empty() || !is_window(name);
+        if is_aggregate(name) && ranked {
             return self.bind_aggregate_call(name, list, function);
         }
         if function.filter.is_some() {
@@ -271,8 +272,27 @@ impl Binder<'_> {
         let mut arguments =
             BoundArguments { values: vec![], origins: vec![], variadic: false, star: false };
         let count = list.len();
+        let mut names: Vec<String> = Vec::new();
         for (place, argument) in list.iter().enumerate() {
             match argument {
+                FunctionArg::ExprNamed {
+                    name: Ast::Identifier(label),
+                    arg: FunctionArgExpr::Expr(expr),
+                    operator: FunctionArgOperator::RightArrow | FunctionArgOperator::Assignment,
+                } => {
+                    if names.contains(&label.value) {
+                        let message =
+                            format!("argument name \"{}\" used more than once", label.value);
+                        return Err(syntax(message).at(self.at_ident(label)));
+                    }
+                    names.push(label.value.clone());
+                    arguments.values.push(self.bind_expr(expr)?);
+                    arguments.origins.push(expr);
+                }
+                FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) if !names.is_empty() => {
+                    let message = "positional argument cannot follow named argument";
+                    return Err(syntax(message).at(self.at_expr(expr)));
+                }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(Ast::Named { expr, name: mark }))
                     if mark.value == VARIADIC && place + 1 == count =>
                 {
@@ -301,12 +321,15 @@ impl Binder<'_> {
                     arguments.star = true;
                 }
                 FunctionArg::Named { .. } | FunctionArg::ExprNamed { .. } => {
-                    return Err(unsupported("a named argument").at(name.position));
+                    return Err(syntax("syntax error in a named argument").at(name.position));
                 }
                 FunctionArg::Unnamed(_) => {
                     return Err(syntax("syntax error at or near \"*\"").at(name.position));
                 }
             }
+        }
+        if !names.is_empty() {
+            super::named_argument::place(name, &mut arguments, &names)?;
         }
         Ok(arguments)
     }
@@ -378,7 +401,12 @@ impl Binder<'_> {
                 let message = format!("window function {} requires an OVER clause", name.name);
                 Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
             }
-            Callee::Aggregate(_) => Err(SqlError::internal("an aggregate was bound as a function")),
+            // Only a name that window functions have too gets here.
+            Callee::Aggregate(_) => {
+                let message =
+                    format!("WITHIN GROUP is required for ordered-set aggregate {}", name.name);
+                Err(SqlError::new(SqlState::WRONG_OBJECT_TYPE, message).at(name.position))
+            }
         }
     }
 
@@ -446,6 +474,12 @@ fn is_aggregate(name: &CallName<'_>) -> bool {
     }
     let mut found = crate::types::functions::registry::functions_named(name.name).iter();
     found.any(|it| matches!(it.callee, Callee::Aggregate(_)))
+}
+
+/// Whether a name is that of a window function.
+fn is_window(name: &CallName<'_>) -> bool {
+    let mut found = crate::types::functions::registry::functions_named(name.name).iter();
+    found.any(|it| matches!(it.callee, Callee::Window(_)))
 }
 
 /// Whether an expression contains a call that is only known by its place in its level.

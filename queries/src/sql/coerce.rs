@@ -5,8 +5,10 @@ use sqlparser::ast;
 use super::binder::Binder;
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Call, Expr};
+use crate::types::datetime::interval;
 use crate::types::functions::{CoercionContext, Step, common_type, length_coercion, resolve_cast};
 use crate::types::text::{self, ReadContext};
+use crate::types::typmod::IntervalFields;
 use crate::types::{Datum, PgType};
 
 /// Words in a date or time that mean the time of the transaction: such a text is read when the statement runs.
@@ -184,6 +186,22 @@ impl Binder<'_> {
         Ok(Expr::Literal(value, to))
     }
 
+    /// Reads an interval: the fields of its type say what a bare number counts.
+    pub(super) fn read_interval(
+        &mut self,
+        text: &str,
+        typmod: i32,
+        origin: Option<&ast::Expr>,
+    ) -> Result<Expr> {
+        let value = interval::read(text, IntervalFields::of(typmod))
+            .map_err(|error| error.at(origin.and_then(|it| self.at_expr(it))))?;
+        let literal = Expr::Literal(Datum::Interval(value), PgType::Interval);
+        Ok(match length_coercion(PgType::Interval, typmod, CoercionContext::Explicit) {
+            Some(step) => apply_step(literal, step),
+            None => literal,
+        })
+    }
+
     /// Casts, as `CAST` and `::` do.
     pub(super) fn cast(
         &mut self,
@@ -193,6 +211,10 @@ impl Binder<'_> {
         at: impl FnOnce(&Self) -> Option<usize>,
     ) -> Result<Expr> {
         let from = expr.ty();
+        if let (Expr::Literal(Datum::Text(text), PgType::Unknown), PgType::Interval) = (&expr, to) {
+            let text = text.clone();
+            return self.read_interval(&text, typmod, origin);
+        }
         let Some(converted) = self.try_coerce(expr, to, CoercionContext::Explicit, origin)? else {
             let message = format!("cannot cast type {from} to {to}");
             return Err(SqlError::new(SqlState::CANNOT_COERCE, message).at(at(self)));

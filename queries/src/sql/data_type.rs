@@ -1,12 +1,13 @@
 //! Types as they are written: `varchar(3)`, `timestamp with time zone`, `pg_catalog.int4[]`.
 
 use sqlparser::ast::{
-    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, ObjectName, TimezoneInfo,
+    ArrayElemTypeDef, CharacterLength, DataType, ExactNumberInfo, IntervalFields, ObjectName,
+    TimezoneInfo,
 };
 
 use super::binder::{Binder, unsupported};
 use crate::error::{Result, SqlError, SqlState};
-use crate::types::PgType;
+use crate::types::{PgType, typmod};
 
 /// A type modifier that says nothing.
 const NONE: i32 = -1;
@@ -52,7 +53,7 @@ impl Binder<'_> {
                 Ok((ty, time_modifier(*precision)))
             }
             D::Interval { fields: None, precision: None } => plain(PgType::Interval),
-            D::Interval { .. } => Err(unsupported("an interval type with fields")),
+            D::Interval { fields, precision } => interval_type(fields.as_ref(), *precision),
             D::Custom(name, modifiers) => self.custom_type(name, modifiers),
             other => Err(no_such_type(&other.to_string().to_ascii_lowercase())),
         }
@@ -170,6 +171,24 @@ fn numeric_modifier(info: ExactNumberInfo) -> Result<i32> {
         return Err(invalid(format!("NUMERIC scale {scale} must be between -1000 and 1000")));
     };
     Ok(((precision << 16) | (scale & 0x7ff)) + HEADER)
+}
+
+/// `interval day to second(3)`.
+fn interval_type(fields: Option<&IntervalFields>, precision: Option<u64>) -> Result<(PgType, i32)> {
+    let fields = match fields {
+        None => typmod::IntervalFields::FULL,
+        Some(fields) => {
+            let written = fields.to_string().to_ascii_lowercase();
+            let (first, last) = match written.split_once(" to ") {
+                Some((first, last)) => (first, Some(last)),
+                None => (written.as_str(), None),
+            };
+            typmod::IntervalFields::from_names(first, last)
+                .ok_or_else(|| SqlError::new(SqlState::SYNTAX_ERROR, "syntax error"))?
+        }
+    };
+    let places = precision.map(|it| i32::try_from(it).unwrap_or(i32::MAX));
+    Ok((PgType::Interval, fields.typmod(places)?))
 }
 
 fn float_type(bits: u64) -> Result<(PgType, i32)> {

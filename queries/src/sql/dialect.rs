@@ -5,6 +5,7 @@
 //! - `FOR SYSTEM_TIME AS OF` is parsed;
 //! - chains of `AND` and of `OR` become balanced trees, however long they are;
 //! - operators bind as in PostgreSQL, and comparisons do not chain;
+//! - `COLLATE` may follow any operand, `interval(3)` a literal;
 //! - `BETWEEN SYMMETRIC`, `VARIADIC` and `type 'literal'` are parsed, the first two into [`Expr::Named`] with the
 //!   names [`SYMMETRIC`] and [`VARIADIC`], which nothing else makes.
 
@@ -47,6 +48,10 @@ impl Dialect for RotabaseDialect {
     }
 
     fn supports_table_versioning(&self) -> bool {
+        true
+    }
+
+    fn supports_named_fn_args_with_assignment_operator(&self) -> bool {
         true
     }
 
@@ -154,6 +159,13 @@ impl Dialect for RotabaseDialect {
                 Some(parser.parse_subexpr(precedence).map(|expr| named(expr, SYMMETRIC)))
             }
             Token::Word(word)
+                if word.keyword == Keyword::INTERVAL
+                    && word.quote_style.is_none()
+                    && parser.peek_nth_token_ref(1).token == Token::LParen =>
+            {
+                Some(parse_interval_with_places(parser))
+            }
+            Token::Word(word)
                 if is_type_name(word) && is_string(&parser.peek_nth_token_ref(1).token) =>
             {
                 Some(parse_typed_string(parser))
@@ -174,6 +186,12 @@ impl Dialect for RotabaseDialect {
             }
             Token::Word(word) if word.keyword == Keyword::OR => {
                 Some(parse_chain(parser, expr, Keyword::OR, &BinaryOperator::Or, precedence))
+            }
+            Token::Word(word) if word.keyword == Keyword::COLLATE => {
+                parser.next_token();
+                let collation = parser.parse_object_name(false);
+                let collate = |collation| Expr::Collate { expr: Box::new(expr.clone()), collation };
+                Some(collation.map(collate))
             }
             Token::Word(word) if word.quote_style.is_none() && word.value == "isnull" => {
                 parser.next_token();
@@ -235,6 +253,15 @@ fn parse_typed_string(parser: &mut Parser) -> Result<Expr, ParserError> {
     let name = parser.parse_identifier()?;
     let value = parser.parse_value()?;
     let data_type = DataType::Custom(ObjectName::from(vec![name]), vec![]);
+    Ok(Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }))
+}
+
+/// `interval(3) '..'`.
+fn parse_interval_with_places(parser: &mut Parser) -> Result<Expr, ParserError> {
+    parser.next_token();
+    let precision = parser.parse_optional_precision()?;
+    let value = parser.parse_value()?;
+    let data_type = DataType::Interval { fields: None, precision };
     Ok(Expr::TypedString(TypedString { data_type, value, uses_odbc_syntax: false }))
 }
 

@@ -37,6 +37,7 @@ mod insert;
 mod lex;
 mod literal;
 mod merge;
+mod named_argument;
 mod names;
 mod operator;
 mod parameters;

@@ -5,6 +5,7 @@
 //! | `TABLE t` | `SELECT * FROM t` |
 //! | `ROWS FROM (f(..), g(..))` | a function named [`ROWS_FROM`] |
 //! | `TRIM(LEADING FROM x)` | `TRIM(LEADING x)` |
+//! | `SUBSTRING(x SIMILAR y ESCAPE z)` | `SUBSTRING(x, y, z)` |
 //! | `ONLY t` | `t`: there is no inheritance |
 //! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
 //! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
@@ -33,8 +34,13 @@ pub(super) fn rewrite(
     tokens: &[TokenWithSpan],
     positions: &Positions,
 ) -> Result<Vec<TokenWithSpan>> {
-    let mut rewriter =
-        Rewriter { tokens, at: 0, out: Vec::with_capacity(tokens.len() + 8), closers: Vec::new() };
+    let mut rewriter = Rewriter {
+        tokens,
+        at: 0,
+        out: Vec::with_capacity(tokens.len() + 8),
+        closers: Vec::new(),
+        similar: Vec::new(),
+    };
     while rewriter.at < tokens.len() {
         rewriter.step(positions)?;
     }
@@ -47,6 +53,8 @@ struct Rewriter<'a> {
     out: Vec<TokenWithSpan>,
     /// For each open bracket, where it stands in the output and whether a rewritten `VALUES` ends with it.
     closers: Vec<(usize, bool)>,
+    /// Where the brackets stand of a `SUBSTRING` with `SIMILAR`.
+    similar: Vec<usize>,
 }
 
 impl Rewriter<'_> {
@@ -137,6 +145,16 @@ impl Rewriter<'_> {
             }
             // TRIM(LEADING FROM x) trims spaces, and so does TRIM(FROM x).
             "from" if self.begins_trim() => self.at += 1,
+            "similar" if self.word(1) != Some("to") && self.begins_similar() => {
+                self.similar.extend(self.closers.last().map(|it| it.0));
+                self.push(Token::Comma);
+                self.at += 1;
+            }
+            "escape" if self.ends_similar() => {
+                self.similar.pop();
+                self.push(Token::Comma);
+                self.at += 1;
+            }
             "only" if !matches!(self.previous(), Some("row" | "rows")) => self.at += 1,
             "exclude" => self.exclusion(),
             "for" => {
@@ -158,6 +176,17 @@ impl Rewriter<'_> {
             _ => self.copy(1),
         }
         Ok(())
+    }
+
+    /// Whether the word is directly in the brackets of a `SUBSTRING`.
+    fn begins_similar(&self) -> bool {
+        let open = self.closers.last().and_then(|it| it.0.checked_sub(1));
+        open.and_then(|at| self.out.get(at)).and_then(word_of) == Some("substring")
+    }
+
+    /// Whether the word belongs to a `SIMILAR` in the same brackets.
+    fn ends_similar(&self) -> bool {
+        self.similar.last().is_some_and(|it| Some(*it) == self.closers.last().map(|it| it.0))
     }
 
     /// Whether a `FROM` comes where `TRIM` may have left out what it trims.

@@ -7,6 +7,7 @@ use super::binder::{Binder, syntax, unsupported};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::Expr;
 use crate::types::functions::{CoercionContext, length_coercion};
+use crate::types::typmod::IntervalFields;
 use crate::types::{Datum, PgType};
 
 const CATALOG: Option<&str> = Some("pg_catalog");
@@ -159,35 +160,10 @@ impl Binder<'_> {
         let Expr::Literal(Datum::Text(text), PgType::Unknown) = &literal else {
             return Err(syntax("syntax error in INTERVAL").at(self.at_expr(&interval.value)));
         };
-        if interval.leading_precision.is_some() || interval.fractional_seconds_precision.is_some() {
-            return Err(
-                unsupported("the precision of an interval").at(self.at_expr(&interval.value))
-            );
-        }
-        if interval.last_field.is_some() {
-            return Err(
-                unsupported("an interval with a range of fields").at(self.at_expr(&interval.value))
-            );
-        }
-        let mut written = text.to_string();
-        let unit = interval.leading_field.as_ref().map(field_name);
-        if let Some(unit) = &unit {
-            if !matches!(unit.as_str(), "year" | "month" | "day" | "hour" | "minute" | "second") {
-                let message = format!("syntax error at or near \"{unit}\"");
-                return Err(syntax(message).at(self.at_expr(&interval.value)));
-            }
-            let is_number = written.trim().parse::<f64>().is_ok();
-            if is_number {
-                written = format!("{} {unit}", written.trim());
-            }
-        }
-        let bound = self.read_literal(&written, PgType::Interval, Some(&interval.value))?;
-        Ok(match (unit, bound) {
-            (Some(unit), Expr::Literal(Datum::Interval(value), ty)) => {
-                Expr::Literal(Datum::Interval(cut(value, &unit)), ty)
-            }
-            (_, bound) => bound,
-        })
+        let text = text.to_string();
+        let typmod =
+            interval_typmod(interval).map_err(|error| error.at(self.at_expr(&interval.value)))?;
+        self.read_interval(&text, typmod, Some(&interval.value))
     }
 
     /// Words that are calls without parentheses: `CURRENT_USER` and the like. None if the word is a name.
@@ -245,22 +221,20 @@ pub(super) fn field_name(field: &DateTimeField) -> String {
     }
 }
 
-/// An interval without what is smaller than a field.
-fn cut(value: crate::types::Interval, unit: &str) -> crate::types::Interval {
-    const MINUTE: i64 = 60_000_000;
-    let mut cut = value;
-    match unit {
-        "year" => {
-            cut.months -= cut.months % 12;
-            (cut.days, cut.microseconds) = (0, 0);
-        }
-        "month" => (cut.days, cut.microseconds) = (0, 0),
-        "day" => cut.microseconds = 0,
-        "hour" => cut.microseconds -= cut.microseconds % (60 * MINUTE),
-        "minute" => cut.microseconds -= cut.microseconds % MINUTE,
-        _ => {}
-    }
-    cut
+/// The type modifier of `INTERVAL '..' DAY TO SECOND(3)`.
+fn interval_typmod(interval: &ast::Interval) -> Result<i32> {
+    let Some(first) = interval.leading_field.as_ref().map(field_name) else { return Ok(-1) };
+    let last = interval.last_field.as_ref().map(field_name);
+    let invalid = |word: &str| syntax(format!("syntax error at or near \"{word}\""));
+    let fields = IntervalFields::from_names(&first, last.as_deref())
+        .ok_or_else(|| invalid(last.as_deref().unwrap_or(&first)))?;
+    // Only seconds have decimal places; `sqlparser` gives those of a field alone as the leading precision.
+    let places = match (interval.leading_precision, interval.fractional_seconds_precision) {
+        (None, places) => places,
+        (Some(places), None) if first == "second" => Some(places),
+        _ => return Err(invalid("(")),
+    };
+    fields.typmod(places.map(|it| i32::try_from(it).unwrap_or(i32::MAX)))
 }
 
 /// What a form is called when it is refused.

@@ -3,11 +3,12 @@
 use super::{objects, system};
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
-use crate::types::Datum;
 use crate::types::PgType::*;
 use crate::types::functions::define::f;
 use crate::types::functions::registry::FunctionTable;
 use crate::types::functions::{Arguments, ScalarFunction};
+use crate::types::numeric::compare;
+use crate::types::{Datum, Numeric as Number};
 
 pub(crate) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
@@ -33,6 +34,8 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(2323, "pg_tablespace_size", &[Name], Int8, |c, _| Ok(Datum::Int8(system(c).state().database_bytes().unwrap_or(0)))).volatile(),
     f(3778, "pg_tablespace_location", &[Oid], Text, |_, _| Ok(Datum::text(""))).stable(),
     f(2288, "pg_size_pretty", &[Int8], Text, |_, a| Ok(Datum::text(pretty(a.int8(0)?)))),
+    f(3166, "pg_size_pretty", &[Numeric], Text, |_, a| Ok(pretty_numeric(a.numeric(0)?).into())),
+    f(3334, "pg_size_bytes", &[Text], Int8, |_, a| size_bytes(a.text(0)?).map(Datum::Int8)),
     f(1928, "pg_stat_get_numscans", &[Oid], Int8, |_, _| Ok(Datum::Int8(0))).stable(),
     f(2878, "pg_stat_get_live_tuples", &[Oid], Int8, |c, a| {
         Ok(Datum::Int8(system(c).state().row_estimate(a.oid(0)?).unwrap_or(0)))
@@ -67,6 +70,63 @@ fn pretty(bytes: i64) -> String {
     // Half of an odd number is rounded away from zero.
     let rounded = halves / 2 + halves % 2;
     format!("{rounded} {}", UNITS[unit])
+}
+
+/// The same of a `numeric`, which keeps the decimal places of a number of bytes.
+fn pretty_numeric(bytes: &Number) -> String {
+    const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];
+    let limit = |units: i64| Number::from(units);
+    let below = |value: &Number, units: i64| compare(&value.abs(), &limit(units)).is_lt();
+    if below(bytes, 10 * 1024) {
+        return format!("{bytes} bytes");
+    }
+    let shift = |value: &Number, by: i64| value.div_trunc(&Number::from(by)).unwrap_or(Number::NaN);
+    let mut halves = shift(bytes, 512);
+    let mut unit = 0;
+    while !below(&halves, 10 * 1024 * 2 - 1) && unit + 1 < UNITS.len() {
+        (halves, unit) = (shift(&halves, 1024), unit + 1);
+    }
+    let away = Number::from(i64::from(halves.signum()));
+    let rounded = halves.add(&away).map_or(Number::NaN, |it| shift(&it, 2));
+    format!("{rounded} {}", UNITS[unit])
+}
+
+/// `pg_size_bytes`: a number with a unit, as bytes.
+fn size_bytes(text: &str) -> Result<i64> {
+    let invalid = || {
+        let message = format!("invalid size: \"{text}\"");
+        SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+    };
+    let trimmed = text.trim_matches(|it: char| it.is_ascii_whitespace());
+    let number = |it: char| it.is_ascii_digit() || matches!(it, '.' | '+' | '-');
+    let mut end = trimmed.find(|it| !number(it)).unwrap_or(trimmed.len());
+    // An exponent, unless it begins a unit.
+    let rest = &trimmed[end..];
+    if let Some(exponent) = rest.strip_prefix(['e', 'E']) {
+        let sign = usize::from(exponent.starts_with(['+', '-']));
+        let digits = exponent[sign..].bytes().take_while(u8::is_ascii_digit).count();
+        if digits > 0 {
+            end += 1 + sign + digits;
+        }
+    }
+    let value = crate::types::numeric::read(&trimmed[..end]).map_err(|_| invalid())?;
+    let unit = trimmed[end..].trim_start();
+    let power = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" | "bytes" => 0,
+        "kb" => 10,
+        "mb" => 20,
+        "gb" => 30,
+        "tb" => 40,
+        "pb" => 50,
+        _ => {
+            return Err(invalid()
+                .with_detail(format!("Invalid size unit: \"{unit}\"."))
+                .with_hint(
+                    "Valid units are \"bytes\", \"B\", \"kB\", \"MB\", \"GB\", \"TB\", and \"PB\".",
+                ));
+        }
+    };
+    value.mul(&Number::from(1_i64 << power))?.to_integer(Int8)
 }
 
 #[cfg(test)]

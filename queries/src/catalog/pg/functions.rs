@@ -193,8 +193,14 @@ fn aggregates(_: &Objects, rows: &mut Rows<'_>) {
         let Callee::Aggregate(aggregate) = registered.callee else { continue };
         rows.push([
             oid(aggregate.oid),
-            letter(if aggregate.ordered_set { b'o' } else { b'n' }),
-            int2(if aggregate.ordered_set {
+            letter(match (aggregate.hypothetical, aggregate.ordered_set) {
+                (Some(_), _) => b'h',
+                (None, true) => b'o',
+                (None, false) => b'n',
+            }),
+            int2(if aggregate.hypothetical.is_some() {
+                1
+            } else if aggregate.ordered_set {
                 aggregate.arguments.len().saturating_sub(1)
             } else {
                 0

@@ -1,6 +1,6 @@
 //! The short hand in which the tables of functions are written.
 
-use super::{Accumulator, AggregateFunction, ScalarFunction, SetFunction, Volatility};
+use super::{Accumulator, AggregateFunction, ScalarFunction, SetFunction, Volatility, WindowKind};
 use crate::error::Result;
 use crate::exec::EvalContext;
 use crate::types::{Datum, PgType};
@@ -99,6 +99,7 @@ pub(crate) const fn aggregate(
         result,
         strict: true,
         ordered_set: false,
+        hypothetical: None,
         state,
     }
 }
@@ -108,6 +109,14 @@ impl AggregateFunction {
     pub(crate) const fn lax(mut self) -> Self {
         self.strict = false;
         self
+    }
+
+    /// A hypothetical-set aggregate.
+    pub(crate) const fn hypothetical(mut self, kind: WindowKind) -> Self {
+        self.hypothetical = Some(kind);
+        self.strict = false;
+        self.variadic = true;
+        self.ordered_set()
     }
 
     /// An ordered-set aggregate.

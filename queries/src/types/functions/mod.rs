@@ -104,6 +104,9 @@ pub struct AggregateFunction {
     /// Whether it takes `WITHIN GROUP`. Rows are then added in that order, each with the direct arguments and
     /// after them the values sorted by; rows with a null among the latter are passed over.
     pub ordered_set: bool,
+    /// Of a hypothetical-set aggregate, what it asks of the row that its direct arguments make up. It has as many of
+    /// them as values to sort by, and no state.
+    pub hypothetical: Option<WindowKind>,
     /// Makes the state of one group, from the types of the arguments as [`Accumulator::add`] gets them.
     pub state: fn(&[PgType]) -> Box<dyn Accumulator>,
 }

@@ -9,7 +9,8 @@ use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::{Direction, compare_rows, equal};
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::plan::{AggregateCall, Expr};
-use crate::types::functions::{Accumulator, AggregateFunction};
+use crate::types::functions::floats::from_int8;
+use crate::types::functions::{Accumulator, AggregateFunction, WindowKind};
 use crate::types::{Datum, PgType};
 
 /// Roughly what a state holds beyond its own size.
@@ -163,6 +164,9 @@ impl Aggregated {
                 left[keys..].iter().zip(&right[keys..]).all(|(left, right)| equal(left, right))
             });
         }
+        if let Some(kind) = self.function.hypothetical {
+            return Ok(self.hypothetical_value(kind, &rows));
+        }
         let mut accumulator = (self.function.state)(&self.types);
         let mut arguments = Vec::new();
         for row in rows {
@@ -176,5 +180,32 @@ impl Aggregated {
             }
         }
         accumulator.value(&env.eval())
+    }
+
+    /// Where the row of the direct arguments would stand among the sorted rows.
+    fn hypothetical_value(&self, kind: WindowKind, rows: &[&[Datum]]) -> Datum {
+        let keys = self.order.len();
+        let order =
+            |row: &[Datum]| compare_rows(&self.directions, &row[..keys], &row[keys..keys * 2]);
+        let before = rows.partition_point(|row| order(row).is_lt());
+        let share = |part: usize, whole: usize| {
+            let float = |count: usize| from_int8(i64::try_from(count).unwrap_or(i64::MAX));
+            Datum::Float8(if whole == 0 { 0.0 } else { float(part) / float(whole) })
+        };
+        let count = |count: usize| Datum::Int8(i64::try_from(count).unwrap_or(i64::MAX));
+        match kind {
+            WindowKind::DenseRank => {
+                let differ = |pair: &&[&[Datum]]| {
+                    compare_rows(&self.directions, &pair[0][..keys], &pair[1][..keys]).is_ne()
+                };
+                let groups = rows[..before].windows(2).filter(differ).count();
+                count(groups + usize::from(before > 0) + 1)
+            }
+            WindowKind::PercentRank => share(before, rows.len()),
+            WindowKind::CumeDist => {
+                share(rows.partition_point(|row| order(row).is_le()) + 1, rows.len() + 1)
+            }
+            _ => count(before + 1),
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! Ordered-set aggregates: percentiles and the mode. The rows come in order, without nulls.
+//! Ordered-set aggregates: percentiles and the mode. The rows come in order, without nulls. Hypothetical-set aggregates
+//! are only declared here.
 
 use std::sync::Arc;
 
@@ -8,7 +9,7 @@ use crate::types::PgType::{self, AnyArray, AnyElement, Float8, Float8Array};
 use crate::types::datetime::arithmetic::{negate, scale, sum};
 use crate::types::functions::define::aggregate;
 use crate::types::functions::floats::from_int8;
-use crate::types::functions::{Accumulator, AggregateFunction, CompareFn};
+use crate::types::functions::{Accumulator, AggregateFunction, CompareFn, WindowKind};
 use crate::types::{ArrayValue, Datum, compare};
 
 /// All values, and the fraction or the fractions wanted.
@@ -147,6 +148,24 @@ fn mode(types: &[PgType]) -> Box<dyn Accumulator> {
     Box::new(Mode { order, current: Datum::Null, run: 0, best: Datum::Null, best_run: 0 })
 }
 
+/// The state of what has none: a hypothetical row is compared with the sorted rows where they are gathered.
+#[derive(Debug)]
+struct Nothing;
+
+impl Accumulator for Nothing {
+    fn add(&mut self, _: &EvalContext<'_>, _: &[Datum]) -> Result<()> {
+        Err(SqlError::internal("a hypothetical-set aggregate has no state"))
+    }
+
+    fn value(&self, _: &EvalContext<'_>) -> Result<Datum> {
+        Err(SqlError::internal("a hypothetical-set aggregate has no state"))
+    }
+}
+
+fn nothing(_: &[PgType]) -> Box<dyn Accumulator> {
+    Box::new(Nothing)
+}
+
 #[rustfmt::skip]
 pub(super) static FUNCTIONS: &[AggregateFunction] = &[
     aggregate(3974, "percentile_cont", &[Float8, Float8], Float8, |types| Percentile::boxed(types, true)).ordered_set(),
@@ -156,4 +175,8 @@ pub(super) static FUNCTIONS: &[AggregateFunction] = &[
     aggregate(3972, "percentile_disc", &[Float8, AnyElement], AnyElement, |types| Percentile::boxed(types, false)).ordered_set(),
     aggregate(3978, "percentile_disc", &[Float8Array, AnyElement], AnyArray, |types| Percentile::boxed(types, false)).ordered_set(),
     aggregate(3984, "mode", &[AnyElement], AnyElement, mode).ordered_set(),
+    aggregate(3986, "rank", &[PgType::Any], PgType::Int8, nothing).hypothetical(WindowKind::Rank),
+    aggregate(3988, "percent_rank", &[PgType::Any], Float8, nothing).hypothetical(WindowKind::PercentRank),
+    aggregate(3990, "cume_dist", &[PgType::Any], Float8, nothing).hypothetical(WindowKind::CumeDist),
+    aggregate(3992, "dense_rank", &[PgType::Any], PgType::Int8, nothing).hypothetical(WindowKind::DenseRank),
 ];
