@@ -29,6 +29,7 @@ use tokio::sync::Semaphore;
 
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
+use crate::session::block::BlockMemory;
 use crate::session::channels::Channels;
 use crate::session::client::Session;
 use crate::session::registry::Registry;
@@ -109,6 +110,10 @@ pub(crate) struct Shared {
     pub(crate) copies: crate::session::copy::Progress,
     pub(crate) sessions: Arc<Registry>,
     pub(crate) channels: Arc<Channels>,
+    /// The memory of all transaction blocks.
+    pub(crate) blocks: BlockMemory,
+    /// Held by every block that commits; alone by those that have to look through the feed first.
+    pub(crate) commits: tokio::sync::RwLock<()>,
     /// Everything that was acknowledged through this node: what a session that begins now can expect to see.
     acknowledged: Mutex<Positions>,
     /// The names and the running system, as statements see them.
@@ -168,6 +173,8 @@ impl Database {
             copies: crate::session::copy::Progress::default(),
             sessions: Arc::default(),
             channels,
+            blocks: BlockMemory::default(),
+            commits: tokio::sync::RwLock::default(),
             acknowledged: Mutex::default(),
             system: Arc::new(System::new(Arc::<RunningSystem>::clone(&running))),
             catalog: RwLock::new(Arc::new(base.clone())),

@@ -80,6 +80,21 @@ pub(crate) fn refused(refusal: &Refusal) -> SqlError {
     }
 }
 
+/// What a client is told of a refusal of a row of `table`.
+pub(crate) fn refused_row(refusal: &Refusal, table: &str) -> SqlError {
+    let (Refusal::Missing(id @ AggregateId::Rotation(_)), "legs" | "airplanes") = (refusal, table)
+    else {
+        return refused(refusal);
+    };
+    let constraint = format!("{table}_rotation_id_fkey");
+    let message = format!(
+        "insert or update on table \"{table}\" violates foreign key constraint \"{constraint}\""
+    );
+    let error = SqlError::new(SqlState::FOREIGN_KEY_VIOLATION, message)
+        .with_detail(format!("Key (rotation_id)=({id}) is not present in table \"rotations\"."));
+    with_names(error, table, &constraint)
+}
+
 /// The leg that clashes and the one it clashes with, in full.
 fn overlap(added: &Leg, existing: &Leg) -> SqlError {
     let flight = |leg: &Leg| AggregateId::Flight(leg.designator.flight).to_string();

@@ -68,10 +68,12 @@ impl Tracked {
         let id = match (self, *index) {
             (Self::Airports, 0) => airport(first),
             (Self::Airplanes, 0) => airplane(first),
-            (Self::Rotations, 0)
-            | (Self::Legs, 1)
+            (Self::Legs, 1)
             | (
-                Self::ContinuityViolations | Self::GroundTimeViolations | Self::ScheduleViolations,
+                Self::Rotations
+                | Self::ContinuityViolations
+                | Self::GroundTimeViolations
+                | Self::ScheduleViolations,
                 0,
             ) => rotation(first),
             (Self::Legs, 0) => {

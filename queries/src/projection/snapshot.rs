@@ -84,8 +84,18 @@ impl Snapshot {
         timestamp: Timestamp,
         events: &[(AggregateId, Version, Event)],
     ) -> Result<Self> {
-        let above = Overlay { base: self.0.base.clone(), pending: self.0.pending.clone() };
-        let mut fold = Fold::new(above);
+        self.clone().with_more(timestamp, events)
+    }
+
+    /// The same, at the cost of the further events alone where nobody else holds this state.
+    pub fn with_more(
+        self,
+        timestamp: Timestamp,
+        events: &[(AggregateId, Version, Event)],
+    ) -> Result<Self> {
+        let mut state = Arc::try_unwrap(self.0).unwrap_or_else(|shared| State::clone(&shared));
+        let pending = std::mem::take(&mut state.pending);
+        let mut fold = Fold::new(Overlay { base: state.base.clone(), pending });
         let mut aggregate = Vec::new();
         for (id, version, event) in events {
             fold.apply(id, timestamp, event)?;
@@ -94,7 +104,13 @@ impl Snapshot {
             fold.set_version(&aggregate, version.0);
         }
         fold.settle()?;
-        Ok(Self(Arc::new(State { pending: fold.rows.pending, ..(*self.0).clone() })))
+        state.pending = fold.rows.pending;
+        Ok(Self(Arc::new(state)))
+    }
+
+    /// Roughly the bytes of memory that events on top of what is stored take.
+    pub fn own_bytes(&self) -> usize {
+        self.0.pending.bytes()
     }
 
     /// The same rows, said to be those of an instant: for rows that are.

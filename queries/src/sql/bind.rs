@@ -87,7 +87,8 @@ fn bind_node(mut binder: Binder<'_>, node: &Node, source: &Source) -> Result<Bou
             _ => {
                 binder.with_place = WithPlace::Top;
                 let plan = binder.bind_query(query, true)?;
-                finished(binder, Bound::Query(BoundQuery { plan, parameters: Vec::new() }))
+                let locks = binder.locks;
+                finished(binder, Bound::Query(BoundQuery { plan, parameters: Vec::new(), locks }))
             }
         },
         Node::Insert(insert) => {
@@ -146,7 +147,8 @@ fn finished(binder: Binder<'_>, mut bound: Bound) -> Result<Bound> {
 fn bind_declare(mut binder: Binder<'_>, declare: &DeclareNode) -> Result<Bound> {
     binder.with_place = WithPlace::Cursor;
     let plan = binder.bind_query(&declare.query, true)?;
-    let query = BoundQuery { plan, parameters: binder.parameters.finish()? };
+    let locks = binder.locks;
+    let query = BoundQuery { plan, parameters: binder.parameters.finish()?, locks };
     let DeclareNode { name, binary, scroll, hold, query: _ } = declare;
     let (name, binary, scroll, hold) = (name.clone(), *binary, *scroll, *hold);
     Ok(Bound::DeclareCursor(DeclareCursor { name, binary, scroll, hold, query }))

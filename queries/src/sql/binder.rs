@@ -39,6 +39,8 @@ pub(super) struct Binder<'a> {
     pub(super) with_place: WithPlace,
     /// The statements that change data of the outermost WITH.
     pub(super) writes: Vec<WritingCte>,
+    /// The locking clause that was bound last.
+    pub(super) locks: Option<&'static str>,
     /// How many views this is in.
     pub(super) view_depth: usize,
     /// The instant that the view it is in is read as of.
@@ -66,6 +68,7 @@ impl<'a> Binder<'a> {
             lowest: usize::MAX,
             with_place: WithPlace::Nested,
             writes: Vec::new(),
+            locks: None,
             view_depth: 0,
             instant: None,
             target_fields: Vec::new(),

@@ -56,6 +56,8 @@ pub struct BoundQuery {
     pub plan: Plan,
     /// The type of `$1`, `$2` …
     pub parameters: Vec<PgType>,
+    /// Its locking clause, if it has one: `FOR UPDATE`.
+    pub locks: Option<&'static str>,
 }
 
 /// `RETURNING`.

@@ -36,6 +36,7 @@ mod group;
 mod insert;
 mod lex;
 mod literal;
+mod locking;
 mod merge;
 mod named_argument;
 mod names;

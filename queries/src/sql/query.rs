@@ -51,15 +51,12 @@ impl Binder<'_> {
             order_by,
             limit_clause,
             fetch,
-            locks,
+            locks: _,
             for_clause,
             settings,
             format_clause,
             pipe_operators,
         } = query;
-        if !locks.is_empty() {
-            return Err(unsupported("locking of rows"));
-        }
         if for_clause.is_some()
             || settings.is_some()
             || format_clause.is_some()
@@ -77,12 +74,17 @@ impl Binder<'_> {
             return Err(syntax("WITH TIES cannot be specified without ORDER BY clause"));
         }
         let place = std::mem::replace(&mut self.with_place, WithPlace::Nested);
-        let Some(with) = with else { return self.bind_body(body, &tail) };
+        let Some(with) = with else {
+            let plan = self.bind_body(body, &tail)?;
+            self.bind_locks(query, &plan)?;
+            return Ok(plan);
+        };
         let height = self.ctes.len();
         let ctes = self.bind_with(with, place)?;
         let body = self.bind_body(body, &tail);
         self.ctes.truncate(height);
         let body = body?;
+        self.bind_locks(query, &body)?;
         let columns = Arc::clone(&body.columns);
         Ok(Plan { node: PlanNode::With { ctes, body: Box::new(body) }, columns })
     }

@@ -10,6 +10,7 @@
 //! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
 //! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
 //! | `(x).*` | `(x)."*"`, a field named [`ALL_FIELDS`] |
+//! | `FOR NO KEY UPDATE OF a, b` | `FOR UPDATE OF a FOR UPDATE OF b` |
 //!
 //! Names that stand for syntax carry the quote mark [`MARK`], which no name in a statement can have.
 
@@ -157,15 +158,10 @@ impl Rewriter<'_> {
             }
             "only" if !matches!(self.previous(), Some("row" | "rows")) => self.at += 1,
             "exclude" => self.exclusion(),
-            "for" => {
-                if let Some(feature) = self.lock() {
-                    let position = positions.character(self.tokens[self.at].span.start);
-                    return Err(SqlError::unsupported(format!("{feature} is not supported"))
-                        .with_hint("Add a condition on the column \"version\" to the writing statement instead.")
-                        .at(position));
-                }
-                self.copy(1);
-            }
+            "for" => match self.lock() {
+                Some((strength, words)) => self.locking(strength, words),
+                None => self.copy(1),
+            },
             "overriding"
                 if matches!(self.word(1), Some("system" | "user"))
                     && self.word(2) == Some("value") =>
@@ -200,14 +196,42 @@ impl Rewriter<'_> {
                 && word_before(3) == Some("trim")
     }
 
-    /// The row lock that starts here.
-    fn lock(&self) -> Option<&'static str> {
+    /// The row lock that starts here: what stands for it, and its length.
+    fn lock(&self) -> Option<(&'static str, usize)> {
         match (self.word(1)?, self.word(2), self.word(3)) {
-            ("update", ..) => Some("FOR UPDATE"),
-            ("share", ..) => Some("FOR SHARE"),
-            ("no", Some("key"), Some("update")) => Some("FOR NO KEY UPDATE"),
-            ("key", Some("share"), _) => Some("FOR KEY SHARE"),
+            ("update", ..) => Some(("update", 2)),
+            ("share", ..) => Some(("share", 2)),
+            ("no", Some("key"), Some("update")) => Some(("update", 4)),
+            ("key", Some("share"), _) => Some(("share", 3)),
             _ => None,
+        }
+    }
+
+    /// A locking clause; one of several tables becomes several of one table.
+    fn locking(&mut self, strength: &str, words: usize) {
+        self.push(keyword("for"));
+        self.push(keyword(strength));
+        self.at += words;
+        if self.word(0) != Some("of") {
+            return;
+        }
+        self.copy(1);
+        while let Some(TokenWithSpan { token, .. }) = self.tokens.get(self.at) {
+            match token {
+                Token::Comma => {
+                    for word in ["for", strength, "of"] {
+                        self.push(keyword(word));
+                    }
+                    self.at += 1;
+                }
+                Token::Period => self.copy(1),
+                Token::Word(_)
+                    if !matches!(self.word(0), Some("nowait" | "skip" | "for" | "limit")) =>
+                {
+                    self.copy(1);
+                }
+                _ => return,
+            }
         }
     }
 

@@ -248,7 +248,6 @@ fn what_is_not_offered_is_refused_by_name() {
         ("TRUNCATE k", "error 0A000 1 TRUNCATE is not supported"),
         ("LOCK TABLE k", "error 0A000 1 LOCK TABLE is not supported"),
         ("COMMENT ON TABLE k IS 'x'", "error 0A000 1 COMMENT is not supported"),
-        ("SELECT 1 FOR UPDATE", "error 0A000 10 FOR UPDATE is not supported"),
         (
             "SELECT * FROM k FOR SYSTEM_TIME AS OF '2020-01-01'",
             "error 0A000 15 FOR SYSTEM_TIME is not supported for relation \"k\"",

@@ -10,3 +10,4 @@ mod slt;
 mod subscribe;
 mod tidy;
 mod time_travel;
+mod transactions;

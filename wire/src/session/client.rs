@@ -2,16 +2,15 @@
 //!
 //! A statement goes from text to [`Bound`] once, is kept with what it was bound against, and is then carried
 //! out by the module for its kind: [`super::query`] reads, [`super::write`] sends commands, [`super::copy`]
-//! moves many rows, [`super::utility`] does everything else. The session knows nothing of messages.
+//! moves many rows, [`super::transaction`] begins and ends blocks, [`super::utility`] does everything else. What a
+//! statement sees is [`super::consistency`]'s business. The session knows nothing of messages.
 
 use std::sync::Arc;
 
 use rotabase_engine::entry::Metadata;
-use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::Positions;
-use rotabase_queries::as_of::PastSnapshots;
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::exec::{DirectPlan, ExecContext, Settings};
+use rotabase_queries::exec::{DirectPlan, Settings};
 use rotabase_queries::plan::{OutputColumn, Plan};
 use rotabase_queries::projection::Snapshot;
 use rotabase_queries::sql::{self, Bound, Statement, Utility};
@@ -27,8 +26,8 @@ use super::channels::Listening;
 use super::copy::CopyIn;
 use super::cursor::Cursors;
 use super::registry::{Identity, Place};
-use super::running::{self, Running};
-use super::settings::{Consistency, SessionSettings};
+use super::running::Running;
+use super::settings::SessionSettings;
 use super::writing_with::{OpenWrite, returns_computed};
 use crate::database::Database;
 use crate::roles::Privilege;
@@ -82,6 +81,8 @@ pub struct Session {
     pub(crate) write: Option<OpenWrite>,
     /// What all parts of the running statement read, if it has several.
     pub(crate) frozen: Option<Snapshot>,
+    /// Whether others follow the running statement in the same text or pipeline.
+    pub(crate) in_sequence: bool,
     /// What others had been told is stored when this session last asked: at its beginning, and at each of its
     /// statements that look for rows to change.
     pub(crate) seen: Positions,
@@ -127,7 +128,7 @@ impl Session {
         let channels = &database.shared().channels;
         let listening = Listening::new(channels, start.pid, &wakeup, &notifications);
         let place = database.shared().sessions.enter(identity, now, Arc::clone(&running));
-        Ok(Self {
+        let mut session = Self {
             database,
             settings,
             user: start.user,
@@ -135,6 +136,7 @@ impl Session {
             block: None,
             write: None,
             frozen: None,
+            in_sequence: false,
             seen,
             written: Positions::default(),
             statements: Statements::default(),
@@ -145,7 +147,9 @@ impl Session {
             place,
             notices: Vec::new(),
             wakeup,
-        })
+        };
+        session.follow_defaults();
+        Ok(session)
     }
 
     /// Tells the client something beside the result.
@@ -173,111 +177,6 @@ impl Session {
             application: self.settings.shared().application_name.clone(),
             correlation: (!correlation.is_empty()).then(|| correlation.to_owned()),
             transaction: None,
-        }
-    }
-
-    /// The newest state, with what the block has written on top.
-    pub(crate) fn snapshot(&self) -> Result<Snapshot> {
-        let snapshot = self.database.shared().projections.snapshot();
-        match &self.block {
-            Some(block) if !block.events().is_empty() => {
-                Ok(snapshot.with(Timestamp::from_microseconds(self.now()), block.events())?)
-            }
-            _ => Ok(snapshot),
-        }
-    }
-
-    /// What a statement reads: the newest state, unless it is a part of one that has begun to read.
-    pub(crate) fn read_snapshot(&self) -> Result<Snapshot> {
-        self.frozen.clone().map_or_else(|| self.snapshot(), Ok)
-    }
-
-    /// What a statement has around it.
-    pub(crate) fn context(
-        &self,
-        statement: &running::Statement,
-        parameters: Vec<Datum>,
-    ) -> Result<ExecContext> {
-        let shared = self.database.shared();
-        let now = self.now();
-        Ok(ExecContext {
-            settings: self.settings.shared(),
-            transaction_time: self.block.as_ref().map_or(now, |block| block.started),
-            statement_time: now,
-            clock: Arc::clone(&shared.config.clock),
-            random: Arc::clone(&shared.config.random),
-            parameters: parameters.into(),
-            snapshot: self.read_snapshot()?,
-            reads: None,
-            past: PastSnapshots::default(),
-            cancel: statement.cancel(),
-            memory_bytes_max: shared.config.work_bytes,
-            spill_directory: Some(Arc::clone(&shared.spill_directory)),
-        })
-    }
-
-    /// Waits until the projections show what the session's consistency asks for.
-    pub(crate) async fn wait_until_readable(
-        &mut self,
-        statement: &running::Statement,
-    ) -> Result<()> {
-        let mut needed = match self.settings.consistency() {
-            Consistency::Eventual => return Ok(()),
-            Consistency::Session => None,
-            Consistency::Strong => {
-                let barrier = self.database.node().read_barrier(crate::database::COMMAND_DEADLINE);
-                Some(statement.wait(barrier).await?.map_err(crate::sqlstate::write_error)?)
-            }
-        };
-        if let Some(read_after) = self.settings.read_after() {
-            needed.get_or_insert_default().merge(read_after);
-        }
-        match &mut needed {
-            Some(needed) => {
-                needed.merge(&self.written);
-                needed.merge(&self.seen);
-            }
-            None => {
-                self.wait_for(&self.written, statement).await?;
-                return self.wait_for(&self.seen, statement).await;
-            }
-        }
-        self.wait_for(&needed.unwrap_or_default(), statement).await
-    }
-
-    /// Notes that the session has written up to `positions`, for itself and for sessions that begin later.
-    pub(crate) fn has_written(&mut self, positions: &Positions) {
-        self.written.merge(positions);
-        self.database.shared().acknowledge(positions);
-    }
-
-    /// The same before a statement that looks for rows to change: it has to find what anybody was told is there.
-    pub(crate) async fn wait_until_current(
-        &mut self,
-        statement: &running::Statement,
-    ) -> Result<()> {
-        self.seen = self.database.shared().acknowledged();
-        self.wait_until_readable(statement).await
-    }
-
-    /// Waits until the projections cover `positions`.
-    pub(crate) async fn wait_for(
-        &self,
-        positions: &Positions,
-        statement: &running::Statement,
-    ) -> Result<()> {
-        let projections = self.database.projections();
-        if projections.reached(positions) {
-            return Ok(());
-        }
-        let (reached, waiting) = tokio::sync::oneshot::channel();
-        let ready = Box::new(move |result| drop(reached.send(result)));
-        let _place = projections.wait_for(positions, ready).map_err(|error| {
-            SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, error.to_string())
-        })?;
-        match statement.wait(waiting).await? {
-            Ok(result) => Ok(result?),
-            Err(_) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the projections have stopped")),
         }
     }
 
@@ -400,6 +299,16 @@ impl Session {
         if bound.bound.writes() {
             self.check_writable(bound.bound.tag())?;
         }
+        if let Bound::Query(query) | Bound::DeclareCursor(sql::DeclareCursor { query, .. }) =
+            &bound.bound
+            && let Some(lock) = query.locks
+        {
+            self.check_writable(&format!("SELECT {lock}"))?;
+        }
+        self.begin_implicit(&bound.bound);
+        if let Some(block) = &mut self.block {
+            block.queried |= looks_at_data(&bound.bound);
+        }
         if let Bound::With(with) = &bound.bound {
             return self.writing_with(with, bound, parameters).await;
         }
@@ -437,17 +346,6 @@ impl Session {
         }
     }
 
-    fn check_writable(&self, command: &str) -> Result<()> {
-        self.check_present(command)?;
-        if self.block.as_ref().is_some_and(|block| block.read_only)
-            || self.settings.get("transaction_read_only") == Ok("on")
-        {
-            let message = format!("cannot execute {command} in a read-only transaction");
-            return Err(SqlError::new(SqlState::READ_ONLY_SQL_TRANSACTION, message));
-        }
-        Ok(())
-    }
-
     /// Carries out what `set_config` asked for.
     fn apply_requested(&mut self) -> Result<()> {
         for requested in self.settings.shared().requested.take() {
@@ -472,10 +370,35 @@ impl Session {
     }
 
     fn after_error(&mut self) {
-        if self.status == Status::Open {
-            self.status = Status::Failed;
+        match self.status {
+            Status::Open => self.status = Status::Failed,
+            Status::Idle => self.drop_implicit(),
+            Status::Failed => {}
         }
     }
+
+    /// Commits the implicit block after its last statement.
+    async fn end_sequence(&mut self, options: ExecuteOptions) -> Result<()> {
+        if options.ends_transaction && self.copy.is_none() {
+            return self.commit_implicit().await;
+        }
+        Ok(())
+    }
+}
+
+/// Whether a statement looks at the schedule, or changes it: a transaction's modes are fixed from then on.
+fn looks_at_data(bound: &Bound) -> bool {
+    matches!(
+        bound,
+        Bound::Query(_)
+            | Bound::Insert(_)
+            | Bound::Update(_)
+            | Bound::Delete(_)
+            | Bound::CopyFrom(_)
+            | Bound::CopyTo(_)
+            | Bound::Explain(_)
+            | Bound::DeclareCursor(_)
+    )
 }
 
 /// The plan that a statement runs, if it runs one.
@@ -562,12 +485,18 @@ impl SessionApi for Session {
         &mut self,
         prepared: &Arc<Prepared<SessionStatement>>,
         parameters: Vec<Datum>,
-        _options: ExecuteOptions,
+        options: ExecuteOptions,
     ) -> Result<Execution> {
         let now = self.now();
         self.settings.begin(self.block.as_ref().map_or(now, |block| block.started));
         self.place.begin(&prepared.statement.statement, now);
-        let result = self.run(prepared, parameters).await;
+        self.in_sequence = !options.ends_transaction;
+        let mut result = self.run(prepared, parameters).await;
+        if result.is_ok()
+            && let Err(error) = self.end_sequence(options).await
+        {
+            result = Err(error);
+        }
         match &result {
             Ok(_) => {
                 self.apply_requested()?;
@@ -596,8 +525,13 @@ impl SessionApi for Session {
         Ok(())
     }
 
-    async fn copy_done(&mut self, _options: ExecuteOptions) -> Result<String> {
-        let result = self.finish_copy().await;
+    async fn copy_done(&mut self, options: ExecuteOptions) -> Result<String> {
+        let mut result = self.finish_copy().await;
+        if result.is_ok()
+            && let Err(error) = self.end_sequence(options).await
+        {
+            result = Err(error);
+        }
         if result.is_err() {
             self.after_error();
         }
@@ -609,6 +543,7 @@ impl SessionApi for Session {
     }
 
     async fn sync(&mut self) -> Result<()> {
+        self.commit_implicit().await?;
         // What a statement has notified whose rows were made after it had begun.
         self.notify()
     }

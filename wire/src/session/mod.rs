@@ -5,19 +5,21 @@
 //! statement each.
 
 pub mod api;
-mod block;
+pub(crate) mod block;
 pub(crate) mod channels;
 pub mod client;
+mod commit;
+mod consistency;
 pub(crate) mod copy;
 mod cursor;
 pub mod embedded;
-mod overlay;
 mod past;
 mod query;
 pub(crate) mod registry;
 mod running;
 mod setting_table;
 pub(crate) mod settings;
+mod transaction;
 mod utility;
 mod write;
 mod writing_with;

@@ -27,7 +27,7 @@ impl Running {
     /// Begins a statement; with a timeout, it is stopped when that has passed.
     pub(crate) fn begin(self: &Arc<Self>, timeout: Option<Duration>) -> Statement {
         let stop = Arc::new(Stop::default());
-        *self.current.lock() = Some(Arc::clone(&stop));
+        let before = self.current.lock().replace(Arc::clone(&stop));
         let timer = timeout.map(|timeout| {
             let stop = Arc::clone(&stop);
             tokio::spawn(async move {
@@ -36,7 +36,7 @@ impl Running {
                 stop.stop();
             })
         });
-        Statement { running: Arc::clone(self), stop, timer, timeout }
+        Statement { running: Arc::clone(self), stop, before, timer, timeout }
     }
 
     /// Stops whatever runs.
@@ -60,6 +60,8 @@ impl Stop {
 pub(crate) struct Statement {
     running: Arc<Running>,
     stop: Arc<Stop>,
+    /// What ran when it began, and may still give rows when it has ended.
+    before: Option<Arc<Stop>>,
     timer: Option<tokio::task::JoinHandle<()>>,
     timeout: Option<Duration>,
 }
@@ -81,6 +83,11 @@ impl Statement {
             value = future => Ok(value),
             () = self.stop.notify.notified() => Err(self.stopped()),
         }
+    }
+
+    /// 57014 once the statement has been stopped.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.cancel().check().map_err(|_| self.stopped())
     }
 
     /// Says what stopped the statement, where the executor only knows that it was stopped.
@@ -109,7 +116,7 @@ impl Drop for Statement {
         }
         let mut current = self.running.current.lock();
         if current.as_ref().is_some_and(|it| Arc::ptr_eq(it, &self.stop)) {
-            *current = None;
+            *current = self.before.take();
         }
     }
 }
@@ -125,6 +132,15 @@ mod tests {
         let error = statement.wait(std::future::pending::<()>()).await.expect_err("stopped");
         assert_eq!(error.message, "canceling statement due to statement timeout");
         assert!(statement.cancel().check().is_err());
+    }
+
+    #[tokio::test]
+    async fn a_cancel_hits_what_still_gives_rows_when_what_came_after_has_ended() {
+        let running = Arc::new(Running::default());
+        let rows = running.begin(None);
+        drop(running.begin(None));
+        running.cancel();
+        assert!(rows.cancel().check().is_err());
     }
 
     #[tokio::test]

@@ -180,18 +180,23 @@ impl SessionSettings {
             let _ = self.set(&name, &value);
         }
         if !committed {
-            let values: Vec<(String, String)> =
-                saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
-            for (name, value) in values {
-                if self.shared.all.get(&name) != Some(&value) {
-                    // The value was valid when it was set.
-                    let _ = self.set(&name, &value);
-                }
-            }
+            self.restore(&saved);
         }
         for name in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
             let default = self.get(&format!("default_{name}")).unwrap_or_default().to_owned();
             let _ = self.set(name, &default);
+        }
+    }
+
+    /// Brings back what was set at another time.
+    pub(crate) fn restore(&mut self, saved: &Settings) {
+        let values: Vec<(String, String)> =
+            saved.all.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        for (name, value) in values {
+            if self.shared.all.get(&name) != Some(&value) {
+                // The value was valid when it was set.
+                let _ = self.set(&name, &value);
+            }
         }
     }
 

@@ -7,20 +7,18 @@ use rotabase_queries::catalog::PUBLIC;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Batch;
 use rotabase_queries::sql::{
-    self, BeginWord, CreateView, Discard, Execute, Grant, GrantObjects, Isolation, Prepare,
-    RoleName, RoleOptions, Set, TransactionModes, Utility,
+    self, CreateView, Discard, Execute, Grant, GrantObjects, Prepare, RoleName, RoleOptions, Set,
+    Utility,
 };
 use rotabase_queries::types::{Datum, PgType};
-use rotabase_raft::WriteError;
 use std::sync::Arc;
 
 use super::api::{Execution, Rows, RowsTag, Severity};
-use super::block::{Block, Status};
+use super::block::Status;
 use super::channels::VIOLATIONS_CHANNEL;
 use super::client::Session;
 use super::running;
 use super::settings::SessionSettings;
-use crate::database::COMMAND_DEADLINE;
 use crate::roles::{self, Privilege, Role, StoredView};
 use crate::scram::{SALT_BYTES, ScramVerifier};
 
@@ -32,24 +30,23 @@ impl Session {
         statement: &running::Statement,
     ) -> Result<Execution> {
         match utility {
-            Utility::Begin(modes, word) => self.begin(*modes, *word)?,
+            Utility::Begin(modes, _) => self.begin(*modes)?,
             Utility::Commit { chain } => return self.commit(*chain, statement).await,
-            Utility::Rollback { chain } => self.roll_back(*chain),
-            Utility::Savepoint(name) => {
-                self.in_block("SAVEPOINT")?.savepoint(name.clone());
-                self.listening.savepoint(name.clone());
-            }
-            Utility::Release(name) => {
-                if !self.in_block("RELEASE SAVEPOINT")?.release(name) {
-                    return Err(no_savepoint(name));
-                }
-            }
+            Utility::Rollback { chain } => self.roll_back(*chain)?,
+            Utility::Savepoint(name) => self.savepoint(name)?,
+            Utility::Release(name) => self.release(name)?,
             Utility::RollbackTo(name) => self.roll_back_to(name)?,
             Utility::SetTransaction(modes) => self.set_transaction(*modes)?,
             Utility::SetSessionCharacteristics(modes) => self.set_characteristics(*modes)?,
             Utility::Set(set) => self.set(set)?,
-            Utility::Reset(name) => self.settings.reset(name)?,
-            Utility::ResetAll => self.settings.reset_all()?,
+            Utility::Reset(name) => {
+                self.settings.reset(name)?;
+                self.follow_defaults();
+            }
+            Utility::ResetAll => {
+                self.settings.reset_all()?;
+                self.follow_defaults();
+            }
             Utility::Show(name) => return self.show(name),
             Utility::ShowAll => return self.show_all(),
             Utility::Discard(what) => self.discard(*what)?,
@@ -90,93 +87,6 @@ impl Session {
         Ok(Execution::Done(utility.tag().to_owned()))
     }
 
-    fn begin(&mut self, modes: TransactionModes, _word: BeginWord) -> Result<()> {
-        if self.status != Status::Idle {
-            self.warn(
-                SqlState::ACTIVE_SQL_TRANSACTION,
-                "there is already a transaction in progress",
-            );
-            return self.set_modes(modes);
-        }
-        self.start_block();
-        self.set_modes(modes)
-    }
-
-    fn start_block(&mut self) {
-        let read_only = self.settings.get("default_transaction_read_only") == Ok("on");
-        self.settings.enter_block();
-        self.block = Some(Block::new(self.now(), read_only));
-        self.status = Status::Open;
-    }
-
-    async fn commit(&mut self, chain: bool, statement: &running::Statement) -> Result<Execution> {
-        match self.status {
-            Status::Idle => self
-                .warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress"),
-            Status::Failed => {
-                self.roll_back(chain);
-                return Ok(Execution::Done("ROLLBACK".to_owned()));
-            }
-            Status::Open => {
-                let requests = self.block.take().map(Block::into_requests).unwrap_or_default();
-                // Whatever comes of it, the block ends here.
-                self.status = Status::Idle;
-                let result = self.commit_requests(requests, statement).await;
-                self.settings.leave_block(result.is_ok());
-                self.cursors.end_block(result.is_ok());
-                if result.is_ok() {
-                    self.listening.commit();
-                } else {
-                    self.listening.roll_back();
-                }
-                result?;
-                if chain {
-                    self.start_block();
-                }
-            }
-        }
-        Ok(Execution::Done("COMMIT".to_owned()))
-    }
-
-    async fn commit_requests(
-        &mut self,
-        requests: Vec<rotabase_raft::Request<rotabase_engine::schedule::Schedule>>,
-        statement: &running::Statement,
-    ) -> Result<()> {
-        if requests.is_empty() {
-            return Ok(());
-        }
-        let deadline =
-            statement.timeout().map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
-        let metadata = self.metadata();
-        match self.database.node().execute(requests, metadata, deadline).await {
-            Ok(outcome) => {
-                self.has_written(&outcome.positions);
-                Ok(())
-            }
-            // What a statement of the block decided does not hold any more.
-            Err(WriteError::Refused { .. } | WriteError::VersionMismatch { .. }) => {
-                Err(crate::sqlstate::conflict())
-            }
-            Err(error) => Err(self.write_error(error.into(), statement)),
-        }
-    }
-
-    fn roll_back(&mut self, chain: bool) {
-        if self.status == Status::Idle {
-            self.warn(SqlState::NO_ACTIVE_SQL_TRANSACTION, "there is no transaction in progress");
-            return;
-        }
-        self.block = None;
-        self.status = Status::Idle;
-        self.settings.leave_block(false);
-        self.cursors.end_block(false);
-        self.listening.roll_back();
-        if chain {
-            self.start_block();
-        }
-    }
-
     /// LISTEN. What the database tells on its own channel is what a view shows.
     fn listen(&mut self, channel: &str) -> Result<()> {
         if channel == VIOLATIONS_CHANNEL {
@@ -185,62 +95,12 @@ impl Session {
         self.listening.listen(channel)
     }
 
-    fn in_block(&mut self, command: &str) -> Result<&mut Block> {
-        self.block.as_mut().ok_or_else(|| {
-            let message = format!("{command} can only be used in transaction blocks");
-            SqlError::new(SqlState::NO_ACTIVE_SQL_TRANSACTION, message)
-        })
-    }
-
-    fn roll_back_to(&mut self, name: &str) -> Result<()> {
-        if !self.in_block("ROLLBACK TO SAVEPOINT")?.roll_back_to(name) {
-            return Err(no_savepoint(name));
-        }
-        self.listening.roll_back_to(name);
-        self.status = Status::Open;
-        Ok(())
-    }
-
-    fn set_transaction(&mut self, modes: TransactionModes) -> Result<()> {
-        if self.block.is_none() {
-            self.warn(
-                SqlState::NO_ACTIVE_SQL_TRANSACTION,
-                "SET TRANSACTION can only be used in transaction blocks",
-            );
-            return Ok(());
-        }
-        self.set_modes(modes)
-    }
-
-    fn set_modes(&mut self, modes: TransactionModes) -> Result<()> {
-        if let Some(isolation) = modes.isolation {
-            self.settings.set("transaction_isolation", isolation_name(isolation))?;
-        }
-        if let (Some(read_only), Some(block)) = (modes.read_only, &mut self.block) {
-            block.read_only = read_only;
-        }
-        let read_only = self.block.as_ref().is_some_and(|block| block.read_only);
-        self.settings.set("transaction_read_only", if read_only { "on" } else { "off" })
-    }
-
-    fn set_characteristics(&mut self, modes: TransactionModes) -> Result<()> {
-        if let Some(isolation) = modes.isolation {
-            self.settings.set("default_transaction_isolation", isolation_name(isolation))?;
-            if self.block.is_none() {
-                self.settings.set("transaction_isolation", isolation_name(isolation))?;
-            }
-        }
-        if let Some(read_only) = modes.read_only {
-            let value = if read_only { "on" } else { "off" };
-            self.settings.set("default_transaction_read_only", value)?;
-            if self.block.is_none() {
-                self.settings.set("transaction_read_only", value)?;
-            }
-        }
-        Ok(())
-    }
-
     fn set(&mut self, set: &Set) -> Result<()> {
+        if let Some([value]) = set.values.as_deref()
+            && let Some(done) = self.set_mode(&set.name, value)
+        {
+            return done;
+        }
         if set.local && self.block.is_none() {
             self.warn(
                 SqlState::NO_ACTIVE_SQL_TRANSACTION,
@@ -252,7 +112,9 @@ impl Session {
             None => self.settings.reset(&set.name),
             Some(values) if set.local => self.settings.set_local(&set.name, &values.join(", ")),
             Some(values) => self.settings.set_for_session(&set.name, &values.join(", ")),
-        }
+        }?;
+        self.follow_defaults();
+        Ok(())
     }
 
     fn show(&mut self, name: &str) -> Result<Execution> {
@@ -543,20 +405,4 @@ fn granted_privileges(grant: &Grant) -> BTreeSet<Privilege> {
             _ => None,
         })
         .collect()
-}
-
-fn isolation_name(isolation: Isolation) -> &'static str {
-    match isolation {
-        Isolation::ReadUncommitted => "read uncommitted",
-        Isolation::ReadCommitted => "read committed",
-        Isolation::RepeatableRead => "repeatable read",
-        Isolation::Serializable => "serializable",
-    }
-}
-
-fn no_savepoint(name: &str) -> SqlError {
-    SqlError::new(
-        SqlState::INVALID_SAVEPOINT_SPECIFICATION,
-        format!("savepoint \"{name}\" does not exist"),
-    )
 }

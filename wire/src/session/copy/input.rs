@@ -125,12 +125,11 @@ fn one_line(fault: &SqlError) -> String {
 impl Converter {
     /// Gets ready to read for a session.
     pub(crate) fn new(
-        session: &Session,
+        session: &mut Session,
         copy: &CopyFrom,
         chunks: mpsc::Sender<Chunk>,
         statement: &running::Statement,
     ) -> Result<Self> {
-        let shared = session.database.shared();
         let filter = match &copy.filter {
             Some(filter) => {
                 let context = session.context(statement, Vec::new())?;
@@ -141,12 +140,14 @@ impl Converter {
             }
             None => None,
         };
+        let snapshot = session.snapshot()?;
+        let shared = session.database.shared();
         Ok(Self {
             copy: copy.clone(),
             output: Output { chunks, chunk: Chunk::default(), faults: Vec::new(), more_faults: 0 },
             settings: session.settings.shared(),
             now: session.now(),
-            snapshot: shared.projections.snapshot(),
+            snapshot,
             clock: Arc::clone(&shared.config.clock),
             random: Arc::clone(&shared.config.random),
             filter,

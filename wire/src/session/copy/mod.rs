@@ -128,44 +128,38 @@ impl Session {
         let statement = self.running.begin(self.settings.statement_timeout());
         self.wait_until_current(&statement).await?;
         let (chunks, waiting) = mpsc::channel(CHUNKS_WAITING_MAX);
+        let table = table_of(&copy.copy.target);
         let converter = Converter::new(self, &copy.copy, chunks, &statement)?;
         let (spool, entry) = (copy.spool, copy.entry);
         let reading = tokio::spawn(blocking(move || converter.run(spool.into_reader()?, &entry)));
-        let decided = if self.block.is_some() {
-            self.decide_in_block(waiting, &statement).await
-        } else {
-            self.decide_and_store(waiting, reading, &statement).await.map(Some)
+        let input = Input { table, waiting, reading };
+        let rows = match &self.block {
+            Some(_) => self.decide_in_block(input, &statement).await,
+            None => self.decide_and_store(input, &statement).await,
         };
-        match decided {
-            Ok(Some(rows)) => Ok(format!("COPY {rows}")),
-            Ok(None) => Err(SqlError::internal("a block's COPY has ended without a count")),
-            Err(error) => Err(statement.explain(error)),
-        }
+        rows.map(|rows| format!("COPY {rows}")).map_err(|error| statement.explain(error))
     }
 
     /// Decides the chunks as they come and stores them once the input has ended well.
     async fn decide_and_store(
         &mut self,
-        mut waiting: mpsc::Receiver<Chunk>,
-        reading: tokio::task::JoinHandle<Result<u64>>,
+        mut input: Input,
         statement: &running::Statement,
     ) -> Result<u64> {
         let mut write = self.database.node().begin(self.metadata());
         let mut refused = None;
         let mut stored_something = false;
-        while let Some(chunk) = statement.wait(waiting.recv()).await? {
+        while let Some(chunk) = statement.wait(input.waiting.recv()).await? {
             if refused.is_some() || chunk.requests.is_empty() {
                 // The rest is read for its own errors only.
                 continue;
             }
             stored_something = true;
             if let Err(error) = write.decide(chunk.requests, CHUNK_DEADLINE).await {
-                refused = Some(with_line(error, &chunk.lines));
+                refused = Some(with_line(error, input.table, &chunk.lines));
             }
         }
-        let rows = reading
-            .await
-            .map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))??;
+        let rows = input.ended().await?;
         if let Some(error) = refused {
             return Err(error);
         }
@@ -179,30 +173,58 @@ impl Session {
     /// In a block the commands are kept for its end, like those of any statement.
     async fn decide_in_block(
         &mut self,
-        mut waiting: mpsc::Receiver<Chunk>,
+        mut input: Input,
         statement: &running::Statement,
-    ) -> Result<Option<u64>> {
-        let mut rows = 0;
-        while let Some(chunk) = statement.wait(waiting.recv()).await? {
-            rows += u64::try_from(chunk.requests.len()).unwrap_or(u64::MAX);
-            let lines = chunk.lines;
-            match self.send(chunk.requests, statement.timeout()).await {
-                Ok(_) => {}
-                Err(SendError::Write(error)) => return Err(with_line(error, &lines)),
-                Err(error @ SendError::Block(_)) => return Err(self.write_error(error, statement)),
+    ) -> Result<u64> {
+        let mut refused = None;
+        while let Some(chunk) = statement.wait(input.waiting.recv()).await? {
+            if refused.is_some() || chunk.requests.is_empty() {
+                continue;
             }
+            refused = match self.send(chunk.requests, statement.timeout()).await {
+                Ok(_) => None,
+                Err(SendError::Write(error)) => Some(with_line(error, input.table, &chunk.lines)),
+                Err(error @ SendError::Block(_)) => Some(self.write_error(error, statement)),
+            };
         }
-        Ok(Some(rows))
+        let rows = input.ended().await?;
+        refused.map_or(Ok(rows), Err)
+    }
+}
+
+/// The input of a COPY as it is read.
+struct Input {
+    /// The table that its rows are of.
+    table: &'static str,
+    waiting: mpsc::Receiver<Chunk>,
+    reading: tokio::task::JoinHandle<Result<u64>>,
+}
+
+impl Input {
+    /// How many rows it had, once it has been read.
+    async fn ended(self) -> Result<u64> {
+        drop(self.waiting);
+        let ended = self.reading.await;
+        ended.map_err(|error| SqlError::internal(format!("COPY's thread ended: {error}")))?
+    }
+}
+
+/// The table that a COPY writes to.
+fn table_of(target: &CopyTarget) -> &'static str {
+    match target {
+        CopyTarget::Table { table, .. } => table.schema().name,
+        CopyTarget::Ssim | CopyTarget::LegRotations(_) => "legs",
+        CopyTarget::AirplaneRotations(_) => "airplanes",
     }
 }
 
 /// A refusal with the line that it is about.
-fn with_line(error: WriteError<Schedule>, lines: &[u64]) -> SqlError {
-    let line = match &error {
-        WriteError::Refused { request, .. } => lines.get(*request).copied(),
-        _ => None,
+fn with_line(error: WriteError<Schedule>, table: &str, lines: &[u64]) -> SqlError {
+    let WriteError::Refused { request, refusal } = &error else {
+        return sqlstate::write_error(error);
     };
-    let mut error = sqlstate::write_error(error);
+    let line = lines.get(*request).copied();
+    let mut error = sqlstate::refused_row(refusal, table);
     error.context = line.map(|line| format!("COPY, line {line}"));
     error
 }
