@@ -2,6 +2,7 @@ mod answer_key;
 mod bad_input;
 mod copy;
 mod crash;
+mod crash_transactions;
 mod drivers;
 mod listen;
 mod main_job;
