@@ -48,7 +48,7 @@ pub fn hash(ty: PgType) -> HashFn {
 pub fn is_comparable(ty: PgType) -> bool {
     match ty.element().filter(|_| ty.is_array()) {
         Some(element) => is_comparable(element),
-        None => !matches!(ty, PgType::Json | PgType::PgNodeTree | PgType::Void),
+        None => !matches!(ty, PgType::Json | PgType::Jsonpath | PgType::PgNodeTree | PgType::Void),
     }
 }
 

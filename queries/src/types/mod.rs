@@ -11,6 +11,7 @@ pub mod datetime;
 mod datum;
 pub mod functions;
 pub mod json;
+pub(crate) mod jsonpath;
 pub mod numeric;
 mod objects;
 mod pg_type;

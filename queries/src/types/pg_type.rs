@@ -103,6 +103,8 @@ pub enum PgType {
     RegdictionaryArray = 3770,
     Jsonb = 3802,
     JsonbArray = 3807,
+    Jsonpath = 4072,
+    JsonpathArray = 4073,
     Regnamespace = 4089,
     RegnamespaceArray = 4090,
     Regrole = 4096,

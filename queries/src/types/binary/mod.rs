@@ -9,7 +9,7 @@ mod reader;
 use std::sync::Arc;
 
 use super::text::bytes;
-use super::{Datum, Interval, PgType, json};
+use super::{Datum, Interval, PgType, json, jsonpath};
 use crate::error::{Result, SqlError, SqlState};
 use reader::Reader;
 
@@ -68,6 +68,14 @@ fn read_value(ty: PgType, reader: &mut Reader<'_>) -> Result<Datum> {
             version => {
                 return Err(SqlError::internal(format!(
                     "unsupported jsonb version number {version}"
+                )));
+            }
+        },
+        PgType::Jsonpath => match reader.u8()? {
+            1 => Datum::from(jsonpath::read(reader.text()?)?),
+            version => {
+                return Err(SqlError::internal(format!(
+                    "unsupported jsonpath version number: {version}"
                 )));
             }
         },
@@ -146,6 +154,10 @@ pub fn write(value: &Datum, ty: PgType, out: &mut Vec<u8>) {
         Datum::Float8(it) => out.extend_from_slice(&it.to_bits().to_be_bytes()),
         Datum::Numeric(it) => write_numeric(it, out),
         Datum::Text(it) if ty == PgType::Tid => number::write_tid(it, out),
+        Datum::Text(it) if ty == PgType::Jsonpath => {
+            out.push(1);
+            out.extend_from_slice(it.as_bytes());
+        }
         Datum::Text(it) => out.extend_from_slice(it.as_bytes()),
         Datum::Char(it) => out.push(*it),
         Datum::Bytea(it) => out.extend_from_slice(it),

@@ -83,7 +83,8 @@ conversions! {
     TimestampTzArray Interval IntervalArray NumericArray CstringArray TimeTz TimeTzArray Numeric
     Regprocedure Regoper Regoperator Regclass Regtype RegprocedureArray RegoperArray
     RegoperatorArray RegclassArray RegtypeArray Record Cstring Void RecordArray Uuid UuidArray
-    Regconfig RegconfigArray Regdictionary RegdictionaryArray Jsonb JsonbArray Regnamespace
+    Regconfig RegconfigArray Regdictionary RegdictionaryArray Jsonb JsonbArray Jsonpath
+    JsonpathArray Regnamespace
     RegnamespaceArray Regrole RegroleArray Regcollation RegcollationArray Xid8
 }
 

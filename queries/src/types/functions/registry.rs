@@ -62,6 +62,8 @@ pub static TABLES: &[&FunctionTable] = &[
     &super::json::change::TABLE,
     &super::json::contain::TABLE,
     &super::json::expand::TABLE,
+    &super::json::path::TABLE,
+    &super::json::path::OPERATORS,
     &super::sets::elements::TABLE,
     &super::sets::series::TABLE,
     &super::aggregates::SUMS,

@@ -59,6 +59,17 @@ impl Options {
         Self { ignore_case, ..Self::default() }
     }
 
+    /// The options of `like_regex` in a jsonpath: a line feed is like any other character only if that is asked for.
+    pub(crate) fn of_xquery(ignore_case: bool, dot_all: bool, lines: bool, literal: bool) -> Self {
+        Self {
+            ignore_case,
+            stop_at_newline: !dot_all && !literal,
+            lines: lines && !literal,
+            literal,
+            ..Self::default()
+        }
+    }
+
     /// Reads option letters.
     pub(crate) fn parse(letters: &str) -> Result<Self> {
         let mut options = Self::default();

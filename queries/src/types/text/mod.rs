@@ -14,7 +14,7 @@ mod simple;
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::{EvalContext, Settings};
-use crate::types::{Datum, PgType, datetime, json, numeric};
+use crate::types::{Datum, PgType, datetime, json, jsonpath, numeric};
 
 pub use array::quote_element;
 pub(crate) use array::{DIMENSIONS_MAX, ELEMENTS_MAX, too_large, too_many_dimensions};
@@ -61,6 +61,7 @@ pub fn read(ty: PgType, text: &str, context: &ReadContext<'_>) -> Result<Datum> 
         | PgType::Interval => datetime::read(ty, text, context)?,
         PgType::Json => json::check(text).map(|()| Datum::Json(text.into()))?,
         PgType::Jsonb => Datum::Jsonb(json::read(text)?.into()),
+        PgType::Jsonpath => Datum::from(jsonpath::read(text)?),
         PgType::Int2Vector | PgType::OidVector => array::read_vector(ty, text)?,
         PgType::Record => {
             return Err(unreadable("input of anonymous composite types is not implemented"));

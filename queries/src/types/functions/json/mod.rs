@@ -5,6 +5,7 @@ pub(super) mod build;
 pub(super) mod change;
 pub(super) mod contain;
 pub(super) mod expand;
+pub(super) mod path;
 
 use crate::error::Result;
 use crate::types::json::{self, Event};

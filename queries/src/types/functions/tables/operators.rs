@@ -507,6 +507,8 @@ pub static ROWS: &[Operator] = &[
     op(3965, "->>", Some(Json), Int4, Text, "json_array_element_text", 0, 0),
     op(3966, "#>", Some(Json), TextArray, Json, "json_extract_path", 0, 0),
     op(3967, "#>>", Some(Json), TextArray, Text, "json_extract_path_text", 0, 0),
+    op(4012, "@?", Some(Jsonb), Jsonpath, Bool, "jsonb_path_exists_opr", 0, 0),
+    op(4013, "@@", Some(Jsonb), Jsonpath, Bool, "jsonb_path_match_opr", 0, 0),
     op(5068, "=", Some(Xid8), Xid8, Bool, "xid8eq", 5068, 5072),
     op(5072, "<>", Some(Xid8), Xid8, Bool, "xid8ne", 5072, 5068),
     op(5073, "<", Some(Xid8), Xid8, Bool, "xid8lt", 5074, 5076),
