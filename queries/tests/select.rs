@@ -86,6 +86,34 @@ fn queries_give_what_postgresql_gives() {
     assert!(failed.is_empty(), "{failed}");
 }
 
+/// Whatever memory there is, the rows are the same: what it does not hold goes on on disk. The order of rows that the
+/// query leaves open may differ, and with it what floating-point sums and unordered aggregates give.
+#[test]
+fn little_memory_does_not_change_the_rows() {
+    let catalog = common::catalog();
+    let directory = tempfile::tempdir().unwrap();
+    let mut context = common::context();
+    context.spill_directory = Some(Arc::from(directory.path()));
+    let mut spilled = 0;
+    for entry in fs::read_dir(common::directory("select")).unwrap() {
+        let file = fs::read_to_string(entry.unwrap().path()).unwrap();
+        for case in cases(&file) {
+            let Ok(plan) = common::plan(&catalog, &case.query) else { continue };
+            let plan = Arc::new(optimize(plan));
+            for memory in [2_000, 20_000] {
+                context.memory_bytes_max = memory;
+                let Ok(rows) = common::run(&plan, &context) else { continue };
+                let found = common::comparable(&case.query, rows);
+                spilled += 1;
+                let expected = common::comparable(&case.query, case.expected.clone());
+                assert_eq!(found, expected, "{} with {memory} bytes", case.query);
+            }
+        }
+    }
+    assert!(spilled > 300, "{spilled} queries ran");
+    assert_eq!(fs::read_dir(directory.path()).unwrap().count(), 0, "temporary files are gone");
+}
+
 /// A plan gives the same rows as bound and as optimised.
 #[test]
 fn optimising_does_not_change_the_rows() {

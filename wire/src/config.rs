@@ -71,8 +71,11 @@ pub struct Config {
     pub storage_cache_bytes: usize,
     /// The bytes of memory that aggregates may take. Default 268435456.
     pub aggregate_cache_bytes: usize,
-    /// The bytes of memory that the sorts and hashes of one statement may take. Default 268435456.
+    /// The bytes of memory that the sorts and hashes of one statement may take; beyond, rows go to temporary files.
+    /// Default 268435456.
     pub work_bytes: usize,
+    /// The bytes on disk that the temporary files of one statement may take. Default 17179869184 (16 GiB).
+    pub spill_bytes: u64,
     /// The bytes on disk that the schedule as of past instants may take, where it is replayed from the log because
     /// a statement asked for it. Default 17179869184 (16 GiB).
     pub past_bytes_max: u64,
@@ -104,6 +107,7 @@ impl Default for Config {
             storage_cache_bytes: 256 << 20,
             aggregate_cache_bytes: 256 << 20,
             work_bytes: 256 << 20,
+            spill_bytes: 16 << 30,
             past_bytes_max: 16 << 30,
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,

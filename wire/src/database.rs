@@ -67,6 +67,8 @@ pub struct DatabaseConfig {
     pub aggregate_cache_bytes: usize,
     /// The bytes of memory that one statement's sorts and hashes may take.
     pub work_bytes: usize,
+    /// The bytes on disk that one statement's temporary files may take.
+    pub spill_bytes: u64,
     /// The bytes on disk that the schedule as of past instants may take.
     pub past_bytes_max: u64,
     /// The wall clock.
@@ -84,6 +86,7 @@ impl DatabaseConfig {
             storage_cache_bytes: 128 << 20,
             aggregate_cache_bytes: 128 << 20,
             work_bytes: 256 << 20,
+            spill_bytes: 16 << 30,
             past_bytes_max: PAST_BYTES_DEFAULT,
             clock: Arc::new(crate::env::SystemClock),
             random: Arc::new(crate::env::SystemRandom::default()),

@@ -119,10 +119,12 @@ pub struct ExecContext {
     pub past: PastSnapshots,
     /// The flag that stops the statement.
     pub cancel: Cancel,
-    /// The bytes that sorts, hashes and materialised rows may hold together; 53200 beyond.
+    /// The bytes that sorts, hashes and materialised rows may hold together; beyond, they go on on disk.
     pub memory_bytes_max: usize,
-    /// Where sorts put runs that the memory does not hold; without one they fail with 53200.
+    /// Where operators put rows that the memory does not hold; without one they fail with 53200.
     pub spill_directory: Option<Arc<Path>>,
+    /// The bytes that all temporary files of the statement may hold; 53400 beyond.
+    pub spill_bytes_max: u64,
 }
 
 /// Rows, one after the other, each `width` values long.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use crate::error::{Result, SqlError};
-use crate::exec::memory::{Budget, Reservation};
+use crate::exec::memory::{Budget, DiskBudget, DiskShare, Reservation};
 use crate::exec::{BATCH_ROWS, EvalContext, ExecContext};
 use crate::types::Datum;
 
@@ -15,6 +15,8 @@ pub(crate) struct Statement {
     pub(crate) context: ExecContext,
     /// The memory budget.
     pub(crate) budget: Arc<Budget>,
+    /// The disk budget.
+    pub(crate) disk: Arc<DiskBudget>,
     /// Counts the rounds of recursive unions: what depends on a round's rows is not kept beyond it.
     pub(crate) round: AtomicU64,
 }
@@ -23,7 +25,13 @@ impl Statement {
     /// A statement that has not begun.
     pub(crate) fn new(context: ExecContext) -> Arc<Self> {
         let budget = Budget::new(context.memory_bytes_max);
-        Arc::new(Self { context, budget, round: AtomicU64::new(0) })
+        let disk = DiskBudget::new(context.spill_bytes_max);
+        Arc::new(Self { context, budget, disk, round: AtomicU64::new(0) })
+    }
+
+    /// An empty share of the disk budget.
+    pub(crate) fn disk_share(&self) -> DiskShare {
+        DiskShare::new(&self.disk)
     }
 
     /// An empty share of the budget.

@@ -1,7 +1,7 @@
 //! The memory budget of a statement: sorts, hash tables and materialised rows reserve what they hold.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::types::{Datum, Numeric};
@@ -17,6 +17,53 @@ impl Budget {
     /// A budget of `max` bytes.
     pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { used: AtomicUsize::new(0), max })
+    }
+}
+
+/// What all temporary files of a statement hold together.
+#[derive(Debug)]
+pub(crate) struct DiskBudget {
+    used: AtomicU64,
+    max: u64,
+}
+
+impl DiskBudget {
+    /// A budget of `max` bytes.
+    pub(crate) fn new(max: u64) -> Arc<Self> {
+        Arc::new(Self { used: AtomicU64::new(0), max })
+    }
+}
+
+/// A temporary file's share of that, given back when dropped.
+#[derive(Debug)]
+pub(crate) struct DiskShare {
+    budget: Arc<DiskBudget>,
+    bytes: u64,
+}
+
+impl DiskShare {
+    /// An empty share.
+    pub(crate) fn new(budget: &Arc<DiskBudget>) -> Self {
+        Self { budget: Arc::clone(budget), bytes: 0 }
+    }
+
+    /// Takes more, or fails with 53400.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<()> {
+        let bytes = u64::try_from(bytes).unwrap_or(u64::MAX);
+        let before = self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
+        if before.saturating_add(bytes) <= self.budget.max {
+            return Ok(());
+        }
+        let limit = self.budget.max / 1024;
+        let message = format!("temporary file size exceeds temp_file_limit ({limit}kB)");
+        Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message))
+    }
+}
+
+impl Drop for DiskShare {
+    fn drop(&mut self) {
+        self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);
     }
 }
 
@@ -53,6 +100,20 @@ impl Reservation {
         }
         self.bytes += bytes;
         true
+    }
+
+    /// Takes more unless it would come to hold more than half of what the others leave: whoever can put rows on disk
+    /// leaves room for those that work on its rows.
+    pub(crate) fn try_share(&mut self, bytes: usize) -> bool {
+        let others = self.budget.used.load(Ordering::Relaxed).saturating_sub(self.bytes);
+        let left = self.budget.max.saturating_sub(others);
+        self.bytes.saturating_add(bytes) <= left / 2 && self.try_grow(bytes)
+    }
+
+    /// Takes more, whatever there is: without one row nothing goes on.
+    pub(crate) fn take(&mut self, bytes: usize) {
+        self.budget.used.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes += bytes;
     }
 
     /// Gives everything back.

@@ -57,6 +57,11 @@ impl RowTable {
             return Ok((number, false));
         }
         self.memory.grow(bytes_of(row) + ENTRY_BYTES)?;
+        self.place(hash, row).map(|number| (number, true))
+    }
+
+    /// Puts a new row into the table.
+    fn place(&mut self, hash: u64, row: &[Datum]) -> Result<usize> {
         let number = self.hashes.len();
         let place = u32::try_from(number).map_err(|_| {
             SqlError::new(
@@ -68,7 +73,22 @@ impl RowTable {
         self.hashes.push(hash);
         let hashes = &self.hashes;
         self.places.insert_unique(hash, place, |place| hashes[index(*place)]);
-        Ok((number, true))
+        Ok(number)
+    }
+
+    /// The same where rows can be put aside: none if the row is new and the memory does not hold it.
+    pub(crate) fn try_insert(&mut self, row: &[Datum]) -> Result<Option<(usize, bool)>> {
+        if let Some(number) = self.find(row) {
+            return Ok(Some((number, false)));
+        }
+        let bytes = bytes_of(row) + ENTRY_BYTES;
+        if !self.memory.try_share(bytes) {
+            if self.len() > 0 {
+                return Ok(None);
+            }
+            self.memory.take(bytes);
+        }
+        self.place(hash_row(row), row).map(|number| Some((number, true)))
     }
 
     /// Forgets all rows.

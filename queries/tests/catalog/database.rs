@@ -195,6 +195,7 @@ impl Database {
             cancel: Cancel::default(),
             memory_bytes_max: 64 << 20,
             spill_directory: None,
+            spill_bytes_max: 1 << 30,
         };
         let plan = Arc::new(optimize(query.plan));
         let columns = plan.columns.iter().map(|column| (column.name.clone(), column.ty)).collect();

@@ -213,6 +213,7 @@ pub(crate) fn context() -> ExecContext {
         cancel: Cancel::default(),
         memory_bytes_max: 256 << 20,
         spill_directory: None,
+        spill_bytes_max: 1 << 30,
     }
 }
 

@@ -44,6 +44,7 @@ pub(crate) fn database_config(
         storage_cache_bytes: config.storage_cache_bytes,
         aggregate_cache_bytes: config.aggregate_cache_bytes,
         work_bytes: config.work_bytes,
+        spill_bytes: config.spill_bytes,
         past_bytes_max: config.past_bytes_max,
         clock: Arc::new(SystemClock),
         random: Arc::<SystemRandom>::clone(random),

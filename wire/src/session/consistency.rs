@@ -78,6 +78,7 @@ impl Session {
             cancel: statement.cancel(),
             memory_bytes_max: shared.config.work_bytes,
             spill_directory: Some(Arc::clone(&shared.spill_directory)),
+            spill_bytes_max: shared.config.spill_bytes,
         })
     }
 

@@ -12,6 +12,7 @@ use crate::exec::environment::{Env, Statement};
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::exec::operators::{BoxOperator, Operator, Output};
 use crate::exec::row_table::RowTable;
+use crate::exec::spill::{BatchStore, SharedBatches, can_spill};
 use crate::optimize::walk;
 use crate::plan::Plan;
 
@@ -21,7 +22,7 @@ pub(crate) enum CteSource {
     /// Rows kept as they are first read.
     Kept(Arc<Mutex<Kept>>, Lifetime),
     /// The rows of a recursive union's last round.
-    Round(Arc<Mutex<Arc<Vec<Batch>>>>),
+    Round(Arc<Mutex<SharedBatches>>),
 }
 
 /// Whether rows stay the same for the whole statement.
@@ -35,7 +36,8 @@ pub(crate) enum Lifetime {
 /// A common table expression and its rows so far.
 pub(crate) struct Kept {
     operator: BoxOperator,
-    batches: Vec<Batch>,
+    batches: BatchStore,
+    width: usize,
     ended: bool,
     memory: Reservation,
 }
@@ -47,24 +49,37 @@ impl CteSource {
     }
 
     /// A batch by its number, read if it has not been.
-    fn batch(&self, number: usize, env: Env<'_>) -> Result<Option<Batch>> {
+    fn batch(&self, number: usize, width: usize, env: Env<'_>) -> Result<Option<Batch>> {
         match self {
-            Self::Round(rows) => Ok(rows.lock().get(number).cloned()),
+            Self::Round(rows) => {
+                let rows = Arc::clone(&rows.lock());
+                let batch = rows.lock().get(number, width)?;
+                Ok(batch)
+            }
             Self::Kept(kept, _) => {
                 let kept = &mut *kept.lock();
                 while kept.batches.len() <= number && !kept.ended {
                     match kept.operator.next(env.wanting_all())? {
                         Some(batch) => {
-                            kept.memory.grow(bytes_of(&batch.values))?;
-                            kept.batches.push(batch);
+                            let fits = reserve(&mut kept.memory, &batch, &env)?;
+                            kept.batches.push(batch, fits, &env)?;
                         }
                         None => kept.ended = true,
                     }
                 }
-                Ok(kept.batches.get(number).cloned())
+                kept.batches.get(number, kept.width)
             }
         }
     }
+}
+
+/// Finds memory for a batch; false if there is none and it can be put on disk.
+fn reserve(memory: &mut Reservation, batch: &Batch, env: &Env<'_>) -> Result<bool> {
+    let bytes = bytes_of(&batch.values);
+    if can_spill(env, 0) {
+        return Ok(memory.try_share(bytes));
+    }
+    memory.grow(bytes).map(|()| true)
 }
 
 struct With {
@@ -98,8 +113,13 @@ pub(crate) fn show(
         let operator = builder.operator(plan)?;
         let lifetime = if depends(builder, plan) { Lifetime::Rewind } else { Lifetime::Statement };
         let memory = builder.statement().reservation();
-        let kept =
-            Arc::new(Mutex::new(Kept { operator, batches: Vec::new(), ended: false, memory }));
+        let kept = Arc::new(Mutex::new(Kept {
+            operator,
+            batches: BatchStore::default(),
+            width: plan.columns.len(),
+            ended: false,
+            memory,
+        }));
         if lifetime == Lifetime::Rewind {
             changing.push(Arc::clone(&kept));
         }
@@ -126,7 +146,7 @@ impl Operator for With {
         for kept in &self.changing {
             let kept = &mut *kept.lock();
             kept.operator.rewind();
-            kept.batches.clear();
+            kept.batches = BatchStore::default();
             kept.ended = false;
             kept.memory.clear();
         }
@@ -142,18 +162,23 @@ struct CteScan {
     source: CteSource,
     /// How many rows further out the expression was defined.
     outside: usize,
+    width: usize,
     next: usize,
 }
 
 /// Builds a scan of a common table expression.
-pub(crate) fn build_scan(builder: &mut Builder<'_>, number: usize) -> Result<BoxOperator> {
+pub(crate) fn build_scan(
+    builder: &mut Builder<'_>,
+    number: usize,
+    width: usize,
+) -> Result<BoxOperator> {
     let (source, outside) = builder.cte(number)?;
-    Ok(Box::new(CteScan { source, outside, next: 0 }))
+    Ok(Box::new(CteScan { source, outside, width, next: 0 }))
 }
 
 impl Operator for CteScan {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
-        let batch = self.source.batch(self.next, env.outside(self.outside))?;
+        let batch = self.source.batch(self.next, self.width, env.outside(self.outside))?;
         self.next += 1;
         Ok(batch)
     }
@@ -167,9 +192,9 @@ struct RecursiveUnion {
     start: BoxOperator,
     step: BoxOperator,
     /// The rows of the last round.
-    round: Arc<Mutex<Arc<Vec<Batch>>>>,
+    round: Arc<Mutex<SharedBatches>>,
     /// The rows of the round that is running.
-    gathered: Vec<Batch>,
+    gathered: BatchStore,
     gathered_memory: Reservation,
     round_memory: Reservation,
     seen: Option<RowTable>,
@@ -186,7 +211,7 @@ pub(crate) fn build_recursive(
     step: &Plan,
     distinct: bool,
 ) -> Result<BoxOperator> {
-    let round = Arc::new(Mutex::new(Arc::new(Vec::new())));
+    let round = Arc::new(Mutex::new(SharedBatches::default()));
     let seen = distinct.then(|| RowTable::new(start.columns.len(), builder.statement()));
     let start = builder.operator(start)?;
     builder.show_cte(number, CteSource::Round(Arc::clone(&round)));
@@ -197,7 +222,7 @@ pub(crate) fn build_recursive(
         start,
         step: step?,
         round,
-        gathered: Vec::new(),
+        gathered: BatchStore::default(),
         gathered_memory: statement.reservation(),
         round_memory: statement.reservation(),
         seen,
@@ -211,8 +236,8 @@ impl RecursiveUnion {
     /// Makes the gathered rows the last round's, and ends if there are none.
     fn begin_round(&mut self) {
         self.started = true;
-        self.ended = self.gathered.is_empty();
-        *self.round.lock() = Arc::new(std::mem::take(&mut self.gathered));
+        self.ended = self.gathered.len() == 0;
+        *self.round.lock() = Arc::new(Mutex::new(std::mem::take(&mut self.gathered)));
         std::mem::swap(&mut self.round_memory, &mut self.gathered_memory);
         self.gathered_memory.clear();
         self.statement.round.fetch_add(1, Ordering::Relaxed);
@@ -243,8 +268,8 @@ impl Operator for RecursiveUnion {
                 continue;
             };
             if let Some(batch) = self.fresh(batch, &env)? {
-                self.gathered_memory.grow(bytes_of(&batch.values))?;
-                self.gathered.push(batch.clone());
+                let fits = reserve(&mut self.gathered_memory, &batch, &env)?;
+                self.gathered.push(batch.clone(), fits, &env)?;
                 return Ok(Some(batch));
             }
         }
@@ -253,7 +278,7 @@ impl Operator for RecursiveUnion {
 
     fn rewind(&mut self) {
         self.start.rewind();
-        self.gathered.clear();
+        self.gathered = BatchStore::default();
         self.gathered_memory.clear();
         self.round_memory.clear();
         if let Some(seen) = &mut self.seen {

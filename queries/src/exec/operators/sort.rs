@@ -4,12 +4,12 @@
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
-use crate::exec::environment::Env;
+use crate::exec::environment::{Env, Statement};
 use crate::exec::key::compare_rows;
 use crate::exec::operators::sorting::{RowOrder, SortBuffer};
 use crate::exec::operators::{BoxOperator, Operator, Output};
 use crate::exec::row_table::index;
-use crate::exec::spill::Runs;
+use crate::exec::spill::{Runs, can_spill};
 use crate::plan::{Plan, SortKey};
 use crate::types::Datum;
 
@@ -20,15 +20,88 @@ struct Sort {
     input: BoxOperator,
     width: usize,
     order: RowOrder,
-    buffer: SortBuffer,
+    sorter: Sorter,
     /// How many rows are wanted at most.
     bound: Option<usize>,
     output: Option<Sorted>,
 }
 
-enum Sorted {
+/// Rows being gathered to be put in order: in memory, or in runs on disk.
+pub(crate) struct Sorter {
+    width: usize,
+    pub(crate) buffer: SortBuffer,
+    runs: Option<Runs>,
+}
+
+/// Rows in order.
+pub(crate) enum Sorted {
+    /// In the sorter's buffer.
     Memory { rows: Vec<u32>, next: usize },
+    /// In runs.
     Disk(Runs),
+}
+
+impl Sorter {
+    /// An empty one for rows of some width.
+    pub(crate) fn new(width: usize, statement: &Statement) -> Self {
+        Self { width, buffer: SortBuffer::new(width, statement), runs: None }
+    }
+
+    /// Adds a row; what is gathered goes to disk if the memory does not hold it.
+    pub(crate) fn push(&mut self, row: &[Datum], order: &RowOrder, env: &Env<'_>) -> Result<()> {
+        if !can_spill(env, 0) {
+            return self.buffer.push(row, order, env);
+        }
+        if self.buffer.try_push(row, order, env)? {
+            return Ok(());
+        }
+        if self.buffer.len() > 0 {
+            self.spill(order, env)?;
+        }
+        self.buffer.force(row, order, env)
+    }
+
+    /// Ends the gathering.
+    pub(crate) fn finish(&mut self, order: &RowOrder, env: &Env<'_>) -> Result<Sorted> {
+        if self.runs.is_some() {
+            self.spill(order, env)?;
+        }
+        let Some(mut runs) = self.runs.take() else {
+            return Ok(Sorted::Memory { rows: self.buffer.sorted(order)?, next: 0 });
+        };
+        runs.finish(order, env)?;
+        Ok(Sorted::Disk(runs))
+    }
+
+    /// Appends the next row in order; false after the last.
+    pub(crate) fn next_row(
+        &mut self,
+        sorted: &mut Sorted,
+        order: &RowOrder,
+        out: &mut Vec<Datum>,
+    ) -> Result<bool> {
+        match sorted {
+            Sorted::Disk(runs) => runs.next_row(order, out),
+            Sorted::Memory { rows, next } => {
+                let Some(row) = rows.get(*next) else { return Ok(false) };
+                out.extend(self.buffer.take_row(index(*row)));
+                *next += 1;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Forgets all rows.
+    pub(crate) fn clear(&mut self) {
+        self.buffer.clear();
+        self.runs = None;
+    }
+
+    fn spill(&mut self, order: &RowOrder, env: &Env<'_>) -> Result<()> {
+        let rows = self.buffer.sorted(order)?;
+        let runs = self.runs.get_or_insert_with(|| Runs::new(self.width, env));
+        runs.add(&mut self.buffer, &rows, order, env)
+    }
 }
 
 /// Builds a sort.
@@ -40,12 +113,12 @@ pub(crate) fn build(
     let width = input.columns.len();
     let input = builder.operator(input)?;
     let (expressions, directions) = builder.sort_keys(keys)?;
-    let buffer = SortBuffer::new(width, builder.statement());
+    let sorter = Sorter::new(width, builder.statement());
     Ok(Box::new(Sort {
         input,
         width,
         order: RowOrder::new(expressions, directions),
-        buffer,
+        sorter,
         bound: None,
         output: None,
     }))
@@ -54,7 +127,6 @@ pub(crate) fn build(
 impl Sort {
     fn gather(&mut self, env: Env<'_>) -> Result<Sorted> {
         let env = env.wanting_all();
-        let mut runs: Option<Runs> = None;
         // The last key worth keeping, once there are as many rows as are wanted.
         let mut worst: Option<Vec<Datum>> = None;
         let mut key = Vec::new();
@@ -68,46 +140,26 @@ impl Sort {
                         continue;
                     }
                 }
-                if !self.buffer.try_push(row, &self.order, &env)? {
-                    self.spill(&mut runs, &env)?;
-                    self.buffer.push(row, &self.order, &env)?;
-                }
+                self.sorter.push(row, &self.order, &env)?;
                 if let Some(bound) = self.bound
-                    && self.buffer.len() >= bound.saturating_mul(2).saturating_add(SURPLUS_ROWS)
+                    && self.sorter.buffer.len()
+                        >= bound.saturating_mul(2).saturating_add(SURPLUS_ROWS)
                 {
                     worst = self.cut(bound)?;
                 }
             }
         }
-        let rows = self.buffer.sorted(&self.order)?;
-        let Some(mut runs) = runs else { return Ok(Sorted::Memory { rows, next: 0 }) };
-        runs.add(&mut self.buffer, &rows, &self.order, &env)?;
-        runs.finish(&self.order, &env)?;
-        Ok(Sorted::Disk(runs))
-    }
-
-    /// Puts what is gathered on disk.
-    fn spill(&mut self, runs: &mut Option<Runs>, env: &Env<'_>) -> Result<()> {
-        let Some(directory) = &env.statement.context.spill_directory else { return Ok(()) };
-        if self.buffer.len() == 0 {
-            return Ok(());
-        }
-        let rows = self.buffer.sorted(&self.order)?;
-        let runs = match runs {
-            Some(runs) => runs,
-            None => runs.insert(Runs::create(directory, self.width, env)?),
-        };
-        runs.add(&mut self.buffer, &rows, &self.order, env)
+        self.sorter.finish(&self.order, &env)
     }
 
     /// Drops all but the first rows, and gives the key of the last one kept.
     fn cut(&mut self, bound: usize) -> Result<Option<Vec<Datum>>> {
-        let mut rows = self.buffer.sorted(&self.order)?;
+        let mut rows = self.sorter.buffer.sorted(&self.order)?;
         rows.truncate(bound);
-        self.buffer.keep(&rows, &self.order)?;
+        self.sorter.buffer.keep(&rows, &self.order)?;
         let Some(last) = rows.len().checked_sub(1) else { return Ok(None) };
         let keys = 0..self.order.directions().len();
-        Ok(Some(keys.map(|key| self.buffer.key(&self.order, last, key).clone()).collect()))
+        Ok(Some(keys.map(|key| self.sorter.buffer.key(&self.order, last, key).clone()).collect()))
     }
 }
 
@@ -120,28 +172,17 @@ impl Operator for Sort {
             self.output = Some(self.gather(env)?);
         }
         let mut output = Output::new(self.width, &env);
-        match &mut self.output {
-            Some(Sorted::Memory { rows, next }) => {
-                let end = rows.len().min(next.saturating_add(env.rows));
-                for row in &rows[*next..end] {
-                    output.values().extend(self.buffer.take_row(index(*row)));
-                    output.finish_row();
-                }
-                *next = end;
+        if let Some(sorted) = &mut self.output {
+            while !output.is_full() && self.sorter.next_row(sorted, &self.order, output.values())? {
+                output.finish_row();
             }
-            Some(Sorted::Disk(runs)) => {
-                while !output.is_full() && runs.next_row(&self.order, output.values())? {
-                    output.finish_row();
-                }
-            }
-            None => {}
         }
         Ok(output.finish())
     }
 
     fn rewind(&mut self) {
         self.input.rewind();
-        self.buffer.clear();
+        self.sorter.clear();
         self.output = None;
         self.bound = None;
     }

@@ -11,6 +11,7 @@ use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::Direction;
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::exec::row_table::index;
+use crate::exec::spill::can_spill;
 use crate::types::Datum;
 
 /// What rows are ordered by.
@@ -87,12 +88,34 @@ impl SortBuffer {
         self.rows
     }
 
-    /// Adds a row; false, and nothing done, if the memory does not hold it.
+    /// Adds a row; false, and nothing done, if the memory does not hold it. What can go to disk leaves room for others.
     pub(crate) fn try_push(
         &mut self,
         row: &[Datum],
         order: &RowOrder,
         env: &Env<'_>,
+    ) -> Result<bool> {
+        let shares = can_spill(env, 0);
+        self.add(row, order, env, |memory, bytes| {
+            if shares { memory.try_share(bytes) } else { memory.try_grow(bytes) }
+        })
+    }
+
+    /// Adds a row, whatever memory there is.
+    pub(crate) fn force(&mut self, row: &[Datum], order: &RowOrder, env: &Env<'_>) -> Result<()> {
+        let take = |memory: &mut Reservation, bytes| {
+            memory.take(bytes);
+            true
+        };
+        self.add(row, order, env, take).map(|_| ())
+    }
+
+    fn add(
+        &mut self,
+        row: &[Datum],
+        order: &RowOrder,
+        env: &Env<'_>,
+        reserve: impl FnOnce(&mut Reservation, usize) -> bool,
     ) -> Result<bool> {
         /// A row's entry while sorting.
         const ENTRY_BYTES: usize = 24;
@@ -100,7 +123,8 @@ impl SortBuffer {
         if let Keys::Computed(expressions) = &order.keys {
             eval_all(expressions, row, env, &mut self.keys)?;
         }
-        if !self.memory.try_grow(bytes_of(row) + bytes_of(&self.keys[before..]) + ENTRY_BYTES) {
+        let bytes = bytes_of(row) + bytes_of(&self.keys[before..]) + ENTRY_BYTES;
+        if !reserve(&mut self.memory, bytes) {
             self.keys.truncate(before);
             return Ok(false);
         }

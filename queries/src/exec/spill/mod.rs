@@ -1,25 +1,28 @@
-//! Sorted runs on disk, merged as they are read. Files have no name once they are open, so none outlives the
+//! Rows on disk: sorted runs that are merged as they are read, and rows as they come ([`rows`]). Files have no name once they are open, so none outlives the
 //! statement, however it ends.
 
 mod codec;
+mod rows;
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufReader, BufWriter, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::environment::Env;
 use crate::exec::key::compare_rows;
+use crate::exec::memory::DiskShare;
 use crate::exec::operators::sorting::{RowOrder, SortBuffer};
 use crate::exec::row_table::index;
 use crate::types::Datum;
+
+pub(crate) use rows::{BatchStore, Part, Parts, RowFile, RowReader, SharedBatches, can_spill};
 
 /// The bytes read or written at a time.
 const BUFFER_BYTES: usize = 256 << 10;
 
 /// Sorted runs of rows of one width.
 pub(crate) struct Runs {
-    directory: PathBuf,
+    share: DiskShare,
     width: usize,
     written: Vec<File>,
     reading: Vec<Run>,
@@ -35,15 +38,9 @@ struct Run {
 
 impl Runs {
     /// No runs yet.
-    pub(crate) fn create(directory: &Path, width: usize, env: &Env<'_>) -> Result<Self> {
-        env.check()?;
-        std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
-        Ok(Self {
-            directory: directory.to_owned(),
-            width,
-            written: Vec::new(),
-            reading: Vec::new(),
-        })
+    pub(crate) fn new(width: usize, env: &Env<'_>) -> Self {
+        let share = env.statement.disk_share();
+        Self { share, width, written: Vec::new(), reading: Vec::new() }
     }
 
     /// Writes the rows of a buffer in the given order, and empties it.
@@ -54,16 +51,7 @@ impl Runs {
         order: &RowOrder,
         env: &Env<'_>,
     ) -> Result<()> {
-        let name = format!("sort-{:016x}.run", env.statement.context.random.next_u64());
-        let path = self.directory.join(name);
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create_new(true)
-            .open(&path)
-            .map_err(|error| failed(&error))?;
-        std::fs::remove_file(&path).map_err(|error| failed(&error))?;
-        let mut output = BufWriter::with_capacity(BUFFER_BYTES, file);
+        let mut output = BufWriter::with_capacity(BUFFER_BYTES, temporary_file(env)?);
         let mut bytes = Vec::new();
         for (number, row) in rows.iter().enumerate() {
             if number % crate::exec::BATCH_ROWS == 0 {
@@ -76,6 +64,7 @@ impl Runs {
             for value in buffer.row(index(*row)) {
                 codec::write(value, &mut bytes)?;
             }
+            self.share.grow(bytes.len())?;
             output.write_all(&bytes).map_err(|error| failed(&error))?;
         }
         let file = output.into_inner().map_err(|error| failed(error.error()))?;
@@ -127,11 +116,26 @@ impl Run {
     }
 }
 
+/// A file that is gone once it is closed.
+fn temporary_file(env: &Env<'_>) -> Result<File> {
+    env.check()?;
+    let Some(directory) = &env.statement.context.spill_directory else {
+        return Err(SqlError::internal("nothing is spilled without a directory for it"));
+    };
+    std::fs::create_dir_all(directory).map_err(|error| failed(&error))?;
+    let name = format!("rows-{:016x}.tmp", env.statement.context.random.next_u64());
+    let path = directory.join(name);
+    let opened = OpenOptions::new().read(true).write(true).create_new(true).open(&path);
+    let file = opened.map_err(|error| failed(&error))?;
+    std::fs::remove_file(&path).map_err(|error| failed(&error))?;
+    Ok(file)
+}
+
 /// The disk failed, or is full.
 fn failed(error: &std::io::Error) -> SqlError {
     let state = match error.kind() {
         std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => SqlState::DISK_FULL,
         _ => SqlState::IO_ERROR,
     };
-    SqlError::new(state, format!("could not use a temporary file for sorting: {error}"))
+    SqlError::new(state, format!("could not use a temporary file: {error}"))
 }

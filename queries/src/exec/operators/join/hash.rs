@@ -1,13 +1,18 @@
 //! Hash joins: the right side is read into a table by its keys, the left side looks its rows up.
+//!
+//! If the memory does not hold the table, both sides are cut into parts on disk by the hash of their keys, and the parts
+//! are joined one after the other.
 
 use crate::error::Result;
 use crate::exec::build::Builder;
 use crate::exec::environment::Env;
 use crate::exec::expression::{Compiled, eval_all};
+use crate::exec::key::hash_row;
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::exec::operators::join::JoinCondition;
 use crate::exec::operators::{BoxOperator, Operator, Output};
 use crate::exec::row_table::RowTable;
+use crate::exec::spill::{Part, Parts, can_spill};
 use crate::exec::{BATCH_ROWS, Batch};
 use crate::optimize::walk;
 use crate::plan::JoinKind;
@@ -26,6 +31,12 @@ struct HashJoin {
     left_width: usize,
     table: Table,
     built: bool,
+    /// How often the rows have been cut into parts.
+    depth: usize,
+    /// Once the sides have been read, the parts that are joined now.
+    parts: Option<(Option<Part>, Option<Part>)>,
+    /// Parts of both sides to be joined yet, the next ones last.
+    waiting: Vec<(Option<Part>, Option<Part>)>,
     probe: Probe,
     /// The next right row to put out with a null left side, once the left side has ended.
     unmatched: usize,
@@ -93,6 +104,9 @@ pub(super) fn build(
         left_width,
         table,
         built: false,
+        depth: 0,
+        parts: None,
+        waiting: Vec::new(),
         probe,
         unmatched: 0,
     }))
@@ -103,13 +117,22 @@ impl Table {
         &self.values[row * self.width..(row + 1) * self.width]
     }
 
-    /// Adds a row; one with a null among its keys has no partner, and is kept only for the outer side.
-    fn add(&mut self, key: &[Datum], row: &[Datum], keep_all: bool) -> Result<()> {
+    /// Adds a row; one with a null among its keys has no partner, and is kept only for the outer side. False if the
+    /// memory does not hold it and rows `spill`.
+    fn add(&mut self, key: &[Datum], row: &[Datum], keep_all: bool, spills: bool) -> Result<bool> {
         let has_null = key.iter().any(Datum::is_null);
         if has_null && !keep_all {
-            return Ok(());
+            return Ok(true);
         }
-        self.memory.grow(bytes_of(row) + size_of::<usize>())?;
+        let bytes = bytes_of(row) + size_of::<usize>();
+        if !spills {
+            self.memory.grow(bytes)?;
+        } else if !self.memory.try_share(bytes + bytes_of(key)) {
+            if self.rows > 0 {
+                return Ok(false);
+            }
+            self.memory.take(bytes);
+        }
         self.values.extend_from_slice(row);
         let place = self.rows;
         self.rows += 1;
@@ -118,7 +141,7 @@ impl Table {
             self.matched.push(false);
         }
         if has_null {
-            return Ok(());
+            return Ok(true);
         }
         let (number, new) = self.keys.insert(key)?;
         if new {
@@ -128,7 +151,7 @@ impl Table {
             self.next[*last] = place;
             *last = place;
         }
-        Ok(())
+        Ok(true)
     }
 
     fn first(&self, key: &[Datum]) -> usize {
@@ -154,20 +177,90 @@ impl HashJoin {
         matches!(self.kind, JoinKind::Right | JoinKind::Full)
     }
 
-    fn build_table(&mut self, env: &Env<'_>) -> Result<()> {
-        let env = env.wanting_all();
+    fn next_right(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
+        match &mut self.parts {
+            None => self.right.next(env.wanting_all()),
+            Some((_, right)) => right.as_mut().map_or(Ok(None), |part| part.reader.next(env)),
+        }
+    }
+
+    fn next_left(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
+        match &mut self.parts {
+            None => self.left.next(env.wanting_all()),
+            Some((left, _)) => left.as_mut().map_or(Ok(None), |part| part.reader.next(env)),
+        }
+    }
+
+    /// Reads the right side; false if it did not fit, and both sides were cut into parts.
+    fn build_table(&mut self, env: &Env<'_>) -> Result<bool> {
         let keep_all = self.keeps_right();
+        let spills = can_spill(env, self.depth);
         let mut key = Vec::with_capacity(self.right_keys.len());
-        while let Some(batch) = self.right.next(env)? {
+        while let Some(batch) = self.next_right(env)? {
             env.check()?;
-            for row in batch.iter() {
+            for (number, row) in batch.iter().enumerate() {
                 key.clear();
-                eval_all(&self.right_keys, row, &env, &mut key)?;
-                self.table.add(&key, row, keep_all)?;
+                eval_all(&self.right_keys, row, env, &mut key)?;
+                if !self.table.add(&key, row, keep_all, spills)? {
+                    self.cut(&batch, number, env)?;
+                    return Ok(false);
+                }
             }
         }
         self.built = true;
+        Ok(true)
+    }
+
+    /// Cuts both sides into parts: what is in the table, the rest of the batch that did not fit, and what follows.
+    fn cut(&mut self, batch: &Batch, from: usize, env: &Env<'_>) -> Result<()> {
+        let mut right = Parts::new(self.table.width, self.depth);
+        let mut key = Vec::with_capacity(self.right_keys.len());
+        for row in 0..self.table.rows {
+            push_part(&mut right, &self.right_keys, self.table.row(row), &mut key, env)?;
+        }
+        self.table.clear();
+        for row in batch.iter().skip(from) {
+            push_part(&mut right, &self.right_keys, row, &mut key, env)?;
+        }
+        while let Some(batch) = self.next_right(env)? {
+            env.check()?;
+            for row in batch.iter() {
+                push_part(&mut right, &self.right_keys, row, &mut key, env)?;
+            }
+        }
+        let mut left = Parts::new(self.left_width, self.depth);
+        while let Some(batch) = self.next_left(env)? {
+            env.check()?;
+            for row in batch.iter() {
+                push_part(&mut left, &self.left_keys, row, &mut key, env)?;
+            }
+        }
+        self.waiting.extend(left.finish()?.into_iter().zip(right.finish()?).rev());
         Ok(())
+    }
+
+    /// Goes on with the next parts that may give rows; false after the last.
+    fn advance(&mut self) -> bool {
+        let needs_left = !self.keeps_right();
+        let needs_right = !matches!(self.kind, JoinKind::Left | JoinKind::Full | JoinKind::Anti);
+        while let Some((left, right)) = self.waiting.pop() {
+            if (needs_left && left.is_none()) || (needs_right && right.is_none()) {
+                continue;
+            }
+            let Some(part) = left.as_ref().or(right.as_ref()) else { continue };
+            self.depth = part.depth;
+            self.parts = Some((left, right));
+            self.forget();
+            return true;
+        }
+        false
+    }
+
+    fn forget(&mut self) {
+        self.table.clear();
+        self.built = false;
+        self.probe = Probe::default();
+        self.unmatched = 0;
     }
 
     /// Whether without any right row there is nothing to give.
@@ -182,7 +275,7 @@ impl HashJoin {
         while !output.is_full() {
             if self.probe.row >= self.probe.batch.rows {
                 env.check()?;
-                match self.left.next(env.wanting_all())? {
+                match self.next_left(env)? {
                     Some(batch) => self.probe = Probe { batch, ..Probe::default() },
                     None => return Ok(false),
                 }
@@ -249,6 +342,19 @@ impl HashJoin {
     }
 }
 
+/// Puts a row into the part of its keys.
+fn push_part(
+    parts: &mut Parts,
+    keys: &[Compiled],
+    row: &[Datum],
+    key: &mut Vec<Datum>,
+    env: &Env<'_>,
+) -> Result<()> {
+    key.clear();
+    eval_all(keys, row, env, key)?;
+    parts.push(hash_row(key), row, env)
+}
+
 /// Puts out a pair of rows if the condition holds: both, or for semi joins the left one, or for anti joins none.
 pub(super) fn join_row(
     left: &[Datum],
@@ -300,30 +406,33 @@ impl Probe {
 
 impl Operator for HashJoin {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
-        if !self.built {
-            self.build_table(&env)?;
-        }
-        if self.is_void() {
-            return Ok(None);
-        }
         let left_only = matches!(self.kind, JoinKind::Semi | JoinKind::Anti);
         let width = self.left_width + if left_only { 0 } else { self.table.width };
-        let mut output = Output::new(width, &env);
-        if !self.probe.ended {
-            self.probe.ended = !self.probe(&env, &mut output)?;
+        loop {
+            if (self.built || self.build_table(&env)?) && !self.is_void() {
+                let mut output = Output::new(width, &env);
+                if !self.probe.ended {
+                    self.probe.ended = !self.probe(&env, &mut output)?;
+                }
+                if self.probe.ended && self.keeps_right() {
+                    self.put_unmatched(&mut output);
+                }
+                if let Some(batch) = output.finish() {
+                    return Ok(Some(batch));
+                }
+            }
+            if !self.advance() {
+                return Ok(None);
+            }
         }
-        if self.probe.ended && self.keeps_right() {
-            self.put_unmatched(&mut output);
-        }
-        Ok(output.finish())
     }
 
     fn rewind(&mut self) {
         self.left.rewind();
         self.right.rewind();
-        self.table.clear();
-        self.built = false;
-        self.probe = Probe::default();
-        self.unmatched = 0;
+        self.depth = 0;
+        self.parts = None;
+        self.waiting.clear();
+        self.forget();
     }
 }

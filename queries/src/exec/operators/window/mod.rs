@@ -1,7 +1,8 @@
 //! Window functions. The whole input is kept; rows are sorted once for each distinct `PARTITION BY` and
-//! `ORDER BY`, and come out in the order of the last one.
+//! `ORDER BY`, and come out in the order of the last one. What the memory does not hold goes on on disk ([`external`]).
 
 mod calls;
+mod external;
 mod frame;
 mod range;
 
@@ -12,16 +13,17 @@ use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
 use crate::exec::environment::Env;
-use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::Direction;
 use crate::exec::memory::{Reservation, bytes_of};
 use crate::exec::operators::sorting::{RowOrder, SortBuffer};
 use crate::exec::operators::{BoxOperator, Operator, Output};
 use crate::exec::row_table::index;
+use crate::exec::spill::{RowReader, can_spill};
 use crate::plan::{Plan, WindowCall};
 use crate::types::Datum;
 
 use calls::Call;
+use external::External;
 
 struct Window {
     input: BoxOperator,
@@ -32,6 +34,8 @@ struct Window {
     rows: Rows,
     memory: Reservation,
     output: Option<Finished>,
+    /// The finished rows on disk, if the memory did not hold the input.
+    stored: Option<RowReader>,
 }
 
 /// The input, kept.
@@ -45,9 +49,8 @@ pub(super) struct Rows {
 /// A `PARTITION BY` and `ORDER BY` that several calls share.
 struct SharedWindow {
     /// The partition's expressions, then the order's.
-    keys: Vec<Compiled>,
+    by: RowOrder,
     partition: usize,
-    directions: Vec<Direction>,
     /// The calls with their places in the output.
     calls: Vec<(usize, Call)>,
 }
@@ -101,7 +104,16 @@ pub(crate) fn build(
     }
     let memory = builder.statement().reservation();
     let rows = Rows { width, ..Rows::default() };
-    Ok(Box::new(Window { input, width, windows, calls: calls.len(), rows, memory, output: None }))
+    Ok(Box::new(Window {
+        input,
+        width,
+        windows,
+        calls: calls.len(),
+        rows,
+        memory,
+        output: None,
+        stored: None,
+    }))
 }
 
 impl Rows {
@@ -119,18 +131,19 @@ impl SharedWindow {
         keys.extend(order);
         let directions =
             std::iter::repeat_n(Direction::ASCENDING, partition).chain(directions).collect();
-        Ok(Self { keys, partition, directions, calls: Vec::new() })
+        Ok(Self { by: RowOrder::new(keys, directions), partition, calls: Vec::new() })
     }
 
     /// Sorts the rows, computes the calls, and gives the order.
     fn run(&self, rows: &Rows, results: &mut [Vec<Datum>], env: &Env<'_>) -> Result<Vec<u32>> {
-        let order = RowOrder::by_columns(self.directions.clone());
-        let mut keys = SortBuffer::new(self.keys.len(), env.statement);
-        let mut key = Vec::with_capacity(self.keys.len());
+        let directions = self.by.directions().to_vec();
+        let mut keys = SortBuffer::new(directions.len(), env.statement);
+        let mut key = Vec::with_capacity(directions.len());
+        let order = RowOrder::by_columns(directions);
         for number in 0..rows.count {
             key.clear();
-            eval_all(&self.keys, rows.row(number), env, &mut key)?;
-            keys.push(&key, &order, env)?;
+            self.by.key_of(rows.row(number), env, &mut key)?;
+            keys.force(&key, &order, env)?;
         }
         env.check()?;
         let sorted = keys.sorted(&order)?;
@@ -207,9 +220,15 @@ impl Window {
         let env = env.wanting_all();
         while let Some(mut batch) = self.input.next(env)? {
             env.check()?;
-            // A result for each call stands beside each row.
-            self.memory
-                .grow(bytes_of(&batch.values) + batch.rows * self.calls * size_of::<Datum>())?;
+            // A result for each call stands beside each row, and each row's keys while it is sorted.
+            let results = batch.rows * (self.calls + 2) * size_of::<Datum>();
+            let bytes = bytes_of(&batch.values) + results;
+            if !can_spill(&env, 0) {
+                self.memory.grow(bytes)?;
+            } else if !self.memory.try_share(bytes) {
+                self.stored = Some(self.run_on_disk(&batch, &env)?);
+                return Ok(Finished { order: Vec::new(), results: Vec::new(), next: 0 });
+            }
             self.rows.values.append(&mut batch.values);
             self.rows.count += batch.rows;
         }
@@ -220,12 +239,32 @@ impl Window {
         }
         Ok(Finished { order, results, next: 0 })
     }
+
+    /// Runs the windows over what was read, a batch that did not fit, and what follows.
+    fn run_on_disk(&mut self, batch: &Batch, env: &Env<'_>) -> Result<RowReader> {
+        let mut external = External::new(&self.windows, self.width, env);
+        self.memory.clear();
+        let rows = std::mem::take(&mut self.rows);
+        for number in 0..rows.count {
+            external.push(rows.row(number), env)?;
+        }
+        drop(rows);
+        batch.iter().try_for_each(|row| external.push(row, env))?;
+        while let Some(batch) = self.input.next(*env)? {
+            env.check()?;
+            batch.iter().try_for_each(|row| external.push(row, env))?;
+        }
+        external.finish(env)
+    }
 }
 
 impl Operator for Window {
     fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
         if self.output.is_none() {
             self.output = Some(self.run(&env)?);
+        }
+        if let Some(stored) = &mut self.stored {
+            return stored.next(&env);
         }
         let Some(finished) = &mut self.output else { return Ok(None) };
         let mut output = Output::new(self.width + self.calls, &env);
@@ -249,5 +288,6 @@ impl Operator for Window {
         self.rows = Rows { width: self.width, ..Rows::default() };
         self.memory.clear();
         self.output = None;
+        self.stored = None;
     }
 }
