@@ -6,7 +6,8 @@
 //! ```
 //!
 //! The deciding shard is one that has only one entry of it, if there is such a shard: that entry is then stored with
-//! the decision. Shards in which nothing was emitted take part, too: what was decided there must hold until the
+//! the decision. A long statement has prepared entries before all of it was decided, and these name the shard that
+//! decides. Shards in which nothing was emitted take part, too: what was decided there must hold until the
 //! decision, so their aggregates are held and their leadership is confirmed before it.
 //!
 //! Once it has begun, a commit goes on whether or not somebody waits for it. What it cannot end, because a shard has
@@ -43,6 +44,9 @@ pub(crate) struct Commit<D: Domain> {
     pub(crate) transaction: Uuid,
     /// How many entries each shard holds of it.
     pub(crate) entries: BTreeMap<ShardId, u32>,
+    pub(crate) attempt: Attempt,
+    /// The shard that decides, if some entries are prepared already.
+    pub(crate) deciding: Option<ShardId>,
 }
 
 type Part = Result<PartOutcome, oneshot::error::RecvError>;
@@ -54,8 +58,10 @@ impl<D: Domain> Commit<D> {
             self.entries.iter().filter(|(_, n)| **n > 0).map(|(shard, n)| (*shard, *n)).collect();
         let result = match parts.as_slice() {
             [] => self.store_in(&self.shards()).await,
-            [(shard, 1)] if self.entries.len() == 1 => self.store_in(&[*shard]).await,
-            [(shard, 1)] => self.store_beside_reads(*shard).await,
+            [(shard, 1)] if self.deciding.is_none() => match self.entries.len() {
+                1 => self.store_in(&[*shard]).await,
+                _ => self.store_beside_reads(*shard).await,
+            },
             _ => self.commit_parts(Parts(parts)).await,
         };
         self.node.inner.open_writes.fetch_sub(1, Ordering::AcqRel);
@@ -64,11 +70,6 @@ impl<D: Domain> Commit<D> {
 
     fn shards(&self) -> Vec<ShardId> {
         self.entries.keys().copied().collect()
-    }
-
-    fn new_attempt(&self) -> Attempt {
-        let inner = &self.node.inner;
-        Attempt::new(inner.clock.tick(), u64::from(inner.config.machine.id.0))
     }
 
     /// Gives an order to several shards and waits for all answers.
@@ -107,7 +108,7 @@ impl<D: Domain> Commit<D> {
     /// Stores the one entry of a statement that rests on what it read in other shards.
     async fn store_beside_reads(&self, shard: ShardId) -> Result<Outcome, WriteError<D>> {
         let readers: Vec<ShardId> = self.shards().into_iter().filter(|it| *it != shard).collect();
-        let attempt = self.new_attempt();
+        let attempt = self.attempt;
         let prepared = self.prepare(&readers, attempt, shard).await;
         let result = match prepared {
             Ok(()) => self.store_in(&[shard]).await,
@@ -122,17 +123,21 @@ impl<D: Domain> Commit<D> {
     }
 
     async fn commit_parts(&self, parts: Parts) -> Result<Outcome, WriteError<D>> {
-        let attempt = self.new_attempt();
-        let alone = parts.0.iter().find(|(_, entries)| *entries == 1);
-        let (deciding, entries) = *alone.unwrap_or(&parts.0[0]);
-        let own_part = entries == 1;
+        let attempt = self.attempt;
+        let alone = || parts.0.iter().find(|(_, entries)| *entries == 1);
+        let (deciding, own_part) = match (self.deciding, alone()) {
+            (Some(deciding), _) => (deciding, false),
+            (None, Some((alone, _))) => (*alone, true),
+            (None, None) => (parts.0[0].0, false),
+        };
         let others: Vec<ShardId> =
             self.shards().into_iter().filter(|shard| !own_part || *shard != deciding).collect();
         add(&self.node.inner.metrics.transactions, 1);
         if let Err(error) = self.prepare(&others, attempt, deciding).await {
             return Err(self.give_up(&others, attempt, deciding, error).await);
         }
-        let decided = self.decide(attempt, deciding, parts).await?;
+        let wish = Wish::Commit { write: self.write, parts, own_part };
+        let decided = self.decide(attempt, deciding, wish).await?;
         let (verdict, position) = match decided {
             Ok(decided) => decided,
             Err(error) => return Err(self.give_up(&others, attempt, deciding, error).await),
@@ -180,9 +185,8 @@ impl<D: Domain> Commit<D> {
         &self,
         attempt: Attempt,
         deciding: ShardId,
-        parts: Parts,
+        mut wish: Wish,
     ) -> Result<Result<(Verdict, Position), WriteError<D>>, WriteError<D>> {
-        let mut wish = Wish::Commit { write: self.write, parts };
         let mut certain = true;
         loop {
             let (reply, answer) = oneshot::channel();

@@ -179,6 +179,37 @@ impl PartProgress {
         })))
     }
 
+    /// Waits for entries that [`PartProgress::expect`] tells of, until [`PartProgress::finish`].
+    pub(crate) fn unfinished() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(PartState {
+            open: 0,
+            outcome: PartOutcome::default(),
+            indexes: Vec::new(),
+            reply: None,
+        })))
+    }
+
+    /// There is one more entry to wait for.
+    pub(crate) fn expect(&self) {
+        self.0.lock().open += 1;
+    }
+
+    /// No more entries come: `reply` is answered when all have ended.
+    pub(crate) fn finish(&self, reply: oneshot::Sender<PartOutcome>) {
+        let mut state = self.0.lock();
+        if state.open == 0 {
+            // The client may be gone.
+            let _ = reply.send(state.outcome.clone());
+        } else {
+            state.reply = Some(reply);
+        }
+    }
+
+    /// Whether all entries that it was told of have ended.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.0.lock().open == 0
+    }
+
     /// The log entries that are committed, in order.
     pub(crate) fn indexes(&self) -> Vec<LogIndex> {
         self.0.lock().indexes.clone()

@@ -291,7 +291,7 @@ impl<D: Domain> LeaderTask<D> {
                 Job::Statement(statement) => {
                     self.decide_statement(leader, timestamp, statement).await;
                 }
-                Job::Part(part) => self.decide_part(part),
+                Job::Part(part) => self.decide_part(leader, timestamp, part).await,
             }
         }
         self.propose(leader, timestamp).await;

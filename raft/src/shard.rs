@@ -92,11 +92,12 @@ pub(crate) struct Gate {
 }
 
 impl Gate {
-    /// Has a statement's part dropped; a closed shard has none.
-    pub(crate) fn abort(&mut self, write: WriteId) {
+    /// Has a statement's part dropped; false for a closed shard, which has none.
+    pub(crate) fn abort(&mut self, write: WriteId) -> bool {
         if !self.closed {
             self.aborted.push(write);
         }
+        !self.closed
     }
 }
 
@@ -129,8 +130,8 @@ pub(crate) enum Order {
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
     /// It commits, at a time later than all that the clock has observed. The deciding shard's own part is stored with the
-    /// decision, unless it was prepared.
-    Commit { write: WriteId, parts: Parts },
+    /// decision if it was not prepared.
+    Commit { write: WriteId, parts: Parts, own_part: bool },
     /// It never will.
     Abort,
 }
@@ -185,6 +186,9 @@ pub(crate) struct Statement<D: Domain> {
 #[derive(Debug)]
 pub(crate) struct PartJob<D: Domain> {
     pub(crate) write: WriteId,
+    /// What its entries are prepared as, if they have to be before all is decided.
+    pub(crate) attempt: Attempt,
+    pub(crate) deciding: ShardId,
     /// Whether the statement was decided in this shard before, so that there must be something to go on from.
     pub(crate) continues: bool,
     pub(crate) requests: Vec<Request<D>>,
@@ -197,10 +201,12 @@ pub(crate) struct PartJob<D: Domain> {
 pub(crate) struct PartDecided {
     pub(crate) versions: Vec<Version>,
     pub(crate) emitted: Vec<u32>,
-    /// The bytes of all that the shard holds of the statement.
+    /// The memory that the shard holds of the statement.
     pub(crate) bytes: usize,
-    /// The entries that these take.
+    /// The entries that it takes, prepared ones included.
     pub(crate) entries: u32,
+    /// Whether some of them are prepared already.
+    pub(crate) prepared: bool,
 }
 
 /// Why a part was not decided. Request numbers are the part's own.
@@ -261,9 +267,12 @@ impl<D: Domain> Shard<D> {
 
     /// Has a statement's part dropped, and its aggregates.
     pub(crate) fn abort(&self, write: WriteId) {
-        self.reservations.release(write);
-        self.gate.lock().abort(write);
-        self.wake.notify_one();
+        // Its aggregates go when the leader task has dropped its part, or has said in the log that it never happens.
+        if self.gate.lock().abort(write) {
+            self.wake.notify_one();
+        } else {
+            self.reservations.release(write);
+        }
     }
 
     /// Puts a job into the leader task's queue, or turns it away.

@@ -46,7 +46,12 @@ pub(crate) struct Draft<D: Domain> {
     states: FxHashMap<D::Id, Drafted<D::State>>,
     /// The ids in `states`, in the order of their first change.
     order: Vec<D::Id>,
+    /// The memory that the states take, roughly.
+    bytes: usize,
 }
+
+/// What a drafted aggregate takes in memory beside its state.
+const DRAFTED_OVERHEAD_BYTES: usize = 160;
 
 #[derive(Debug)]
 struct Drafted<S> {
@@ -81,6 +86,11 @@ impl<D: Domain> From<EntryError> for Undecided<D> {
 }
 
 impl<D: Domain> Draft<D> {
+    /// The memory that it takes, roughly.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// The aggregates that it changes, in the order of their first change.
     pub(crate) fn ids(&self) -> Vec<D::Id> {
         self.order.clone()
@@ -89,7 +99,7 @@ impl<D: Domain> Draft<D> {
 
 impl<D: Domain> Default for Draft<D> {
     fn default() -> Self {
-        Self { states: FxHashMap::default(), order: Vec::new() }
+        Self { states: FxHashMap::default(), order: Vec::new(), bytes: 0 }
     }
 }
 
@@ -286,13 +296,16 @@ impl<D: Domain> Speculation<D> {
         })?;
         if !draft.states.contains_key(id) {
             let drafted = Drafted { state: state.clone(), version, base: version };
+            draft.bytes += DRAFTED_OVERHEAD_BYTES + D::state_bytes(&drafted.state);
             draft.states.insert(id.clone(), drafted);
             draft.order.push(id.clone());
         }
         let drafted = draft.states.get_mut(id).expect("it was put there");
+        draft.bytes -= D::state_bytes(&drafted.state);
         for event in &events {
             D::evolve(&mut drafted.state, event);
         }
+        draft.bytes += D::state_bytes(&drafted.state);
         drafted.version = advanced(version, events.len());
         Ok((drafted.version, emitted(events.len())))
     }
@@ -327,7 +340,7 @@ impl<D: Domain> Speculation<D> {
 
     /// Takes over the states of a statement that goes into the entry of `sequence`.
     pub(crate) fn accept(&mut self, draft: Draft<D>, sequence: u64) {
-        let Draft { mut states, order } = draft;
+        let Draft { mut states, order, .. } = draft;
         for id in order {
             let Drafted { state, version, base } =
                 states.remove(&id).expect("the order names states");
@@ -384,6 +397,12 @@ impl Entries {
     /// How many entries hold events.
     pub(crate) fn count(&self) -> usize {
         self.full.len() + usize::from(!self.open.is_empty())
+    }
+
+    /// Takes the entries that are full.
+    pub(crate) fn take_full(&mut self) -> Vec<EntryBuilder> {
+        self.bytes = 0;
+        std::mem::take(&mut self.full)
     }
 
     /// The entries that hold events, in order.

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rotabase_engine::domain::Domain;
-use rotabase_engine::entry::Metadata;
+use rotabase_engine::entry::{Attempt, Metadata};
 use rotabase_engine::position::{ShardId, Version};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -39,15 +39,19 @@ pub struct Write<D: Domain> {
     /// The shards that it holds aggregates of, and the bytes that each holds of it.
     shards: BTreeMap<ShardId, Touched>,
     stage: Stage,
+    /// What its entries are prepared as, and the shard that then decides; known once something was decided.
+    attempt: Option<(Attempt, ShardId)>,
 }
 
 /// What a shard has of a statement.
 #[derive(Clone, Copy, Debug, Default)]
 struct Touched {
     decided: bool,
+    /// The memory that it takes.
     bytes: usize,
-    /// The log entries that these take.
+    /// The log entries that it takes, and whether some are prepared already.
     entries: u32,
+    prepared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +79,7 @@ impl<D: Domain> Write<D> {
             transaction,
             shards: BTreeMap::new(),
             stage: Stage::New,
+            attempt: None,
         }
     }
 
@@ -132,6 +137,10 @@ impl<D: Domain> Write<D> {
     ) -> Result<(), WriteError<D>> {
         let count = piece.len();
         let shares = self.split(first, piece);
+        let inner = &self.node.inner;
+        let begin = || Attempt::new(inner.clock.tick(), u64::from(inner.config.machine.id.0));
+        let first_shard = shares.first().map_or(ShardId(0), |share| share.shard);
+        let attempt = *self.attempt.get_or_insert_with(|| (begin(), first_shard));
         for share in &shares {
             self.reserve(share).await?;
         }
@@ -139,7 +148,7 @@ impl<D: Domain> Write<D> {
         let mut replies = Vec::with_capacity(shares.len());
         for share in shares {
             numbers.push((share.shard, share.numbers));
-            replies.push(self.ask(share.shard, share.requests));
+            replies.push(self.ask(share.shard, attempt, share.requests));
         }
         let answers = join_all(replies).await;
         decided.versions.resize(first + count, Version::default());
@@ -194,12 +203,15 @@ impl<D: Domain> Write<D> {
     fn ask(
         &self,
         shard: ShardId,
+        (attempt, deciding): (Attempt, ShardId),
         requests: Vec<Request<D>>,
     ) -> oneshot::Receiver<Result<PartDecided, PartFailure<D>>> {
         let (reply, answer) = oneshot::channel();
         let continues = self.shards.get(&shard).is_some_and(|touched| touched.decided);
         let job = PartJob {
             write: self.id,
+            attempt,
+            deciding,
             continues,
             requests,
             metadata: Arc::clone(&self.metadata),
@@ -221,7 +233,8 @@ impl<D: Domain> Write<D> {
             decided.versions[*number] = *version;
             decided.emitted[*number] = *emitted;
         }
-        let touched = Touched { decided: true, bytes: part.bytes, entries: part.entries };
+        let PartDecided { bytes, entries, prepared, .. } = *part;
+        let touched = Touched { decided: true, bytes, entries, prepared };
         self.shards.insert(shard, touched);
     }
 
@@ -235,10 +248,10 @@ impl<D: Domain> Write<D> {
         if self.stage == Stage::Ended {
             return Err(WriteError::Unavailable { shard: ShardId(0) });
         }
-        if self.shards.is_empty() {
+        let Some((attempt, first)) = self.attempt else {
             let timestamp = self.node.inner.clock.tick();
             return Ok(Outcome { transaction: self.transaction, timestamp, ..Outcome::default() });
-        }
+        };
         // From here on it is the shards' business, whoever may stop waiting.
         self.stage = Stage::Ended;
         let commit = Commit {
@@ -246,6 +259,9 @@ impl<D: Domain> Write<D> {
             write: self.id,
             transaction: self.transaction,
             entries: self.shards.iter().map(|(shard, held)| (*shard, held.entries)).collect(),
+            attempt,
+            // What is prepared already says who decides.
+            deciding: self.shards.values().any(|held| held.prepared).then_some(first),
         };
         let committed = tokio::spawn(commit.run());
         match tokio::time::timeout(deadline, committed).await {

@@ -13,7 +13,7 @@ use rotabase_engine::entry::{Attempt, Entry, EntryBuilder, Step};
 use rotabase_engine::position::{LogIndex, ShardId};
 use tokio::sync::oneshot;
 
-use super::parts::Part;
+use super::parts::{EarlyPrepares, Part};
 use super::{LeaderTask, WINDOW_LONG_STATEMENT_ENTRIES};
 use crate::flight::{Answer, PartOutcome, PartProgress};
 use crate::metrics::add;
@@ -35,6 +35,8 @@ const RECOVERED_WRITES: u64 = 1 << 63;
 pub(super) struct Attempts<D: Domain> {
     /// Prepared, and waiting for the outcome.
     prepared: BTreeMap<Attempt, PreparedPart<D>>,
+    /// Aborted before all was decided, with entries that are prepared.
+    aborted: Vec<(Attempt, PreparedPart<D>)>,
     /// What was prepared under an earlier leadership of this replica, and who held it.
     held: BTreeMap<Attempt, WriteId>,
     /// Decided under this leadership, by the sequence of the decision's entry; perhaps not yet applied.
@@ -59,6 +61,16 @@ enum Prepares {
     Recovered(Vec<LogIndex>),
 }
 
+impl<D: Domain> PreparedPart<D> {
+    /// Whether it is known of all its prepares what became of them.
+    fn is_quiet(&self) -> bool {
+        match &self.prepares {
+            Prepares::Proposed(progress) => progress.is_quiet(),
+            Prepares::Recovered(_) => true,
+        }
+    }
+}
+
 impl Prepares {
     fn indexes(&self) -> Vec<LogIndex> {
         match self {
@@ -72,6 +84,7 @@ impl<D: Domain> Default for Attempts<D> {
     fn default() -> Self {
         Self {
             prepared: BTreeMap::new(),
+            aborted: Vec::new(),
             held: BTreeMap::new(),
             decisions: BTreeMap::new(),
             seized: false,
@@ -83,10 +96,18 @@ impl<D: Domain> Default for Attempts<D> {
 impl<D: Domain> Attempts<D> {
     /// Forgets what only this leadership knew.
     pub(super) fn end_leadership(&mut self) {
-        let prepared = std::mem::take(&mut self.prepared);
-        self.held.extend(prepared.into_iter().map(|(attempt, part)| (attempt, part.write)));
+        let aborted = std::mem::take(&mut self.aborted);
+        let prepared = std::mem::take(&mut self.prepared).into_iter().chain(aborted);
+        self.held.extend(prepared.map(|(attempt, part)| (attempt, part.write)));
         self.decisions.clear();
         self.seized = false;
+    }
+
+    /// Ends an aborted statement as soon as what is prepared of it is known to be in the log.
+    pub(super) fn end_later(&mut self, write: WriteId, draft: Draft<D>, early: EarlyPrepares) {
+        let EarlyPrepares { attempt, progress, events } = early;
+        let prepares = Prepares::Proposed(progress);
+        self.aborted.push((attempt, PreparedPart { write, draft, events, prepares }));
     }
 
     /// Whether a statement may have lost aggregates that it was granted.
@@ -95,7 +116,9 @@ impl<D: Domain> Attempts<D> {
     }
 
     fn knows(&self, attempt: Attempt) -> bool {
-        self.prepared.contains_key(&attempt) || self.held.contains_key(&attempt)
+        self.prepared.contains_key(&attempt)
+            || self.held.contains_key(&attempt)
+            || self.aborted.iter().any(|(aborted, _)| *aborted == attempt)
     }
 }
 
@@ -161,28 +184,41 @@ impl<D: Domain> LeaderTask<D> {
         deciding: ShardId,
         reply: oneshot::Sender<PartOutcome>,
     ) {
-        let Some(Part { draft, entries }) = self.parts.remove(&write) else {
+        let Some(Part { draft, entries, early }) = self.parts.remove(&write) else {
             return self.refuse_part(write, reply);
         };
+        let entries = entries.into_entries();
+        if entries.is_empty() && early.is_none() {
+            // It was only read here; who holds it lets it go when the statement ends.
+            let timestamp = self.shard.clock.tick();
+            return self.confirm(timestamp, vec![Answer::Part(PartProgress::new(1, reply))]);
+        }
+        let (progress, mut events) = match early {
+            Some(EarlyPrepares { progress, events, .. }) => (progress, events),
+            None => (PartProgress::unfinished(), Vec::new()),
+        };
+        events.extend(entries.iter().map(EntryBuilder::len));
+        let prepares = Prepares::Proposed(Arc::clone(&progress));
+        let part = PreparedPart { write, draft, events, prepares };
+        self.attempts.prepared.insert(attempt, part);
+        self.propose_prepares(leader, (attempt, deciding), entries, &progress).await;
+        progress.finish(reply);
+    }
+
+    pub(super) async fn propose_prepares(
+        &mut self,
+        leader: LeaderId,
+        (attempt, deciding): (Attempt, ShardId),
+        entries: Vec<EntryBuilder>,
+        progress: &Arc<PartProgress>,
+    ) {
         self.shard.clock.observe(attempt.timestamp());
         let timestamp = self.shard.clock.tick();
-        let entries = entries.into_entries();
-        let progress = PartProgress::new(entries.len().max(1), reply);
-        if entries.is_empty() {
-            // It was only read here; who holds it lets it go when the statement ends.
-            return self.confirm(timestamp, vec![Answer::Part(progress)]);
-        }
-        let part = PreparedPart {
-            write,
-            draft,
-            events: entries.iter().map(EntryBuilder::len).collect(),
-            prepares: Prepares::Proposed(Arc::clone(&progress)),
-        };
-        self.attempts.prepared.insert(attempt, part);
         add(&self.shard.metrics.prepares, entries.len());
         let step = Step::Prepare { attempt, deciding };
         for entry in entries {
-            let answer = Answer::Part(Arc::clone(&progress));
+            progress.expect();
+            let answer = Answer::Part(Arc::clone(progress));
             self.wait_for_window().await;
             if self.pipeline.is_broken() {
                 answer.refuse(self.shard.id);
@@ -190,6 +226,21 @@ impl<D: Domain> LeaderTask<D> {
                 self.propose_step(leader, timestamp, entry, (&step, 0), vec![answer]).await;
             }
         }
+    }
+
+    /// Ends what was aborted with entries prepared; whether there was anything to end.
+    pub(super) async fn end_aborted(&mut self, leader: LeaderId) -> bool {
+        let mut ended = false;
+        while let Some(at) = self.attempts.aborted.iter().position(|(_, part)| part.is_quiet()) {
+            let (attempt, part) = self.attempts.aborted.swap_remove(at);
+            self.attempts.prepared.insert(attempt, part);
+            let verdict = Verdict::abort(self.shard.clock.tick());
+            // Nobody waits for it.
+            let (reply, _) = oneshot::channel();
+            self.conclude(leader, (attempt, None), verdict, reply).await;
+            ended = true;
+        }
+        ended
     }
 
     /// Says what was decided of an attempt; decides it as is wished if nothing was.
@@ -229,16 +280,18 @@ impl<D: Domain> LeaderTask<D> {
         let timestamp = self.shard.clock.tick();
         let mut verdict = Verdict::abort(timestamp);
         let mut entry = EntryBuilder::new();
-        if let Wish::Commit { write, parts } = wish {
-            if !self.attempts.prepared.contains_key(&attempt) {
-                let Some(own) = self.take_only_entry(write) else {
-                    // What was decided here is lost, with the leadership it was decided under.
-                    let refused = DecisionAnswer::Refused(self.shard.leader_elsewhere());
-                    let _ = reply.send(refused);
-                    return;
-                };
-                entry = own;
-            }
+        if let Wish::Commit { write, parts, own_part } = wish {
+            let own = if own_part { self.take_only_entry(write) } else { Some(entry) };
+            let prepared = own_part
+                || parts.of(self.shard.id) == 0
+                || self.attempts.prepared.contains_key(&attempt);
+            let Some(own) = own.filter(|_| prepared) else {
+                // What was decided here is lost, with the leadership it was decided under.
+                let refused = DecisionAnswer::Refused(self.shard.leader_elsewhere());
+                let _ = reply.send(refused);
+                return;
+            };
+            entry = own;
             verdict = Verdict { commit: true, timestamp, parts };
         }
         let step = Step::Decision { attempt, commit: verdict.commit, parts: verdict.parts.clone() };
@@ -248,11 +301,12 @@ impl<D: Domain> LeaderTask<D> {
         self.propose_step(leader, timestamp, entry, (&step, happening), answers).await;
     }
 
-    /// The one entry that the shard holds of a statement, which is about to be proposed.
+    /// The one entry, perhaps empty, that the shard holds of a statement, which is about to be proposed.
     fn take_only_entry(&mut self, write: WriteId) -> Option<EntryBuilder> {
-        let Part { draft, entries } = self.parts.remove(&write)?;
+        let Part { draft, entries, early } = self.parts.remove(&write)?;
+        assert!(early.is_none(), "what is prepared is not stored with the decision");
         let mut entries = entries.into_entries().into_iter();
-        let entry = entries.next()?;
+        let entry = entries.next().unwrap_or_default();
         assert!(entries.next().is_none(), "a part of several entries is prepared");
         self.speculation.accept(draft, self.speculation.sequence());
         self.shard.reservations.release(write);

@@ -2,14 +2,19 @@
 //! stored or prepared when the statement's gate says that all shards have decided, dropped when it is aborted or when
 //! the leadership is lost under which they were decided.
 
+use std::sync::Arc;
+
 use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::{Attempt, EntryBuilder};
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::position::ShardId;
 use tokio::sync::oneshot;
 
 use super::LeaderTask;
 use crate::error::WriteError;
 use crate::flight::{Answer, PartOutcome, PartProgress};
 use crate::metrics::add;
-use crate::request::Decided;
+use crate::request::{Decided, Request};
 use crate::reservation::WriteId;
 use crate::shard::{DecisionAnswer, Order, PartDecided, PartFailure, PartJob};
 use crate::speculation::{Draft, Entries, Undecided};
@@ -20,39 +25,47 @@ use crate::type_config::LeaderId;
 pub(super) struct Part<D: Domain> {
     pub(super) draft: Draft<D>,
     pub(super) entries: Entries,
+    /// What of it is prepared already, since it is long.
+    pub(super) early: Option<EarlyPrepares>,
+}
+
+/// Entries of a long statement that are prepared while the rest is being decided.
+#[derive(Debug)]
+pub(super) struct EarlyPrepares {
+    pub(super) attempt: Attempt,
+    pub(super) progress: Arc<PartProgress>,
+    /// How many events each of them holds.
+    pub(super) events: Vec<usize>,
 }
 
 impl<D: Domain> LeaderTask<D> {
-    pub(super) fn decide_part(&mut self, job: PartJob<D>) {
-        let PartJob { write, continues, requests, metadata, reply } = job;
+    pub(super) async fn decide_part(
+        &mut self,
+        leader: LeaderId,
+        timestamp: Timestamp,
+        job: PartJob<D>,
+    ) {
+        let PartJob { write, attempt, deciding, continues, requests, metadata, reply } = job;
         if reply.is_closed() {
             return;
         }
-        if self.attempts.seized()
-            && !self.shard.reservations.holds_all(write, requests.iter().map(|it| &it.id))
-        {
-            self.parts.remove(&write);
-            // Whoever asked may have gone.
-            let _ = reply.send(Err(PartFailure::Other(WriteError::Conflict)));
-            return;
-        }
-        let part = self.parts.remove(&write);
-        if part.is_some() != continues {
-            // What was decided before was dropped with the leadership it was decided under.
-            let _ = reply
-                .send(Err(PartFailure::Other(WriteError::Unavailable { shard: self.shard.id })));
-            return;
-        }
-        let mut part =
-            part.unwrap_or_else(|| Part { draft: Draft::default(), entries: Entries::default() });
+        let mut part = match self.take_part(write, continues, &requests) {
+            Ok(part) => part,
+            Err(error) => {
+                // Whoever asked may have gone.
+                let _ = reply.send(Err(PartFailure::Other(error)));
+                return;
+            }
+        };
         let decided =
             self.speculation.decide_all(&mut part.draft, &requests, &metadata, &mut part.entries);
         let answer = match decided {
             Ok(Decided { versions, emitted }) => {
-                let bytes = part.entries.bytes();
-                let entries = u32::try_from(part.entries.count()).expect("entries are long");
-                self.parts.insert(write, part);
-                Ok(PartDecided { versions, emitted, bytes, entries })
+                self.prepare_early(leader, timestamp, (attempt, deciding), &mut part).await;
+                let early = part.early.as_ref().map_or(0, |early| early.events.len());
+                let entries = u32::try_from(early + part.entries.count()).expect("they are long");
+                let bytes = part.entries.bytes() + part.draft.bytes();
+                Ok(PartDecided { versions, emitted, bytes, entries, prepared: early > 0 })
             }
             Err(Undecided::Refused(request, refusal)) => {
                 add(&self.shard.metrics.refusals, 1);
@@ -64,8 +77,72 @@ impl<D: Domain> LeaderTask<D> {
             }
             Err(undecided) => Err(PartFailure::Other(self.explain(undecided))),
         };
-        if reply.send(answer).is_err() {
-            self.parts.remove(&write);
+        // It is kept even if it was refused or nobody heard: whoever asked aborts it, and what is prepared of it must be
+        // ended.
+        self.parts.insert(write, part);
+        // Whoever asked may have gone.
+        let _ = reply.send(answer);
+    }
+
+    /// The part to go on from.
+    fn take_part(
+        &mut self,
+        write: WriteId,
+        continues: bool,
+        requests: &[Request<D>],
+    ) -> Result<Part<D>, WriteError<D>> {
+        if self.attempts.seized()
+            && !self.shard.reservations.holds_all(write, requests.iter().map(|it| &it.id))
+        {
+            return Err(WriteError::Conflict);
+        }
+        match (self.parts.remove(&write), continues) {
+            (Some(part), true) => Ok(part),
+            (None, false) => {
+                Ok(Part { draft: Draft::default(), entries: Entries::default(), early: None })
+            }
+            (part, _) => {
+                // What was decided before was dropped with the leadership it was decided under.
+                self.parts.extend(part.map(|part| (write, part)));
+                Err(WriteError::Unavailable { shard: self.shard.id })
+            }
+        }
+    }
+
+    /// Prepares what a long statement has filled, so that it does not have to be kept in memory.
+    async fn prepare_early(
+        &mut self,
+        leader: LeaderId,
+        timestamp: Timestamp,
+        (attempt, deciding): (Attempt, ShardId),
+        part: &mut Part<D>,
+    ) {
+        let full = part.entries.take_full();
+        if full.is_empty() {
+            return;
+        }
+        // What was decided before it in this batch comes before it in the log.
+        self.propose(leader, timestamp).await;
+        let early = part.early.get_or_insert_with(|| EarlyPrepares {
+            attempt,
+            progress: PartProgress::unfinished(),
+            events: Vec::new(),
+        });
+        early.events.extend(full.iter().map(EntryBuilder::len));
+        let progress = Arc::clone(&early.progress);
+        self.propose_prepares(leader, (attempt, deciding), full, &progress).await;
+    }
+
+    /// Drops the parts of statements that were aborted, and lets their aggregates go; what was prepared of them is
+    /// ended in the log first.
+    pub(super) fn drop_parts(&mut self, aborted: Vec<WriteId>) {
+        for write in aborted {
+            match self.parts.remove(&write) {
+                Some(Part { draft, early: Some(early), .. }) => {
+                    self.attempts.end_later(write, draft, early);
+                }
+                _ => self.shard.reservations.release(write),
+            }
         }
     }
 
@@ -76,9 +153,10 @@ impl<D: Domain> LeaderTask<D> {
         write: WriteId,
         reply: oneshot::Sender<PartOutcome>,
     ) {
-        let Some(Part { draft, entries }) = self.parts.remove(&write) else {
+        let Some(Part { draft, entries, early }) = self.parts.remove(&write) else {
             return self.refuse_part(write, reply);
         };
+        assert!(early.is_none(), "what is prepared is decided and concluded");
         let timestamp = self.shard.clock.tick();
         let mut entries = entries.into_entries().into_iter();
         let answer = Answer::Part(PartProgress::new(1, reply));
@@ -110,16 +188,17 @@ impl<D: Domain> LeaderTask<D> {
             let (aborted, order) = {
                 let mut gate = self.shard.gate.lock();
                 if gate.aborted.is_empty() && gate.orders.is_empty() {
-                    return;
+                    break;
                 }
                 (std::mem::take(&mut gate.aborted), gate.orders.pop_front())
             };
-            for write in aborted {
-                self.parts.remove(&write);
-            }
+            self.drop_parts(aborted);
             if let Some(order) = order {
                 self.follow_order(leader, order).await;
             }
+            self.unpark();
+        }
+        if self.end_aborted(leader).await {
             self.unpark();
         }
     }
@@ -147,6 +226,7 @@ impl<D: Domain> LeaderTask<D> {
         };
         for write in aborted {
             self.parts.remove(&write);
+            self.shard.reservations.release(write);
         }
         for order in orders {
             match order {

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rotabase_engine::entry::{CommittedEntry, Metadata};
@@ -59,7 +60,7 @@ async fn run_until_power_fails(
     changes: usize,
 ) -> Option<Result<Outcome, WriteError<Accounts>>> {
     log.hold_after(changes);
-    let running = execute(node, requests);
+    let running = in_pieces(node, requests);
     let held = async {
         while !log.is_held() {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -71,6 +72,21 @@ async fn run_until_power_fails(
         outcome = running => Some(outcome),
         () = held => None,
     }
+}
+
+/// Executes a statement of few requests at once, and a longer one in pieces.
+async fn in_pieces(
+    node: &Node<Accounts>,
+    requests: Vec<Request<Accounts>>,
+) -> Result<Outcome, WriteError<Accounts>> {
+    if requests.len() < 4 {
+        return execute(node, requests).await;
+    }
+    let mut write = node.begin(Metadata::default());
+    for piece in requests.chunks(2) {
+        write.decide(piece.to_vec(), DEADLINE).await?;
+    }
+    write.commit(DEADLINE).await
 }
 
 async fn wait_until_resolved(node: &Node<Accounts>) {
@@ -207,6 +223,47 @@ async fn what_one_shard_refuses_the_others_do_not_log() {
     assert!(matches!(error, WriteError::Refused { request: 1, .. }), "{error:?}");
     assert!(current_entries(&node).await.is_empty());
     assert_eq!(node.open_transactions(), 0);
+    node.shutdown().await;
+}
+
+/// A statement so long that it is prepared while the rest is decided, and then refused or dropped.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_statement_that_is_given_up_leaves_nothing_and_holds_nothing() {
+    let log = MemoryLog::new(2);
+    let node = open_alone(MemoryStore::new(Arc::clone(&log))).await;
+    let accounts = one_in_each_shard(&node, 2);
+    for refused in [true, false] {
+        let mut write = node.begin(Metadata::default());
+        for _ in 0..3 {
+            let piece = (0..4).map(|at| note(accounts[at % 2])).collect();
+            write.decide(piece, DEADLINE).await.unwrap();
+        }
+        assert_ne!(node.metrics().prepares.load(Ordering::Relaxed), 0, "it is prepared early");
+        if refused {
+            let error =
+                write.decide(vec![deposit(accounts[0], -5, TAG)], DEADLINE).await.unwrap_err();
+            assert!(matches!(error, WriteError::Refused { request: 0, .. }), "{error:?}");
+        } else {
+            drop(write);
+        }
+        // Waits for the aggregates until they are let go.
+        execute(&node, accounts.iter().map(|id| deposit(*id, 1, 3)).collect()).await.unwrap();
+        wait_until_resolved(&node).await;
+    }
+    let entries = current_entries(&node).await;
+    check(&entries);
+    assert!(shards_of(&entries, TAG).is_empty());
+    assert_eq!(happened(&entries).len(), 4);
+    // The same long statement, ended well.
+    let mut write = node.begin(Metadata::default());
+    for _ in 0..3 {
+        let piece = (0..4).map(|at| note(accounts[at % 2])).collect();
+        write.decide(piece, DEADLINE).await.unwrap();
+    }
+    write.commit(DEADLINE).await.unwrap();
+    let entries = current_entries(&node).await;
+    check(&entries);
+    assert_eq!(shards_of(&entries, TAG).values().sum::<usize>(), 12);
     node.shutdown().await;
 }
 
