@@ -76,6 +76,9 @@ pub struct Config {
     pub work_bytes: usize,
     /// The bytes on disk that the temporary files of one statement may take. Default 17179869184 (16 GiB).
     pub spill_bytes: u64,
+    /// For how many seconds what has changed is kept, so that the schedule as of a past instant can be shown without
+    /// a replay of the log; histories are kept for ever. Default 604800 (a week).
+    pub history_retention_seconds: u64,
     /// The bytes on disk that the schedule as of past instants may take, where it is replayed from the log because
     /// a statement asked for it. Default 17179869184 (16 GiB).
     pub past_bytes_max: u64,
@@ -108,6 +111,7 @@ impl Default for Config {
             aggregate_cache_bytes: 256 << 20,
             work_bytes: 256 << 20,
             spill_bytes: 16 << 30,
+            history_retention_seconds: 7 * 24 * 3600,
             past_bytes_max: 16 << 30,
             log_level: "info".to_owned(),
             log_format: LogFormat::Text,

@@ -11,14 +11,14 @@ use std::time::Duration;
 use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{Db, DbOptions, StoreError};
 use rotabase_engine::entry::Metadata;
-use rotabase_engine::env::{Clock, Random};
+use rotabase_engine::env::{Clock, Random, Timestamp};
 use rotabase_engine::feed::Feed;
 use rotabase_engine::log::{Identity, LogOptions};
 use rotabase_engine::position::Positions;
 use rotabase_engine::schedule::Schedule;
 use rotabase_queries::catalog::{Catalog, Entry, System};
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::projection::{PAST_BYTES_DEFAULT, ProjectionOptions, Projections};
+use rotabase_queries::projection::{PAST_BYTES_DEFAULT, ProjectionOptions, Projections, Retention};
 use rotabase_queries::relation::Relation;
 use rotabase_raft::router::Router;
 use rotabase_raft::{
@@ -41,6 +41,9 @@ pub const QUERIES_MAX: usize = 16;
 
 /// The longest that a command may wait until it is stored, where no `statement_timeout` is shorter.
 pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
+
+/// For how long what has changed is kept, where nothing else is said.
+pub const HISTORY_RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// The shards that a database gets when nothing else is said.
 pub const SHARDS_DEFAULT: u16 = 16;
@@ -69,6 +72,8 @@ pub struct DatabaseConfig {
     pub work_bytes: usize,
     /// The bytes on disk that one statement's temporary files may take.
     pub spill_bytes: u64,
+    /// For how long what has changed is kept, so that a past instant can be shown without a replay.
+    pub history_retention: Duration,
     /// The bytes on disk that the schedule as of past instants may take.
     pub past_bytes_max: u64,
     /// The wall clock.
@@ -87,6 +92,7 @@ impl DatabaseConfig {
             aggregate_cache_bytes: 128 << 20,
             work_bytes: 256 << 20,
             spill_bytes: 16 << 30,
+            history_retention: HISTORY_RETENTION_DEFAULT,
             past_bytes_max: PAST_BYTES_DEFAULT,
             clock: Arc::new(crate::env::SystemClock),
             random: Arc::new(crate::env::SystemRandom::default()),
@@ -158,6 +164,7 @@ impl Database {
         let channels = Arc::<Channels>::default();
         let options = ProjectionOptions {
             db: db_options(&config),
+            retention: retention(&config),
             past_bytes_max: config.past_bytes_max,
             on_failure: None,
             violations: Some(Arc::<Channels>::clone(&channels)),
@@ -315,6 +322,14 @@ impl Shared {
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+}
+
+/// For how long what has changed is kept.
+fn retention(config: &DatabaseConfig) -> Retention {
+    let microseconds = u64::try_from(config.history_retention.as_micros()).unwrap_or(u64::MAX);
+    let now = config.clock.now_microseconds();
+    let after = now.saturating_sub(i64::try_from(microseconds).unwrap_or(i64::MAX));
+    Retention { microseconds: Some(microseconds), after: Timestamp::from_microseconds(after) }
 }
 
 /// The memory of the log's storage and of the projections', each.

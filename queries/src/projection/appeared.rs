@@ -89,7 +89,7 @@ mod tests {
             let directory = tempfile::tempdir().unwrap();
             let feed = MemoryFeed::new(3, 100);
             let store = Store::open(directory.path(), feed.shards(), &DbOptions::default()).unwrap();
-            let mut follower = Follower::open(store, feed.as_feed()).unwrap();
+            let mut follower = Follower::open(store, feed.as_feed(), super::super::history::Retention::default()).unwrap();
             follower.watch(true);
             for happened in Model::of(&actions).happened.chunks(batch) {
                 let before = subjects(follower.store());

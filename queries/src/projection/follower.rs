@@ -13,6 +13,7 @@ use rotabase_engine::schedule::{AggregateId, Schedule};
 
 use super::appeared::appeared;
 use super::fold::Fold;
+use super::history::{Historian, Retention};
 use super::key::Key;
 use super::overlay::Overlay;
 use super::relations::Finding;
@@ -29,8 +30,11 @@ const BATCH_BYTES_MAX: usize = 16 << 20;
 pub(crate) struct Follower {
     feed: Arc<dyn Feed>,
     fold: Fold<Overlay<Store>>,
+    historian: Historian,
     positions: Positions,
     newest: Timestamp,
+    // Of the last step.
+    oldest: Timestamp,
     // What is newer is passed over.
     until: Option<Timestamp>,
     entries: Vec<CommittedEntry>,
@@ -55,15 +59,18 @@ pub struct Folded {
 
 impl Follower {
     /// Goes on where the store stands.
-    pub(crate) fn open(store: Store, feed: Arc<dyn Feed>) -> Result<Self> {
+    pub(crate) fn open(store: Store, feed: Arc<dyn Feed>, retention: Retention) -> Result<Self> {
+        let historian = Historian::open(&store, retention)?;
         let positions = read_positions(&store)?;
         let newest = read_newest(&store)?;
         let fold = Fold::new(Overlay::new(store));
         Ok(Self {
             feed,
             fold,
+            historian,
             positions,
             newest,
+            oldest: Timestamp(u64::MAX),
             until: None,
             entries: Vec::new(),
             first_shard: 0,
@@ -76,13 +83,16 @@ impl Follower {
     /// The same for a new store, with no event that is newer than `until`: their timestamps decide, not where they
     /// stand, because an entry may carry an older timestamp than one before it.
     pub(crate) fn open_until(store: Store, feed: Arc<dyn Feed>, until: Timestamp) -> Result<Self> {
-        Ok(Self { until: Some(until), ..Self::open(store, feed)? })
+        // Nobody asks a past instant for another one.
+        let retention = Retention { after: Timestamp(u64::MAX), ..Retention::default() };
+        Ok(Self { until: Some(until), ..Self::open(store, feed, retention)? })
     }
 
     /// Folds what the feed has now, or as much of it as one batch takes, and writes it. Says whether there was
     /// anything.
     pub(crate) fn step(&mut self) -> Result<bool> {
         let shards = self.feed.shards();
+        self.oldest = Timestamp(u64::MAX);
         let mut any = false;
         for offset in 0..shards {
             let shard = ShardId((self.first_shard + offset) % shards);
@@ -111,6 +121,11 @@ impl Follower {
     /// How far it has come.
     pub(crate) fn positions(&self) -> &Positions {
         &self.positions
+    }
+
+    /// The oldest timestamp of what the last step folded.
+    pub(crate) fn oldest(&self) -> Timestamp {
+        self.oldest
     }
 
     /// What it has done.
@@ -160,7 +175,8 @@ impl Follower {
                 continue;
             }
             self.newest = self.newest.max(entry.entry.timestamp);
-            self.fold.apply_entry(entry)?;
+            self.oldest = self.oldest.min(entry.entry.timestamp);
+            self.fold.apply_entry(entry, &mut self.historian)?;
             self.folded.entries += 1;
             self.folded.events += u64::try_from(entry.entry.events.len()).unwrap_or(u64::MAX);
         }
@@ -175,6 +191,7 @@ impl Follower {
 
     fn commit(&mut self) -> Result<()> {
         self.fold.settle()?;
+        self.historian.end_batch(&mut self.fold.rows, self.newest)?;
         self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());
         let Overlay { base, pending } = &mut self.fold.rows;
         if self.watching {
@@ -189,7 +206,11 @@ impl Follower {
 
 impl<R: Rows> Fold<R> {
     /// Folds the events of an entry.
-    pub(crate) fn apply_entry(&mut self, committed: &CommittedEntry) -> Result<()> {
+    pub(crate) fn apply_entry(
+        &mut self,
+        committed: &CommittedEntry,
+        historian: &mut Historian,
+    ) -> Result<()> {
         let entry = &committed.entry;
         let mut aggregate: Option<AggregateId> = None;
         for (at, event) in entry.events.iter().enumerate() {
@@ -203,11 +224,13 @@ impl<R: Rows> Fold<R> {
             let decoded = Schedule::decode_event(event.kind, &event.payload)
                 .map_err(|error| undecoded(committed, &error))?;
             self.apply(&id, entry.timestamp, &decoded)?;
+            historian.note(&mut self.rows, committed, at, &id, &decoded)?;
             // Only the last version of a run of events of one aggregate stays.
             if entry.events.get(at + 1).is_none_or(|next| next.aggregate != event.aggregate) {
                 self.set_version(&event.aggregate, event.version.0);
             }
         }
+        historian.end_entry(&mut self.rows, committed);
         Ok(())
     }
 }

@@ -13,7 +13,7 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `01` meta | one byte: `01` version, `02` complete, `03` shards, `04` newest timestamp | what it says |
+//! | `01` meta | one byte: `01` version, `02` complete, `03` shards, `04` newest timestamp, `05` newest timestamp whose changes may be gone | what it says |
 //! | `02` positions | shard `u16` big-endian | log index folded, `u64` |
 //! | `03` counts | relation, one byte | number of rows, `u64` |
 //! | `04` versions | aggregate as the domain encodes it | its newest version, `u64` |
@@ -31,6 +31,8 @@
 //! | `30` continuity violations | rotation, departure, leg | next leg, arrival airport, next departure airport |
 //! | `31` ground time violations | rotation, departure, leg, registration or zeros | next leg, airport, ground time, required, required by |
 //! | `32` designator violations | designator, leg | — |
+//! | `40` to `43` history of legs, airports, airplanes, rotations | the id, timestamp, shard, position | an event with its metadata, or the leg whose history has it |
+//! | `50` changes | timestamp, shard, log index | number of events, whose history they are in, aggregates with versions before |
 //!
 //! A rotation without a name, an airplane without a rotation and an open leg have no entry in `14`, `12` and
 //! `22`. The members of a designator that several legs share are in `32`, that of one leg is in `23` itself:
@@ -68,6 +70,11 @@ pub(crate) mod table {
     pub(crate) const CONTINUITY: u8 = 0x30;
     pub(crate) const GROUND_TIME: u8 = 0x31;
     pub(crate) const DESIGNATOR: u8 = 0x32;
+    pub(crate) const LEG_HISTORY: u8 = 0x40;
+    pub(crate) const AIRPORT_HISTORY: u8 = 0x41;
+    pub(crate) const AIRPLANE_HISTORY: u8 = 0x42;
+    pub(crate) const ROTATION_HISTORY: u8 = 0x43;
+    pub(crate) const CHANGES: u8 = 0x50;
 }
 
 /// The bytes of an encoded designator.

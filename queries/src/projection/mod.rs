@@ -25,6 +25,7 @@ mod appeared;
 mod count;
 mod fold;
 mod follower;
+mod history;
 mod key;
 mod lookup;
 mod overlay;
@@ -47,6 +48,7 @@ mod waiters;
 pub use appeared::{APPEARED_MAX, ViolationListener};
 pub use count::Count;
 pub use follower::Folded;
+pub use history::Retention;
 pub use past::{PAST_BYTES_DEFAULT, PAST_STORES_MAX, PastError};
 pub use projections::{
     OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,

@@ -21,6 +21,7 @@ use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use super::appeared::{ViolationListener, tell};
 use super::count::Count;
 use super::follower::{Folded, Follower};
+use super::history::Retention;
 use super::past::{self, PAST_BYTES_DEFAULT, Past, PastError};
 use super::relations::{Estimates, relations};
 use super::rows::Result;
@@ -39,6 +40,8 @@ pub type OnFailure = Box<dyn Fn(&StoreError) + Send + Sync>;
 pub struct ProjectionOptions {
     /// The memory of the store.
     pub db: DbOptions,
+    /// For how long an instant can be shown without a replay.
+    pub retention: Retention,
     /// The bytes on disk that past instants may take together.
     pub past_bytes_max: u64,
     /// Called once if the projections fail and stay where they are.
@@ -51,6 +54,7 @@ impl Default for ProjectionOptions {
     fn default() -> Self {
         Self {
             db: DbOptions::default(),
+            retention: Retention::default(),
             past_bytes_max: PAST_BYTES_DEFAULT,
             on_failure: None,
             violations: None,
@@ -143,7 +147,7 @@ impl Projections {
             // What a crash left of a swap.
             remove_others(root, store.path())?;
         }
-        let follower = Follower::open(store.clone(), Arc::clone(&feed))?;
+        let follower = Follower::open(store.clone(), Arc::clone(&feed), options.retention)?;
         let waiters = Arc::new(Waiters::new(feed.shards()));
         waiters.advance(follower.positions());
         let current =
@@ -180,7 +184,7 @@ impl Projections {
     /// call. An instant to come is now. It may have to be replayed from the feed, which holds up the thread; once
     /// `stopped` says so it ends.
     pub fn as_of(&self, at: Timestamp, stopped: &dyn Fn() -> bool) -> Result<Snapshot, PastError> {
-        self.shared.past.as_of(at, &self.snapshot(), stopped)
+        self.shared.past.as_of(at, || self.snapshot(), stopped)
     }
 
     /// How far the feed was folded.
@@ -306,6 +310,8 @@ impl Shared {
             current.snapshot = snapshot;
             current.folded = follower.folded();
         }
+        // Whoever waits for what was folded must not be shown an instant without it.
+        self.past.folded(follower.oldest());
         self.estimate()?;
         self.waiters.advance(follower.positions());
         Ok(())
@@ -384,7 +390,7 @@ impl Shared {
         let generation = generations.map(|(_, generation, _)| generation).max().unwrap_or(0) + 1;
         let store =
             Store::open(&directory(&self.root, generation), self.feed.shards(), &self.options.db)?;
-        let mut follower = Follower::open(store, Arc::clone(&self.feed))?;
+        let mut follower = Follower::open(store, Arc::clone(&self.feed), self.options.retention)?;
         while !follower.is_caught_up() {
             if self.stop.load(Ordering::Acquire) {
                 follower.store().give_up();

@@ -12,6 +12,7 @@ use rotabase_engine::domain::Domain as _;
 
 use super::fold::Fold;
 use super::overlay::{Overlay, Pending};
+use super::past::{PastError, restore};
 use super::rows::{Direction, Range, ReadRows, Result, Visitor};
 use super::store::StoreSnapshot;
 
@@ -111,6 +112,20 @@ impl Snapshot {
     /// Roughly the bytes of memory that events on top of what is stored take.
     pub fn own_bytes(&self) -> usize {
         self.0.pending.bytes()
+    }
+
+    /// This state with what has changed after an instant put back; none if that is not known, or too much.
+    pub(crate) fn restored(
+        &self,
+        at: Timestamp,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Option<Self>, PastError> {
+        let mut fold = Fold::new(Overlay::new(self.0.base.clone()));
+        if !restore(&mut fold, self, at, stopped)? {
+            return Ok(None);
+        }
+        let state = State { pending: fold.rows.pending, as_of: Some(at), ..(*self.0).clone() };
+        Ok(Some(Self(Arc::new(state))))
     }
 
     /// The same rows, said to be those of an instant: for rows that are.

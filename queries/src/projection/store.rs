@@ -25,7 +25,7 @@ use super::rows::{Direction, Range, ReadRows, Result, Visitor};
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
-pub const PROJECTION_VERSION: u32 = 2;
+pub const PROJECTION_VERSION: u32 = 3;
 
 const FAMILY: &str = "rows";
 
@@ -34,7 +34,7 @@ mod meta {
     pub(super) const VERSION: u8 = 0x01;
     pub(super) const COMPLETE: u8 = 0x02;
     pub(super) const SHARDS: u8 = 0x03;
-    // 0x04 is the newest timestamp: `Key::newest`.
+    // 0x04 is the newest timestamp (`Key::newest`), 0x05 of which changes are kept (`super::history`).
 }
 
 /// An open store.

@@ -14,10 +14,14 @@ fn tables_and_views_are_listed_apart() {
     assert_eq!(
         of_kind('v'),
         [
+            "airplane_history",
+            "airport_history",
             "continuity_violations",
             "designator_violations",
             "ground_time_violations",
+            "leg_history",
             "planned",
+            "rotation_history",
             "schedule_violations"
         ]
     );

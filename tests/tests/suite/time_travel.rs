@@ -199,6 +199,15 @@ fn what_was_answered_at_an_instant_is_answered_as_of_it() {
     tool::run(rebuild.arg("rebuild").arg("--data").arg(&data), "").expect_success();
     server = Server::start_on(&data, &[]);
     runtime.block_on(async { ask_again(&server.connect().await, &remembered).await });
+
+    // And by replaying the log, where no changes are kept.
+    server.terminate();
+    let mut rebuild = Command::new(server::binary());
+    tool::run(rebuild.arg("rebuild").arg("--data").arg(&data), "").expect_success();
+    std::fs::write(data.join("rotabase.toml"), "history_retention_seconds = 0\n").unwrap();
+    server = Server::start_on(&data, &[]);
+    runtime.block_on(async { ask_again(&server.connect().await, &remembered).await });
+    assert!(data.join("projections/past").is_dir(), "something was replayed");
 }
 
 #[test]

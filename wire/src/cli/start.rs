@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::error::CliError;
 use super::serve::{Serving, stop_signal};
@@ -45,6 +46,7 @@ pub(crate) fn database_config(
         aggregate_cache_bytes: config.aggregate_cache_bytes,
         work_bytes: config.work_bytes,
         spill_bytes: config.spill_bytes,
+        history_retention: Duration::from_secs(config.history_retention_seconds),
         past_bytes_max: config.past_bytes_max,
         clock: Arc::new(SystemClock),
         random: Arc::<SystemRandom>::clone(random),

@@ -100,7 +100,11 @@ impl Source {
         };
         let rows_only = columns.is_empty();
         let columns = if rows_only { vec![0] } else { columns.to_vec() };
-        let tracked = Tracked::of(relation.schema());
+        // What has been does not change: a transaction need not note it.
+        let tracked = match relation.instant() {
+            Some(_) => None,
+            None => Tracked::of(relation.schema()),
+        };
         Ok(Self { relation: Arc::clone(relation), columns, rows_only, tracked, access })
     }
 

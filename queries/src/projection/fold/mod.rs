@@ -18,6 +18,7 @@ mod airplanes;
 pub(crate) mod designators;
 mod legs;
 mod pairs;
+mod restore;
 #[cfg(test)]
 mod tests;
 

@@ -5,6 +5,8 @@
 //! takes effect in each of them later than its timestamp says.
 //!
 //! - An instant that no folded event is newer than is what is there now.
+//! - From an instant that little was changed since, the changes are taken back: [`restore`](mod@restore) puts what
+//!   the histories say above what is there now. It costs what was changed since, however large the schedule is.
 //! - Any other is replayed from the feed into a [`PrivateStore`]: the same fold into the same tables, in a
 //!   directory of its own. Who asks one question about an instant mostly asks several, so the newest few are kept
 //!   ([`PAST_STORES_MAX`]); before one is read again it is brought as far as the projections are, since an older
@@ -16,6 +18,8 @@
 //! The module knows nothing of SQL: an instant is a timestamp.
 
 mod private;
+mod restore;
+mod restored;
 #[cfg(test)]
 mod tests;
 
@@ -31,6 +35,8 @@ use rotabase_engine::feed::Feed;
 use super::rows::Result;
 use super::snapshot::Snapshot;
 use private::PrivateStore;
+pub(crate) use restore::restore;
+use restored::Restored;
 
 /// The past instants that are kept replayed at a time.
 pub const PAST_STORES_MAX: usize = 4;
@@ -75,6 +81,7 @@ pub(crate) struct Past {
     feed: Arc<dyn Feed>,
     slots: Mutex<Slots>,
     freed: Condvar,
+    restored: Restored,
 }
 
 #[derive(Debug, Default)]
@@ -98,19 +105,43 @@ impl Past {
     pub(crate) fn open(directory: PathBuf, bytes_max: u64, feed: Arc<dyn Feed>) -> Result<Self> {
         delete(&directory)?;
         let (slots, freed) = (Mutex::default(), Condvar::new());
-        Ok(Self { directory, bytes_max, feed, slots, freed })
+        Ok(Self { directory, bytes_max, feed, slots, freed, restored: Restored::default() })
     }
 
-    /// The state as of `at`, with everything in it that `now` has folded.
+    /// The state as of `at`, with everything in it that had been folded before the call.
     pub(crate) fn as_of(
+        &self,
+        at: Timestamp,
+        now: impl FnOnce() -> Snapshot,
+        stopped: &dyn Fn() -> bool,
+    ) -> Result<Snapshot, PastError> {
+        if let Some(restored) = self.restored.find(at) {
+            return Ok(restored);
+        }
+        let batches = self.restored.batches();
+        let now = now();
+        if now.newest() <= at {
+            return Ok(now.said_to_be(at));
+        }
+        if let Some(restored) = now.restored(at, stopped)? {
+            self.restored.keep(at, restored.clone(), batches);
+            return Ok(restored);
+        }
+        self.replayed(at, &now, stopped)
+    }
+
+    /// A batch was folded; `oldest` is the oldest timestamp in it.
+    pub(crate) fn folded(&self, oldest: Timestamp) {
+        self.restored.folded(oldest);
+    }
+
+    /// The state as of `at` from a private store, with everything in it that `now` has folded.
+    pub(crate) fn replayed(
         &self,
         at: Timestamp,
         now: &Snapshot,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Snapshot, PastError> {
-        if now.newest() <= at {
-            return Ok(now.said_to_be(at));
-        }
         let mut lease = self.lease(at, stopped)?;
         let result =
             lease.store()?.advance(now.positions(), stopped, &mut |bytes| self.grow(at, bytes));

@@ -11,6 +11,7 @@ use rotabase_engine::schedule::AggregateId;
 
 use super::super::count::Count;
 use super::super::follower::Follower;
+use super::super::history::Retention;
 use super::super::key::{Key, table};
 use super::super::rows::{Direction, Range, ReadRows};
 use super::super::snapshot::Snapshot;
@@ -25,10 +26,10 @@ fn never() -> bool {
     false
 }
 
-/// What is shown, without where the shards stand.
+/// What is shown, without where the shards stand and how it came about.
 fn contents(rows: &impl ReadRows) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut contents = Vec::new();
-    let all = Range { from: Key::table(table::COUNTS), to: None };
+    let all = Range { from: Key::table(table::COUNTS), to: Some(Key::table(table::LEG_HISTORY)) };
     rows.visit(&all, Direction::Forward, &mut |key, value| {
         contents.push((key.to_vec(), value.to_vec()));
         Ok(ControlFlow::Continue(()))
@@ -39,7 +40,7 @@ fn contents(rows: &impl ReadRows) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 fn follower(path: &Path, feed: &Arc<MemoryFeed>) -> Follower {
     let store = Store::open(path, 3, &DbOptions::default()).unwrap();
-    let mut follower = Follower::open(store, feed.as_feed()).unwrap();
+    let mut follower = Follower::open(store, feed.as_feed(), Retention::default()).unwrap();
     catch_up(&mut follower);
     follower
 }
@@ -93,11 +94,16 @@ proptest! {
         for (number, at) in at.iter().enumerate() {
             let at = happened[at.index(happened.len())].timestamp;
             let expected = folded(&directory.path().join(format!("folded{number}")), &until(&happened, at));
-            let shown = past.as_of(at, &now, &never).unwrap();
-            prop_assert_eq!(contents(&shown), expected);
+            let shown = past.replayed(at, &now, &never).unwrap();
+            prop_assert_eq!(contents(&shown), expected.clone());
             prop_assert_eq!(shown.as_of(), Some(at));
-            let report = verify(&shown).unwrap();
-            prop_assert!(report.is_clean(), "{:?}", report.findings);
+            let restored = now.restored(at, &never).unwrap().expect("all changes are kept");
+            prop_assert_eq!(contents(&restored), expected);
+            prop_assert_eq!(restored.as_of(), Some(at));
+            for shown in [shown, restored] {
+                let report = verify(&shown).unwrap();
+                prop_assert!(report.is_clean(), "{:?}", report.findings);
+            }
         }
     }
 }
@@ -124,13 +130,13 @@ fn what_comes_in_late_is_shown_when_its_time_says_so() {
     let mut now = follower(&directory.path().join("now"), &feed);
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let at = happened[1].timestamp;
-    let before = past.as_of(at, &now.snapshot(), &never).unwrap();
+    let before = past.replayed(at, &now.snapshot(), &never).unwrap();
     assert_eq!(events(&before), 2);
     // Their timestamps are those of the first two.
     feed.append(&late);
     feed.append(&happened[5..]);
     catch_up(&mut now);
-    assert_eq!(events(&past.as_of(at, &now.snapshot(), &never).unwrap()), 4);
+    assert_eq!(events(&past.replayed(at, &now.snapshot(), &never).unwrap()), 4);
     assert_eq!(events(&before), 2, "a snapshot stays as it is");
 }
 
@@ -141,10 +147,10 @@ fn an_instant_to_come_is_now() {
     feed.append(&airports(3));
     let now = follower(&directory.path().join("now"), &feed).snapshot();
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
-    let shown = past.as_of(Timestamp(u64::MAX), &now, &never).unwrap();
+    let shown = past.as_of(Timestamp(u64::MAX), || now.clone(), &never).unwrap();
     assert_eq!(contents(&shown), contents(&now));
     assert_eq!(past.slots.lock().slots.len(), 0, "nothing was replayed");
-    assert_eq!(events(&past.as_of(Timestamp(0), &now, &never).unwrap()), 0);
+    assert_eq!(events(&past.as_of(Timestamp(0), || now.clone(), &never).unwrap()), 0);
 }
 
 #[test]
@@ -157,7 +163,7 @@ fn the_newest_few_are_kept_and_the_others_removed() {
     let root = directory.path().join("past");
     let past = Past::open(root.clone(), UNBOUNDED, feed.as_feed()).unwrap();
     for (before, at) in happened[..8].iter().enumerate() {
-        let shown = past.as_of(at.timestamp, &now, &never).unwrap();
+        let shown = past.replayed(at.timestamp, &now, &never).unwrap();
         assert_eq!(events(&shown), u64::try_from(before).unwrap() + 1);
     }
     let kept = || std::fs::read_dir(&root).unwrap().count();
@@ -178,8 +184,8 @@ fn a_replay_that_was_stopped_goes_on_the_next_time() {
     let now = follower(&directory.path().join("now"), &feed).snapshot();
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let at = happened[4].timestamp;
-    assert!(matches!(past.as_of(at, &now, &|| true), Err(PastError::Stopped)));
-    assert_eq!(events(&past.as_of(at, &now, &never).unwrap()), 5);
+    assert!(matches!(past.replayed(at, &now, &|| true), Err(PastError::Stopped)));
+    assert_eq!(events(&past.replayed(at, &now, &never).unwrap()), 5);
 }
 
 #[test]
@@ -192,7 +198,89 @@ fn what_takes_too_much_room_is_refused_and_leaves_nothing() {
     let root = directory.path().join("past");
     let past = Past::open(root.clone(), 0, feed.as_feed()).unwrap();
     let at = happened[4].timestamp;
-    let refused = past.as_of(at, &now, &never);
+    let refused = past.replayed(at, &now, &never);
     assert!(matches!(refused, Err(PastError::TooLarge { bytes_max: 0 })), "{refused:?}");
     assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
+}
+
+/// The same events, a microsecond apart.
+fn apart(mut happened: Vec<Happened>) -> Vec<Happened> {
+    for (microseconds, it) in (1..).zip(&mut happened) {
+        it.timestamp = Timestamp::from_microseconds(microseconds);
+    }
+    happened
+}
+
+fn rows_of(rows: &impl ReadRows, table: u8) -> usize {
+    let mut count = 0;
+    rows.visit(&Range::prefix(Key::table(table)), Direction::Forward, &mut |_, _| {
+        count += 1;
+        Ok(ControlFlow::Continue(()))
+    })
+    .unwrap();
+    count
+}
+
+#[test]
+fn changes_are_kept_for_as_long_as_is_asked_for_and_histories_for_ever() {
+    const KEPT: u64 = 5;
+    let directory = tempfile::tempdir().unwrap();
+    let happened = apart(airports(40));
+    let feed = MemoryFeed::new(3, 100);
+    let store = Store::open(&directory.path().join("now"), 3, &DbOptions::default()).unwrap();
+    let retention = Retention { microseconds: Some(KEPT), ..Retention::default() };
+    let mut follower = Follower::open(store, feed.as_feed(), retention).unwrap();
+    for it in &happened {
+        feed.append(std::slice::from_ref(it));
+        catch_up(&mut follower);
+        let kept = rows_of(follower.store(), table::CHANGES);
+        assert!(kept <= usize::try_from(KEPT).unwrap() + 1, "{kept} changes are kept");
+    }
+    let now = follower.snapshot();
+    assert_eq!(rows_of(&now, table::AIRPORT_HISTORY), happened.len());
+    let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
+    let mut restored = 0;
+    for it in &happened {
+        let replayed = past.replayed(it.timestamp, &now, &never).unwrap();
+        if let Some(shown) = now.restored(it.timestamp, &never).unwrap() {
+            assert_eq!(contents(&shown), contents(&replayed));
+            restored += 1;
+        }
+        let shown = past.as_of(it.timestamp, || now.clone(), &never).unwrap();
+        assert_eq!(contents(&shown), contents(&replayed));
+    }
+    assert_eq!(restored, KEPT + 1);
+}
+
+#[test]
+fn a_new_store_keeps_no_changes_that_are_too_old_when_it_is_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let happened = apart(airports(10));
+    let feed = MemoryFeed::new(3, 100);
+    feed.append(&happened);
+    let retention = Retention { after: happened[6].timestamp, ..Retention::default() };
+    let open = || {
+        let store = Store::open(&directory.path().join("now"), 3, &DbOptions::default()).unwrap();
+        let mut follower = Follower::open(store, feed.as_feed(), retention).unwrap();
+        catch_up(&mut follower);
+        follower.snapshot()
+    };
+    for _ in 0..2 {
+        let now = open();
+        assert_eq!(rows_of(&now, table::CHANGES), 3);
+        assert!(now.restored(happened[5].timestamp, &never).unwrap().is_none());
+        let shown = now.restored(happened[6].timestamp, &never).unwrap().expect("kept");
+        assert_eq!(events(&shown), 7);
+    }
+}
+
+#[test]
+fn putting_back_ends_when_the_statement_does() {
+    let directory = tempfile::tempdir().unwrap();
+    let happened = airports(10);
+    let feed = MemoryFeed::new(3, 100);
+    feed.append(&happened);
+    let now = follower(&directory.path().join("now"), &feed).snapshot();
+    let stopped = now.restored(happened[4].timestamp, &|| true);
+    assert!(matches!(stopped, Err(PastError::Stopped)));
 }

@@ -4,6 +4,7 @@
 //! rotation, rotations without a name not in that by name.
 
 mod events;
+mod history;
 mod range;
 mod schedule_violations;
 mod schema;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 
 use crate::relation::Relation;
 
+use history::{HistoryRelation, Kind};
 use table::TableRelation;
 
 pub(crate) use events::{event_row, heartbeat_row};
@@ -36,5 +38,9 @@ pub(crate) fn relations(estimates: &Arc<Estimates>) -> Vec<Arc<dyn Relation>> {
         Arc::new(TableRelation::<tables::GroundTimeViolations>::of(estimates)),
         Arc::new(TableRelation::<tables::DesignatorViolations>::of(estimates)),
         Arc::new(schedule_violations::ScheduleViolationsRelation::of(estimates)),
+        Arc::new(HistoryRelation::of(Kind::Leg, estimates)),
+        Arc::new(HistoryRelation::of(Kind::Rotation, estimates)),
+        Arc::new(HistoryRelation::of(Kind::Airplane, estimates)),
+        Arc::new(HistoryRelation::of(Kind::Airport, estimates)),
     ]
 }

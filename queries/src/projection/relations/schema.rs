@@ -233,6 +233,63 @@ pub(super) fn schedule_violations() -> Arc<RelationSchema> {
     )
 }
 
+pub(super) fn leg_history() -> Arc<RelationSchema> {
+    view(
+        16470,
+        "leg_history",
+        history(vec![column("leg_id", Uuid)]),
+        index(16471, "leg_history_leg_id_idx", &[0]),
+        "Who changed a leg, when, from what to what.",
+    )
+}
+
+pub(super) fn rotation_history() -> Arc<RelationSchema> {
+    view(
+        16480,
+        "rotation_history",
+        history(vec![column("rotation_id", Uuid), nullable("leg_id", Uuid)]),
+        index(16481, "rotation_history_rotation_id_idx", &[0]),
+        "Who changed a rotation or a leg in it, when, from what to what.",
+    )
+}
+
+pub(super) fn airplane_history() -> Arc<RelationSchema> {
+    view(
+        16490,
+        "airplane_history",
+        history(vec![column("registration", Text)]),
+        index(16491, "airplane_history_registration_idx", &[0]),
+        "Who changed an airplane, when, from what to what.",
+    )
+}
+
+pub(super) fn airport_history() -> Arc<RelationSchema> {
+    view(
+        16500,
+        "airport_history",
+        history(vec![column("code", Text)]),
+        index(16501, "airport_history_code_idx", &[0]),
+        "Who changed an airport, when, from what to what.",
+    )
+}
+
+/// The columns of a history behind those that say what it is of.
+fn history(mut columns: Vec<Column>) -> Vec<Column> {
+    columns.extend([
+        column("version", Int8),
+        column("changed_at", TimestampTz),
+        column("changed_by", Text),
+        column("application", Text),
+        nullable("transaction_id", Uuid),
+        nullable("correlation_id", Text),
+        column("event_type", Text),
+        nullable("before", Jsonb),
+        nullable("after", Jsonb),
+        nullable("change", Jsonb),
+    ]);
+    columns
+}
+
 fn view(
     oid: u32,
     name: &'static str,

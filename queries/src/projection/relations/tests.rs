@@ -9,6 +9,7 @@ use crate::relation::{Access, Bound};
 use crate::types::Datum;
 
 use super::super::follower::Follower;
+use super::super::history::Retention;
 use super::super::snapshot::Snapshot;
 use super::super::store::Store;
 use super::super::testing::{Action, MemoryFeed, Model, actions, leg_id, rotation};
@@ -22,7 +23,7 @@ fn snapshot(actions: &[Action], read_max: usize) -> (tempfile::TempDir, Arc<Memo
     let feed = MemoryFeed::new(3, read_max);
     feed.append(&Model::of(actions).happened);
     let store = Store::open(directory.path(), 3, &DbOptions::default()).unwrap();
-    let mut follower = Follower::open(store, feed.as_feed()).unwrap();
+    let mut follower = Follower::open(store, feed.as_feed(), Retention::default()).unwrap();
     while follower.step().unwrap() {}
     let snapshot = follower.snapshot();
     (directory, feed, snapshot)
