@@ -389,6 +389,13 @@ impl Binder<'_> {
             }
             Callee::Set(function) => {
                 self.check_sets_allowed(name.position)?;
+                if function.columns.is_empty() {
+                    let message =
+                        format!("could not determine row type for result of {}", name.name);
+                    return Err(SqlError::unsupported(message).with_hint(
+                        "Provide a non-null record argument, or call the function in the FROM clause using a column definition list.",
+                    ));
+                }
                 let ty = resolved.result;
                 let columns =
                     resolved.columns.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();

@@ -6,6 +6,7 @@
 //! | `ROWS FROM (f(..), g(..))` | a function named [`ROWS_FROM`] |
 //! | `TRIM(LEADING FROM x)` | `TRIM(LEADING x)` |
 //! | `SUBSTRING(x SIMILAR y ESCAPE z)` | `SUBSTRING(x, y, z)` |
+//! | `json_to_record(..) AS (a int)` | `json_to_record(..) AS json_to_record(a int)` |
 //! | `ONLY t` | `t`: there is no inheritance |
 //! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
 //! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
@@ -41,6 +42,7 @@ pub(super) fn rewrite(
         out: Vec::with_capacity(tokens.len() + 8),
         closers: Vec::new(),
         similar: Vec::new(),
+        closed: None,
     };
     while rewriter.at < tokens.len() {
         rewriter.step(positions)?;
@@ -54,6 +56,8 @@ struct Rewriter<'a> {
     out: Vec<TokenWithSpan>,
     /// For each open bracket, where it stands in the output and whether a rewritten `VALUES` ends with it.
     closers: Vec<(usize, bool)>,
+    /// Where the bracket stands that was closed last.
+    closed: Option<usize>,
     /// Where the brackets stand of a `SUBSTRING` with `SIMILAR`.
     similar: Vec<usize>,
 }
@@ -120,7 +124,9 @@ impl Rewriter<'_> {
     }
 
     fn close(&mut self) {
-        if let Some((_, true)) = self.closers.pop() {
+        let closer = self.closers.pop();
+        self.closed = closer.map(|it| it.0);
+        if let Some((_, true)) = closer {
             self.push(Token::RParen);
             self.push(keyword("as"));
             self.push(Token::Word(Word {
@@ -156,6 +162,12 @@ impl Rewriter<'_> {
                 self.push(Token::Comma);
                 self.at += 1;
             }
+            // A column definition list without an alias: the function's name is the alias.
+            "as" if self.defines_columns() => {
+                self.copy(1);
+                let closed = self.closed.and_then(|at| self.out.get(at.checked_sub(1)?));
+                self.out.extend(closed.cloned());
+            }
             "only" if !matches!(self.previous(), Some("row" | "rows")) => self.at += 1,
             "exclude" => self.exclusion(),
             "for" => match self.lock() {
@@ -172,6 +184,17 @@ impl Rewriter<'_> {
             _ => self.copy(1),
         }
         Ok(())
+    }
+
+    /// Whether an `AS` comes between a function's arguments and a bracket with column definitions.
+    fn defines_columns(&self) -> bool {
+        let closed = self.out.last().is_some_and(|it| it.token == Token::RParen);
+        let name = self.closed.and_then(|at| self.out.get(at.checked_sub(1)?)).and_then(word_of);
+        let query = ["select", "values", "with", "table", "insert", "update", "delete", "merge"];
+        closed
+            && name.is_some_and(|name| name.starts_with("json"))
+            && self.is_paren(1)
+            && self.word(2).is_some_and(|word| !query.contains(&word))
     }
 
     /// Whether the word is directly in the brackets of a `SUBSTRING`.

@@ -11,13 +11,21 @@ use super::scope::{Clause, Level, NamedColumn, NamedRelation, Namespace};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{Call, Expr, OutputColumn, Plan, PlanNode, SetCall};
 use crate::types::functions::{Callee, ResolvedFunction};
-use crate::types::{Datum, PgType};
+use crate::types::{ArrayValue, Datum, PgType};
 
 /// A function in `FROM`, bound.
 enum Item {
     Set(SetCall),
     /// A function that returns one value is one row of it.
     Value(Expr),
+}
+
+/// A column that an alias defines.
+struct Defined {
+    name: String,
+    ty: PgType,
+    typmod: i32,
+    position: Option<usize>,
 }
 
 impl Binder<'_> {
@@ -42,12 +50,21 @@ impl Binder<'_> {
                 };
                 let call = self.call_name(&function.name)?;
                 default_name = default_name.or_else(|| Some(call.name.to_owned()));
-                items.extend(self.bind_table_calls(&call, &list.args)?);
+                items.push(self.bind_table_call(&call, &list.args, &[])?);
             }
         } else {
             let call = self.call_name(name)?;
             default_name = Some(call.name.to_owned());
-            items = self.bind_table_calls(&call, arguments)?;
+            let definition = self.column_definition(alias, ordinality)?;
+            items = vec![self.bind_table_call(&call, arguments, &definition)?];
+            if !definition.is_empty() {
+                // The names are those of the function's columns now.
+                let plain = alias.cloned().map(|mut alias| {
+                    alias.columns.iter_mut().for_each(|column| column.data_type = None);
+                    alias
+                });
+                return self.finish_table_function(items, false, call.name, plain.as_ref());
+            }
         }
         self.finish_table_function(items, ordinality, &default_name.unwrap_or_default(), alias)
     }
@@ -64,25 +81,54 @@ impl Binder<'_> {
             let position = self.at_prefix(array, "unnest");
             let name = CallName { schema: None, name: "unnest", quoted: false, position };
             let argument = [FunctionArg::Unnamed(FunctionArgExpr::Expr(array.clone()))];
-            items.push(self.bind_table_call(&name, &argument)?);
+            items.push(self.bind_table_call(&name, &argument, &[])?);
         }
         self.finish_table_function(items, ordinality, "unnest", alias)
     }
 
-    fn bind_table_calls(
+    /// The columns that an alias defines: `AS x(a int, b text)`. None if it only names them.
+    fn column_definition(
+        &self,
+        alias: Option<&TableAlias>,
+        ordinality: bool,
+    ) -> Result<Vec<Defined>> {
+        let columns = alias.map_or(&[][..], |alias| alias.columns.as_slice());
+        if columns.iter().all(|column| column.data_type.is_none()) {
+            return Ok(Vec::new());
+        }
+        let mut defined: Vec<Defined> = Vec::with_capacity(columns.len());
+        for column in columns {
+            let position = self.at_ident(&column.name);
+            if ordinality {
+                return Err(syntax("WITH ORDINALITY cannot be used with a column definition list")
+                    .with_hint("Put the column definition list inside ROWS FROM().")
+                    .at(position));
+            }
+            let Some(data_type) = &column.data_type else {
+                return Err(syntax("syntax error in a column definition list").at(position));
+            };
+            let name = column.name.value.clone();
+            if defined.iter().any(|it| it.name == name) {
+                let message = format!("column name \"{name}\" specified more than once");
+                return Err(SqlError::new(SqlState::DUPLICATE_COLUMN, message).at(position));
+            }
+            let (ty, typmod) = self.data_type(data_type)?;
+            defined.push(Defined { name, ty, typmod, position });
+        }
+        Ok(defined)
+    }
+
+    fn bind_table_call(
         &mut self,
         name: &CallName<'_>,
         arguments: &[FunctionArg],
-    ) -> Result<Vec<Item>> {
-        Ok(vec![self.bind_table_call(name, arguments)?])
-    }
-
-    fn bind_table_call(&mut self, name: &CallName<'_>, arguments: &[FunctionArg]) -> Result<Item> {
+        definition: &[Defined],
+    ) -> Result<Item> {
         let level = Level::new(Namespace::default(), Clause::FromFunction);
         let bind = |binder: &mut Self| {
             let arguments = binder.bind_argument_list(arguments, name)?;
             let resolved = binder.resolve_call(name, &arguments)?;
-            binder.table_item(name, &resolved, arguments)
+            binder.table_item(name, &resolved, arguments, definition)
         };
         Ok(self.with_level(level, bind)?.0)
     }
@@ -92,8 +138,31 @@ impl Binder<'_> {
         name: &CallName<'_>,
         resolved: &ResolvedFunction,
         arguments: BoundArguments<'_>,
+        definition: &[Defined],
     ) -> Result<Item> {
+        let returns_record = matches!(resolved.callee, Callee::Set(it) if it.columns.is_empty());
+        if let (Some(first), false) = (definition.first(), returns_record) {
+            let outputs = matches!(resolved.callee, Callee::Set(it) if it.columns.len() > 1);
+            return Err(syntax(if outputs {
+                "a column definition list is redundant for a function with OUT parameters"
+            } else {
+                "a column definition list is only allowed for functions returning \"record\""
+            })
+            .at(first.position));
+        }
         match resolved.callee {
+            Callee::Set(function) if returns_record => {
+                if definition.is_empty() {
+                    return Err(syntax(
+                        "a column definition list is required for functions returning \"record\"",
+                    )
+                    .at(name.position));
+                }
+                let mut arguments = self.convert_arguments(resolved, arguments)?;
+                arguments.extend(definition_literals(definition));
+                let columns = definition.iter().map(|it| (it.name.clone(), it.ty)).collect();
+                Ok(Item::Set(SetCall { function, arguments, columns }))
+            }
             Callee::Set(function) => {
                 let columns: Vec<(String, PgType)> =
                     resolved.columns.iter().map(|(name, ty)| ((*name).to_owned(), *ty)).collect();
@@ -134,6 +203,9 @@ impl Binder<'_> {
         let mut scalar = false;
         for item in &items {
             match item {
+                Item::Set(call) if call.function.columns.is_empty() => {
+                    columns.extend(call.columns.iter().cloned());
+                }
                 Item::Set(call) => match call.columns.as_slice() {
                     // One column takes the alias, or the function's name.
                     [(own, ty)] => {
@@ -167,6 +239,23 @@ impl Binder<'_> {
         relation.scalar = scalar;
         self.finish(Plan::new(node, output), relation, alias)
     }
+}
+
+/// Column definitions as arguments: names, types and type modifiers.
+fn definition_literals(definition: &[Defined]) -> [Expr; 3] {
+    let literal = |ty: PgType, value: &dyn Fn(&Defined) -> Datum| {
+        let array = ArrayValue {
+            element: ty.element().unwrap_or(ty),
+            dimensions: vec![(definition.len(), 1)],
+            elements: definition.iter().map(value).collect(),
+        };
+        Expr::Literal(Datum::Array(array.into()), ty)
+    };
+    [
+        literal(PgType::TextArray, &|it| Datum::text(&it.name)),
+        literal(PgType::OidArray, &|it| Datum::Oid(it.ty.oid())),
+        literal(PgType::Int4Array, &|it| Datum::Int4(it.typmod)),
+    ]
 }
 
 /// The plan of functions side by side.

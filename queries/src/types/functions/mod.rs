@@ -133,7 +133,9 @@ pub struct SetFunction {
     pub arguments: &'static [PgType],
     /// Whether the last argument repeats.
     pub variadic: bool,
-    /// The names and types of its rows' columns. One unnamed column takes the function's name or alias.
+    /// The names and types of its rows' columns. One unnamed column takes the function's name or alias. Of a function
+    /// that returns `record` there are none here: the query defines them, and three arguments more say which, arrays of
+    /// their names, types and type modifiers.
     pub columns: &'static [(&'static str, PgType)],
     /// Whether a null argument gives no rows without a call.
     pub strict: bool,

@@ -64,6 +64,7 @@ pub static TABLES: &[&FunctionTable] = &[
     &super::json::expand::TABLE,
     &super::json::path::TABLE,
     &super::json::path::OPERATORS,
+    &super::json::record::TABLE,
     &super::sets::elements::TABLE,
     &super::sets::series::TABLE,
     &super::aggregates::SUMS,

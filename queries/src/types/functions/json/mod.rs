@@ -6,6 +6,7 @@ pub(super) mod change;
 pub(super) mod contain;
 pub(super) mod expand;
 pub(super) mod path;
+pub(super) mod record;
 
 use crate::error::Result;
 use crate::types::json::{self, Event};
