@@ -12,10 +12,11 @@ use parking_lot::{Condvar, Mutex};
 use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::feed::{FEED_READ_BYTES_MAX, Feed};
-use rotabase_engine::log::RowKind;
+use rotabase_engine::log::{LogRow, RowKind};
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use tokio::sync::watch;
 
+use crate::row_subscription::RowSubscription;
 use crate::shard_log::{ShardLog, resolve};
 use crate::subscription::Subscription;
 
@@ -83,6 +84,26 @@ impl NodeFeed {
     pub(crate) fn subscribe(self: Arc<Self>, positions: &Positions) -> Subscription {
         let published = self.watch.subscribe();
         Subscription::new(self, published, positions)
+    }
+
+    /// Follows the logs' rows from `positions` on.
+    pub(crate) fn subscribe_rows(self: Arc<Self>, positions: &Positions) -> RowSubscription {
+        let published = self.watch.subscribe();
+        RowSubscription::new(self, published, positions)
+    }
+
+    /// Committed rows from the index `from` on, [`FEED_READ_BYTES_MAX`] at a time.
+    pub(crate) fn rows(&self, shard: ShardId, from: LogIndex) -> Result<Vec<LogRow>, StoreError> {
+        let end = LogIndex(self.shard(shard).lock().committed.0 + 1);
+        if from >= end {
+            return Ok(Vec::new());
+        }
+        self.log.read(shard, from..end, FEED_READ_BYTES_MAX)
+    }
+
+    /// Whether reading rows from this index on needs no disk.
+    pub(crate) fn rows_in_memory(&self, shard: ShardId, from: LogIndex) -> bool {
+        from > self.shard(shard).lock().committed || from >= self.log.in_memory_from(shard)
     }
 
     fn shard(&self, shard: ShardId) -> &Mutex<ShardFeed> {

@@ -8,10 +8,12 @@ use futures::future::{join_all, try_join_all};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
+use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
 use rotabase_engine::feed::Feed;
+use rotabase_engine::log::LogRow;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -22,12 +24,14 @@ use crate::config::Timing;
 use crate::error::{NodeError, WriteError};
 use crate::feed::NodeFeed;
 use crate::flight::{ShardAnswer, unstored};
+use crate::follower::Follower;
 use crate::hybrid_clock::HybridClock;
 use crate::metrics::NodeMetrics;
 use crate::open;
 use crate::placement;
 use crate::request::{Outcome, Request};
 use crate::reservation::WriteId;
+use crate::row_subscription::RowSubscription;
 use crate::shard::{Job, Shard, ShardStatus, Statement};
 use crate::shard_log::ShardLog;
 use crate::subscription::Subscription;
@@ -99,7 +103,10 @@ pub struct Node<D: Domain> {
 #[derive(Debug)]
 pub(crate) struct NodeInner<D: Domain> {
     pub(crate) config: NodeConfig,
+    /// The shards; none on a machine without a vote.
     pub(crate) shards: Vec<Arc<Shard<D>>>,
+    /// The logs of a machine without a vote.
+    pub(crate) follower: Option<Follower>,
     pub(crate) feed: Arc<NodeFeed>,
     pub(crate) log: Arc<dyn ShardLog>,
     pub(crate) clock: Arc<HybridClock>,
@@ -132,6 +139,15 @@ impl<D: Domain> Node<D> {
         open::open(config, environment).await
     }
 
+    /// Opens a machine without a vote: a copy of the logs of others, which it is given row by row
+    /// ([`Node::append`]). It takes no commands.
+    pub async fn open_follower(
+        config: NodeConfig,
+        environment: Environment<D>,
+    ) -> Result<Self, NodeError> {
+        open::open_follower(config, environment).await
+    }
+
     /// The number of shards.
     pub fn shards(&self) -> u16 {
         self.inner.log.shards()
@@ -150,6 +166,9 @@ impl<D: Domain> Node<D> {
         mut metadata: Metadata,
         deadline: Duration,
     ) -> Result<Outcome, WriteError<D>> {
+        if self.inner.follower.is_some() {
+            return Err(WriteError::Unavailable { shard: ShardId(0) });
+        }
         let transaction = self.transaction_of(&mut metadata);
         let until = tokio::time::Instant::now() + deadline;
         let (requests, metadata) = match self.only_shard(&requests) {
@@ -235,6 +254,30 @@ impl<D: Domain> Node<D> {
         Arc::clone(&self.inner.feed).subscribe(positions)
     }
 
+    /// Follows the logs' committed rows from `positions` on, for a machine that keeps a copy.
+    pub fn subscribe_rows(&self, positions: &Positions) -> RowSubscription {
+        Arc::clone(&self.inner.feed).subscribe_rows(positions)
+    }
+
+    /// Takes committed rows of another machine's log, which have to follow the newest here. For a machine without a
+    /// vote only.
+    pub async fn append(&self, shard: ShardId, rows: Vec<LogRow>) -> Result<(), StoreError> {
+        let with_vote =
+            || StoreError::Incompatible("a machine with a vote decides itself".to_owned());
+        self.inner.follower.as_ref().ok_or_else(with_vote)?.append(shard, rows).await
+    }
+
+    /// The watermarks of the newest rows here, committed or not.
+    pub fn newest(&self) -> Positions {
+        let mut positions = Positions::default();
+        for shard in (0..self.shards()).map(ShardId) {
+            if let Some((last, _)) = self.inner.log.last(shard) {
+                positions.advance(shard, Position::end_of(last));
+            }
+        }
+        positions
+    }
+
     /// The positions that cover everything that any node acknowledged before the call. Whoever has reached them
     /// reads nothing older.
     pub async fn read_barrier(&self, deadline: Duration) -> Result<Positions, WriteError<D>> {
@@ -281,7 +324,10 @@ impl<D: Domain> Node<D> {
 
     /// How the shards are doing.
     pub fn status(&self) -> Vec<ShardStatus> {
-        self.inner.shards.iter().map(|shard| shard.status()).collect()
+        match &self.inner.follower {
+            Some(follower) => follower.status(),
+            None => self.inner.shards.iter().map(|shard| shard.status()).collect(),
+        }
     }
 
     /// Whether every shard works and has a leader, and the storage takes writes.

@@ -20,6 +20,7 @@ use crate::aggregate_source::Store;
 use crate::config::raft_config;
 use crate::error::NodeError;
 use crate::feed::NodeFeed;
+use crate::follower::{Follower, REPLICA, refuse_follower};
 use crate::hybrid_clock::HybridClock;
 use crate::leader::LeaderTask;
 use crate::metrics::NodeMetrics;
@@ -35,8 +36,6 @@ use crate::shard_log::{ShardLog, submit};
 use crate::speculation::Speculation;
 use crate::transport::{Replica, ReplicaNetwork, Transport};
 use crate::type_config::{Machine, ReplicaId};
-
-const REPLICA: &str = "replica";
 
 /// How long a node that is the only voter may take to lead all its shards.
 const LEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -67,6 +66,7 @@ pub(crate) async fn open<D: Domain>(
     }
     let Environment { store, transport, clock, random } = environment;
     let log = store.log();
+    refuse_follower(&*log)?;
     let common = Common {
         raft_config: raft_config(config.timing),
         feed: NodeFeed::open(Arc::clone(&log), config.feed_bytes)?,
@@ -93,6 +93,7 @@ pub(crate) async fn open<D: Domain>(
         inner: Arc::new(NodeInner {
             config: common.config,
             shards,
+            follower: None,
             feed: common.feed,
             log: common.log,
             clock: common.clock,
@@ -113,6 +114,36 @@ pub(crate) async fn open<D: Domain>(
         return Err(error);
     }
     Ok(node)
+}
+
+/// Opens a machine without a vote.
+pub(crate) async fn open_follower<D: Domain>(
+    config: NodeConfig,
+    environment: Environment<D>,
+) -> Result<Node<D>, NodeError> {
+    let Environment { store, transport, clock, random } = environment;
+    let log = store.log();
+    let feed = NodeFeed::open(Arc::clone(&log), config.feed_bytes)?;
+    let clock = Arc::new(HybridClock::new(clock));
+    let follower = Follower::open(Arc::clone(&log), Arc::clone(&feed), Arc::clone(&clock)).await?;
+    Ok(Node {
+        inner: Arc::new(NodeInner {
+            config,
+            shards: Vec::new(),
+            follower: Some(follower),
+            feed,
+            log,
+            clock,
+            random,
+            metrics: Arc::default(),
+            transport,
+            tasks: Mutex::default(),
+            open_writes: AtomicUsize::new(0),
+            orphaned: Arc::default(),
+            next_write: AtomicU64::new(1),
+            closed: AtomicBool::new(false),
+        }),
+    })
 }
 
 impl<D: Domain> Common<D> {

@@ -81,7 +81,7 @@ impl MachineState {
 }
 
 /// The memory that an entry's events take, roughly.
-fn events_bytes(entry: &Entry) -> usize {
+pub(crate) fn events_bytes(entry: &Entry) -> usize {
     const EVENT_OVERHEAD_BYTES: usize = 64;
     entry.events.iter().map(|event| event.payload.len() + EVENT_OVERHEAD_BYTES).sum()
 }

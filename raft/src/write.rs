@@ -95,7 +95,7 @@ impl<D: Domain> Write<D> {
         requests: Vec<Request<D>>,
         deadline: Duration,
     ) -> Result<Decided, WriteError<D>> {
-        if self.stage == Stage::Ended {
+        if self.stage == Stage::Ended || self.node.inner.follower.is_some() {
             return Err(WriteError::Unavailable { shard: ShardId(0) });
         }
         if self.stage == Stage::New {

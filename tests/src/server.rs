@@ -55,8 +55,14 @@ impl Server {
 
     /// A server on a directory, or what it printed instead of starting.
     pub fn try_start_on(data: &Path, arguments: &[&str]) -> Result<Self, String> {
+        Self::try_start_at(0, data, arguments)
+    }
+
+    /// A server on a directory and on a port, or what it printed instead of starting.
+    pub fn try_start_at(port: u16, data: &Path, arguments: &[&str]) -> Result<Self, String> {
+        let listen = format!("127.0.0.1:{port}");
         let mut child = Command::new(binary())
-            .args(["start", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"])
+            .args(["start", "--listen", &listen, "--http", "127.0.0.1:0", "--data"])
             .arg(data)
             .args(arguments)
             .stdin(Stdio::null())
@@ -75,6 +81,24 @@ impl Server {
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
         Ok(Self { child, port, http, data: data.to_owned(), directory_kept: None })
+    }
+
+    /// Where a replica finds it.
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The status line and the body of an HTTP answer.
+    pub fn http(&self, path: &str) -> (String, String) {
+        use std::io::Write as _;
+        let mut socket = std::net::TcpStream::connect(("127.0.0.1", self.http)).expect("HTTP port");
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        socket.write_all(request.as_bytes()).expect("a request");
+        let mut answer = String::new();
+        socket.read_to_string(&mut answer).expect("an answer");
+        let status = answer.lines().next().unwrap_or_default().to_owned();
+        let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        (status, body.to_owned())
     }
 
     /// Its data directory.

@@ -19,8 +19,9 @@ pub const FILE_NAME: &str = "rotabase.toml";
 /// What the names of environment variables begin with.
 pub const ENVIRONMENT_PREFIX: &str = "ROTABASE_";
 
-/// Variables with that prefix that are no settings: they say where to look for them.
-const ENVIRONMENT_ELSEWHERE: [&str; 2] = ["ROTABASE_DATA", "ROTABASE_CONFIG"];
+/// Variables with that prefix that are no settings: where to look for them, and who a replica is.
+const ENVIRONMENT_ELSEWHERE: [&str; 4] =
+    ["ROTABASE_DATA", "ROTABASE_CONFIG", "ROTABASE_REPLICA_USER", "ROTABASE_REPLICA_PASSWORD"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

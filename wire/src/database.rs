@@ -26,7 +26,9 @@ use rotabase_raft::{
     WriteError,
 };
 use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
 
+use crate::replica::{Replica, ReplicaOptions};
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
 use crate::session::block::BlockMemory;
@@ -76,6 +78,8 @@ pub struct DatabaseConfig {
     pub history_retention: Duration,
     /// The bytes on disk that the schedule as of past instants may take.
     pub past_bytes_max: u64,
+    /// What it follows, if it is a read replica.
+    pub replica: Option<ReplicaOptions>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -94,6 +98,7 @@ impl DatabaseConfig {
             spill_bytes: 16 << 30,
             history_retention: HISTORY_RETENTION_DEFAULT,
             past_bytes_max: PAST_BYTES_DEFAULT,
+            replica: None,
             clock: Arc::new(crate::env::SystemClock),
             random: Arc::new(crate::env::SystemRandom::default()),
         }
@@ -113,6 +118,11 @@ pub(crate) struct Shared {
     pub(crate) node: Node<Schedule>,
     pub(crate) projections: Arc<Projections>,
     pub(crate) objects: ObjectStore,
+    cluster: uuid::Uuid,
+    /// What there is of a read replica.
+    replica: Option<Arc<Replica>>,
+    /// The task that follows the upstream.
+    following: Mutex<Option<JoinHandle<()>>>,
     pub(crate) queries: Arc<Semaphore>,
     /// Where sorts put what memory does not hold.
     pub(crate) spill_directory: Arc<Path>,
@@ -149,7 +159,10 @@ impl Database {
                 format!("could not create directory \"{path}\": {error}"),
             )
         })?;
-        let store = open_store(&config)?;
+        let store = open_store(&config).await?;
+        let cluster = store.log_store().identity().cluster;
+        let replica =
+            config.replica.clone().map(|options| Replica::new(options, Arc::clone(&config.clock)));
         let node_config = NodeConfig::default();
         let environment = Environment {
             transport: Router::new().attach(node_config.machine.id),
@@ -157,9 +170,11 @@ impl Database {
             clock: Arc::clone(&config.clock),
             random: Arc::clone(&config.random),
         };
-        let node = Node::open(node_config, environment)
-            .await
-            .map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
+        let node = match &replica {
+            Some(_) => Node::open_follower(node_config, environment).await,
+            None => Node::open(node_config, environment).await,
+        };
+        let node = node.map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
         let feed: Arc<dyn Feed> = node.feed();
         let channels = Arc::<Channels>::default();
         let options = ProjectionOptions {
@@ -177,6 +192,9 @@ impl Database {
         let running = RunningSystem::new(config.clock.now_microseconds());
         let shared = Shared {
             node,
+            cluster,
+            replica: replica.clone(),
+            following: Mutex::default(),
             projections,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             spill_directory: Arc::from(std::env::temp_dir()),
@@ -196,6 +214,10 @@ impl Database {
         let database = Self { shared: Arc::new(shared) };
         running.attach(&database.shared);
         database.refresh_catalog();
+        if let Some(replica) = replica {
+            let task = tokio::spawn(crate::replica::follow(database.clone(), replica));
+            *database.shared.following.lock() = Some(task);
+        }
         Ok(database)
     }
 
@@ -251,10 +273,52 @@ impl Database {
 
     /// Finishes what was begun, writes what is cached and closes the files.
     pub async fn close(self) {
+        if let Some(replica) = self.replica() {
+            replica.stop();
+        }
+        let following = self.shared.following.lock().take();
+        if let Some(following) = following {
+            // A task that has panicked has nothing more to say.
+            let _ = following.await;
+        }
         self.shared.node.shutdown().await;
         let projections = Arc::clone(&self.shared.projections);
         // Writing out the last rows blocks.
         let _ = tokio::task::spawn_blocking(move || projections.shutdown()).await;
+    }
+
+    /// What there is of a read replica; none on a node that takes writes.
+    pub(crate) fn replica(&self) -> Option<&Arc<Replica>> {
+        self.shared.replica()
+    }
+
+    /// The cluster that the database belongs to.
+    pub(crate) fn cluster(&self) -> uuid::Uuid {
+        self.shared.cluster
+    }
+
+    /// What the node that takes writes has, and at which moment: this node if it is the one, or as a replica has
+    /// heard.
+    pub(crate) fn heartbeat(&self) -> Option<(i64, Positions)> {
+        match self.replica() {
+            Some(replica) => replica.heard(),
+            // The moment before the positions: what is committed between the two does no harm.
+            None => {
+                let now = self.shared.config.clock.now_microseconds();
+                Some((now, self.shared.node.applied()))
+            }
+        }
+    }
+
+    /// The positions that cover everything that was acknowledged anywhere before the call.
+    pub(crate) async fn read_barrier(&self) -> Result<Positions> {
+        match self.replica() {
+            Some(replica) => replica.barrier(COMMAND_DEADLINE).await,
+            None => {
+                let barrier = self.shared.node.read_barrier(COMMAND_DEADLINE).await;
+                barrier.map_err(crate::sqlstate::write_error)
+            }
+        }
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {
@@ -292,6 +356,11 @@ impl Backend for Database {
 }
 
 impl Shared {
+    /// What there is of a read replica.
+    pub(crate) fn replica(&self) -> Option<&Arc<Replica>> {
+        self.replica.as_ref()
+    }
+
     /// The names as they are now, and their generation.
     pub(crate) fn catalog(&self) -> (Arc<Catalog>, u64) {
         let generation = self.generation();
@@ -342,10 +411,24 @@ fn db_options(config: &DatabaseConfig) -> DbOptions {
 }
 
 /// Opens the log; makes it if there is none.
-fn open_store(config: &DatabaseConfig) -> Result<Arc<DirectoryStore>> {
+async fn open_store(config: &DatabaseConfig) -> Result<Arc<DirectoryStore>> {
     let path = config.path.join(LOG_DIRECTORY);
-    let cluster = config.random.uuid_v7(config.clock.now_microseconds());
-    let create = (!Db::exists(&path)).then_some(Identity { cluster, shards: config.shards });
+    let create = match &config.replica {
+        _ if Db::exists(&path) => None,
+        // A replica's log is of the cluster that it follows.
+        Some(options) => {
+            let hello = Replica::introduce(options).await;
+            let cluster = hello.cluster.parse().map_err(|_| {
+                let message = format!("\"{}\" is no name of a cluster", hello.cluster);
+                SqlError::new(SqlState::DATA_CORRUPTED, message)
+            })?;
+            Some(Identity { cluster, shards: hello.shards })
+        }
+        None => {
+            let cluster = config.random.uuid_v7(config.clock.now_microseconds());
+            Some(Identity { cluster, shards: config.shards })
+        }
+    };
     let options = LogOptions { create, db: db_options(config), ..LogOptions::default() };
     // After a failed write nobody knows what the disk holds: to go on would be to guess.
     let on_fatal = Box::new(|error: &StoreError| {

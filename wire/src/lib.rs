@@ -21,6 +21,7 @@ pub mod env;
 pub mod http;
 pub mod metrics;
 pub mod protocol;
+pub mod replica;
 pub mod roles;
 pub mod scram;
 pub mod session;

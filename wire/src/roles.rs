@@ -34,7 +34,7 @@ pub enum Privilege {
 }
 
 /// A role.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Role {
     /// Whether it may log in.
     pub login: bool,
@@ -49,7 +49,7 @@ pub struct Role {
 }
 
 /// All roles and views.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Objects {
     /// The format of the file.
     version: u32,
@@ -61,7 +61,7 @@ pub struct Objects {
 }
 
 /// A view as it is stored.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StoredView {
     /// Its OID.
     pub oid: u32,
@@ -184,6 +184,22 @@ impl ObjectStore {
         self.write(&objects).map_err(|error| io_error(&self.path, &error))?;
         *self.current.write() = Arc::new(objects);
         Ok(())
+    }
+
+    /// Takes over the catalog of another node; whether it differs from what was there.
+    pub(crate) fn replace(&self, catalog: &[u8]) -> Result<bool> {
+        let _writing = self.writing.lock();
+        let malformed = |error| {
+            let message = format!("roles and views cannot be read: {error}");
+            SqlError::new(SqlState::DATA_CORRUPTED, message)
+        };
+        let objects: Objects = serde_json::from_slice(catalog).map_err(malformed)?;
+        if objects == *self.current() {
+            return Ok(false);
+        }
+        self.write(&objects).map_err(|error| io_error(&self.path, &error))?;
+        *self.current.write() = Arc::new(objects);
+        Ok(true)
     }
 
     fn write(&self, objects: &Objects) -> std::io::Result<()> {

@@ -35,6 +35,11 @@ impl RunningSystem {
     }
 }
 
+fn interval(time: std::time::Duration) -> Interval {
+    let microseconds = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
+    Interval { microseconds, ..Interval::default() }
+}
+
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
@@ -123,7 +128,7 @@ impl SystemState for RunningSystem {
             vec![NodeRow {
                 node: 1,
                 address: String::new(),
-                role: "voter".to_owned(),
+                role: if shared.replica().is_some() { "replica" } else { "voter" }.to_owned(),
                 connected: true,
                 this_node: true,
                 shards_led: i64::try_from(led).unwrap_or(i64::MAX),
@@ -135,12 +140,16 @@ impl SystemState for RunningSystem {
     fn projections(&self) -> Vec<ProjectionRow> {
         self.with(|shared| {
             let status = shared.projections.status();
+            let lag_of_replica = shared.replica().map(|replica| replica.lag(&shared.projections));
             let row = |(shard, folded, committed): &(
                 rotabase_engine::position::ShardId,
                 rotabase_engine::position::LogIndex,
                 _,
             )| {
-                let committed: rotabase_engine::position::LogIndex = *committed;
+                let mut committed: rotabase_engine::position::LogIndex = *committed;
+                if let Some(lag) = &lag_of_replica {
+                    committed = committed.max(lag.committed.get(*shard).index());
+                }
                 let lag = signed(committed.0.saturating_sub(folded.0));
                 ProjectionRow {
                     projection: "schedule".to_owned(),
@@ -148,7 +157,10 @@ impl SystemState for RunningSystem {
                     position: rotabase_engine::position::Position::end_of(*folded).to_i64(),
                     committed: rotabase_engine::position::Position::end_of(committed).to_i64(),
                     lag_events: lag,
-                    lag: (lag == 0).then(Interval::default),
+                    lag: match &lag_of_replica {
+                        Some(lag) => lag.time.map(interval),
+                        None => (lag == 0).then(Interval::default),
+                    },
                 }
             };
             status.shards.iter().map(row).collect()
@@ -159,6 +171,10 @@ impl SystemState for RunningSystem {
         self.with(|shared| {
             Some(signed(shared.node.log_bytes() + shared.projections.status().bytes))
         })
+    }
+
+    fn is_replica(&self) -> bool {
+        self.shared.get().and_then(Weak::upgrade).is_some_and(|shared| shared.replica().is_some())
     }
 
     fn started_at(&self) -> i64 {

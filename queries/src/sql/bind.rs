@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::{self, SetExpr};
+use sqlparser::ast::{self, ObjectNamePart, SetExpr};
 
 use super::binder::{Binder, unsupported};
 use super::bound::{
-    Bound, BoundQuery, CreateView, DeclareCursor, Delete, Execute, Explain, Insert, Prepare,
-    Returning, Subscribe, Update, WritingWith,
+    Bound, BoundQuery, CreateView, DeclareCursor, Delete, ENTRIES_COLUMNS, Execute, Explain,
+    Followed, Insert, Prepare, Returning, Subscribe, Update, WritingWith,
 };
 use super::cte::WithPlace;
 use super::parameters::Parameters;
@@ -264,6 +264,17 @@ impl Binder<'_> {
 
     /// Binds a subscription: a relation and a condition over its rows.
     pub(super) fn bind_subscribe(&mut self, node: &SubscribeNode) -> Result<Subscribe> {
+        if let [ObjectNamePart::Identifier(schema), ObjectNamePart::Identifier(name)] =
+            node.relation.0.as_slice()
+            && (schema.value.as_str(), name.value.as_str()) == ("rotabase", "entries")
+        {
+            if node.predicate.is_some() {
+                return Err(unsupported("a condition on rotabase.entries"));
+            }
+            let columns = ENTRIES_COLUMNS.map(|(name, ty)| OutputColumn::computed(name, ty));
+            let (followed, after) = (Followed::Entries, node.after.clone());
+            return Ok(Subscribe { followed, after, predicate: None, columns: columns.into() });
+        }
         let Entry::Relation(relation) = self.find_entry(&node.relation)? else {
             return Err(unsupported("SUBSCRIBE TO a view").at(self.at_name(&node.relation)));
         };
@@ -284,6 +295,7 @@ impl Binder<'_> {
         if predicate.as_ref().is_some_and(has_subquery) {
             return Err(unsupported("a subquery in the condition of SUBSCRIBE"));
         }
-        Ok(Subscribe { relation, after: node.after.clone(), predicate, columns })
+        let followed = Followed::Events(relation);
+        Ok(Subscribe { followed, after: node.after.clone(), predicate, columns })
     }
 }

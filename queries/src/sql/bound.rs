@@ -237,18 +237,37 @@ pub enum CopySource {
     Subscribe(Subscribe),
 }
 
+/// What a subscription follows.
+#[derive(Clone, Debug)]
+pub enum Followed {
+    /// The events, as the relation `events` shows them.
+    Events(Arc<dyn Relation>),
+    /// The rows of the logs, for a read replica: `rotabase.entries`.
+    Entries,
+}
+
 /// `SUBSCRIBE TO relation [AFTER 'position'] [WHERE ..]`.
 #[derive(Clone, Debug)]
 pub struct Subscribe {
     /// What is followed.
-    pub relation: Arc<dyn Relation>,
+    pub followed: Followed,
     /// Where to begin, as the client wrote it.
     pub after: Option<String>,
     /// Over the relation's columns.
     pub predicate: Option<Expr>,
-    /// The relation's columns.
+    /// The columns of its rows.
     pub columns: Arc<[OutputColumn]>,
 }
+
+/// The columns of `rotabase.entries`.
+pub const ENTRIES_COLUMNS: [(&str, PgType); 6] = [
+    ("shard", PgType::Int4),
+    ("index", PgType::Int8),
+    ("kind", PgType::Int4),
+    ("term", PgType::Int8),
+    ("node", PgType::Int8),
+    ("payload", PgType::Bytea),
+];
 
 /// `EXPLAIN`.
 #[derive(Clone, Debug)]

@@ -7,6 +7,7 @@ mod drivers;
 mod listen;
 mod main_job;
 mod random_select;
+mod replica;
 mod slt;
 mod subscribe;
 mod tidy;

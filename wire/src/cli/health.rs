@@ -77,8 +77,17 @@ impl Health for Watched {
     }
 
     fn is_ready(&self) -> Result<(), String> {
-        if let Some(shard) = self.database.shards().iter().find(|shard| shard.leader.is_none()) {
-            return Err(format!("shard {} has no leader", shard.shard));
+        match self.database.replica() {
+            Some(replica) if !replica.has_caught_up() => {
+                return Err("the replica has not caught up yet".to_owned());
+            }
+            Some(_) => {}
+            None => {
+                let shards = self.database.shards();
+                if let Some(shard) = shards.iter().find(|shard| shard.leader.is_none()) {
+                    return Err(format!("shard {} has no leader", shard.shard));
+                }
+            }
         }
         if !self.database.projections().status().complete {
             return Err("projections have not caught up yet".to_owned());
@@ -87,6 +96,9 @@ impl Health for Watched {
     }
 
     fn lag(&self) -> Duration {
+        if let Some(replica) = self.database.replica() {
+            return replica.lag(self.database.projections()).time.unwrap_or(Duration::MAX);
+        }
         if self.database.projections().status().lag_entries() == 0 {
             return Duration::ZERO;
         }

@@ -15,6 +15,7 @@ use super::error::CliError;
 use super::{print, runtime};
 use crate::config;
 use crate::database::{Database, DatabaseConfig, LOG_DIRECTORY, PROJECTIONS_DIRECTORY};
+use crate::replica::ReplicaOptions;
 
 /// The problems that `verify` prints; more are only counted.
 const PROBLEMS_PRINTED_MAX: usize = 20;
@@ -62,7 +63,10 @@ pub(crate) fn rebuild(data: &Path) -> Result<(), CliError> {
 /// Checks the log, its index and its snapshots, and then the projections against themselves.
 pub(crate) fn verify(data: &Path) -> Result<(), CliError> {
     let data = existing(data)?;
-    let log = verify::verify::<Schedule>(&open_log(data)?, PROBLEMS_PRINTED_MAX)?;
+    let store = open_log(data)?;
+    let replica = rotabase_raft::is_follower(&store)?.then(ReplicaOptions::alone);
+    let log = verify::verify::<Schedule>(&store, PROBLEMS_PRINTED_MAX)?;
+    drop(store);
     for problem in &log.first_problems {
         print(problem)?;
     }
@@ -73,7 +77,7 @@ pub(crate) fn verify(data: &Path) -> Result<(), CliError> {
     if !log.is_sound() {
         return Err(CliError::Unsound(log.problems));
     }
-    let rows = runtime::new()?.block_on(verify_projections(data))?;
+    let rows = runtime::new()?.block_on(verify_projections(data, replica))?;
     for finding in &rows.findings {
         print(finding)?;
     }
@@ -82,8 +86,12 @@ pub(crate) fn verify(data: &Path) -> Result<(), CliError> {
 }
 
 /// Projections are derived: they are opened as at a start, which lets them catch up, and then compared.
-async fn verify_projections(data: &Path) -> Result<projection::Report, CliError> {
-    let database = Database::open_with(DatabaseConfig::new(data)).await?;
+async fn verify_projections(
+    data: &Path,
+    replica: Option<ReplicaOptions>,
+) -> Result<projection::Report, CliError> {
+    let config = DatabaseConfig { replica, ..DatabaseConfig::new(data) };
+    let database = Database::open_with(config).await?;
     let snapshot = database.projections().snapshot();
     let checked = tokio::task::spawn_blocking(move || projection::verify(&snapshot)).await;
     database.close().await;

@@ -21,6 +21,8 @@ use clap::{Args, Parser, Subcommand};
 
 pub use error::CliError;
 
+use crate::replica::ReplicaOptions;
+
 /// Rotabase: a flight schedule database that speaks the PostgreSQL protocol.
 #[derive(Debug, Parser)]
 #[command(name = "rotabase", version, about, max_term_width = 100)]
@@ -90,9 +92,42 @@ struct StartArguments {
     /// A node of the cluster to join (clusters are not offered yet).
     #[arg(long, value_name = "HOST:PORT")]
     join: Option<String>,
-    /// The nodes to follow as a read replica (replicas are not offered yet).
-    #[arg(long, value_name = "HOST:PORT,..")]
-    replica_of: Option<String>,
+    #[command(flatten)]
+    replica: ReplicaArguments,
+}
+
+/// What a read replica is told.
+#[derive(Args, Debug, Default)]
+struct ReplicaArguments {
+    /// Follow one of these nodes as a read replica: their PostgreSQL ports.
+    #[arg(long, value_name = "HOST:PORT", value_delimiter = ',')]
+    replica_of: Vec<String>,
+    /// The role that a replica connects as; a superuser on the nodes it follows.
+    #[arg(long, env = "ROTABASE_REPLICA_USER", value_name = "ROLE",
+          default_value = crate::roles::BOOTSTRAP_ROLE)]
+    replica_user: String,
+    /// Its password. Best given in the environment.
+    #[arg(
+        long,
+        env = "ROTABASE_REPLICA_PASSWORD",
+        value_name = "PASSWORD",
+        hide_env_values = true
+    )]
+    replica_password: Option<String>,
+}
+
+impl ReplicaArguments {
+    /// What to follow; none for a node that takes writes.
+    fn options(&self) -> Option<ReplicaOptions> {
+        let named = |node: &&String| !node.trim().is_empty();
+        let nodes: Vec<String> =
+            self.replica_of.iter().filter(named).map(|node| node.trim().to_owned()).collect();
+        (!nodes.is_empty()).then(|| ReplicaOptions {
+            nodes,
+            user: self.replica_user.clone(),
+            password: self.replica_password.clone(),
+        })
+    }
 }
 
 #[derive(Args, Debug)]
@@ -195,7 +230,7 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_yet_is_refused() {
-        for flag in ["--peer", "--join", "--replica-of"] {
+        for flag in ["--peer", "--join"] {
             let arguments = Arguments::parse_from(["rotabase", "start", flag, "127.0.0.1:7433"]);
             let error = run(arguments).unwrap_err().to_string();
             assert!(error.contains(flag) && error.contains("not offered yet"), "{error}");

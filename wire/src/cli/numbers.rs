@@ -68,8 +68,17 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
         read(|watched| float(watched.database.projections().status().lag_entries())),
     );
     metrics.gauge(
+        "rotabase_replica_connected",
+        "1 on a read replica that is connected to an upstream, 0 otherwise.",
+        read(|watched| {
+            let connected =
+                watched.database.replica().is_some_and(|replica| replica.is_connected());
+            f64::from(u8::from(connected))
+        }),
+    );
+    metrics.gauge(
         "rotabase_projection_lag_seconds",
-        "How long ago the projections had last caught up; 0 while they are.",
+        "How long ago the projections had last caught up, on a read replica with the node that takes writes.",
         read(|watched| watched.lag().as_secs_f64()),
     );
     metrics.gauge(

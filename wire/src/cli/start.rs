@@ -13,8 +13,8 @@ use crate::env::{SystemClock, SystemRandom};
 
 /// Starts the server and serves until it is asked to stop.
 pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
-    let StartArguments { data, server, peer, join, replica_of } = arguments;
-    for (flag, value) in [("--peer", peer), ("--join", join), ("--replica-of", replica_of)] {
+    let StartArguments { data, server, peer, join, replica } = arguments;
+    for (flag, value) in [("--peer", peer), ("--join", join)] {
         if value.is_some() {
             return Err(CliError::NotOffered(flag));
         }
@@ -28,11 +28,35 @@ pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
     runtime::new()?.block_on(async {
         let asked_to_stop = stop_signal()?;
         let random = Arc::new(SystemRandom::new());
-        let database = Database::open_with(database_config(data, &config, &random)).await?;
-        let serving = Serving::start(database, &config, data, random).await?;
+        let mut asked_to_stop = std::pin::pin!(asked_to_stop);
+        let database_config = DatabaseConfig {
+            replica: replica.options(),
+            ..database_config(data, &config, &random)
+        };
+        // A replica waits for an upstream, and for its projections, for as long as it takes.
+        let opened = tokio::select! {
+            opened = Database::open_with(database_config) => opened?,
+            _ = &mut asked_to_stop => return Ok(()),
+        };
+        let caught_up = tokio::select! {
+            () = catch_up(&opened) => true,
+            _ = &mut asked_to_stop => false,
+        };
+        if !caught_up {
+            opened.close().await;
+            return Ok(());
+        }
+        let serving = Serving::start(opened, &config, data, random).await?;
         print(&serving.invitation())?;
         serving.run(asked_to_stop).await
     })
+}
+
+/// A replica is served from when it has caught up with what its upstream had at the start.
+async fn catch_up(database: &Database) {
+    if let Some(replica) = database.replica() {
+        replica.wait_until_caught_up().await;
+    }
 }
 
 /// How the database of a server is opened.

@@ -102,7 +102,7 @@ impl Session {
     /// Opens a session.
     pub(crate) fn new(database: Database, start: SessionStart) -> Result<Self> {
         let now = database.shared().config.clock.now_microseconds();
-        let settings = {
+        let mut settings = {
             let objects =
                 Arc::<rotabase_queries::catalog::System>::clone(&database.shared().system);
             SessionSettings::new(
@@ -114,6 +114,9 @@ impl Session {
                 now,
             )?
         };
+        if database.replica().is_some() {
+            settings.be_on_replica();
+        }
         let seen = database.shared().acknowledged();
         let running = Arc::new(Running::default());
         let identity = Identity {

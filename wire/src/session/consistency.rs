@@ -99,10 +99,7 @@ impl Session {
         let mut needed = match self.settings.consistency() {
             Consistency::Eventual => return Ok(()),
             Consistency::Session => None,
-            Consistency::Strong => {
-                let barrier = self.database.node().read_barrier(crate::database::COMMAND_DEADLINE);
-                Some(statement.wait(barrier).await?.map_err(crate::sqlstate::write_error)?)
-            }
+            Consistency::Strong => Some(statement.wait(self.database.read_barrier()).await??),
         };
         if let Some(read_after) = self.settings.read_after() {
             needed.get_or_insert_default().merge(read_after);

@@ -90,6 +90,15 @@ impl SessionSettings {
         Ok(settings)
     }
 
+    /// Makes them those of a session on a read replica, as clients look for it.
+    pub(crate) fn be_on_replica(&mut self) {
+        let all = Arc::make_mut(&mut Arc::make_mut(&mut self.shared).all);
+        for name in ["in_hot_standby", "default_transaction_read_only", "transaction_read_only"] {
+            all.insert(name.to_owned(), "on".to_owned());
+        }
+        self.defaults = Arc::clone(&self.shared.all);
+    }
+
     /// What running statements see.
     pub(crate) fn shared(&self) -> Arc<Settings> {
         Arc::clone(&self.shared)

@@ -46,9 +46,10 @@ impl Session {
             _ => Isolation::ReadCommitted,
         };
         let is_on = |name: &str| self.settings.get(name) == Ok("on");
+        let on_replica = self.database.replica().is_some();
         Modes {
             isolation,
-            read_only: is_on("default_transaction_read_only"),
+            read_only: on_replica || is_on("default_transaction_read_only"),
             deferrable: is_on("default_transaction_deferrable"),
         }
     }
@@ -211,6 +212,7 @@ impl Session {
     }
 
     fn set_modes(&mut self, modes: TransactionModes) -> Result<()> {
+        self.check_modes(modes)?;
         let Some(block) = &mut self.block else { return Ok(()) };
         let too_late = |what: &str| {
             let message = format!("{what} before any query");
@@ -235,6 +237,24 @@ impl Session {
             block.modes.deferrable = deferrable;
         }
         self.show_modes();
+        Ok(())
+    }
+
+    /// Refuses what no transaction on a read replica can be, as a PostgreSQL standby does.
+    fn check_modes(&self, modes: TransactionModes) -> Result<()> {
+        if self.database.replica().is_none() {
+            return Ok(());
+        }
+        if modes.read_only == Some(false) {
+            let message = "cannot set transaction read-write mode during recovery";
+            return Err(SqlError::unsupported(message));
+        }
+        if modes.isolation == Some(Isolation::Serializable) {
+            let message = "cannot use serializable mode in a hot standby database";
+            return Err(
+                SqlError::unsupported(message).with_hint("You can use REPEATABLE READ instead.")
+            );
+        }
         Ok(())
     }
 
@@ -275,7 +295,8 @@ impl Session {
         }
         for name in ["transaction_isolation", "transaction_read_only", "transaction_deferrable"] {
             let default = self.settings.get(&format!("default_{name}")).unwrap_or_default();
-            let default = default.to_owned();
+            let always = name == "transaction_read_only" && self.database.replica().is_some();
+            let default = if always { "on".to_owned() } else { default.to_owned() };
             self.settings.set_fixed(name, default);
         }
     }
@@ -302,6 +323,9 @@ impl Session {
             }
             _ => return None,
         }
+        if let Err(error) = self.check_modes(modes) {
+            return Some(Err(error));
+        }
         // Outside a block it is over as soon as it is set.
         Some(if self.status == Status::Idle { Ok(()) } else { self.set_modes(modes) })
     }
@@ -309,6 +333,9 @@ impl Session {
     /// 25006 in a transaction that may not write.
     pub(crate) fn check_writable(&self, command: &str) -> Result<()> {
         self.check_present(command)?;
+        if let Some(replica) = self.database.replica() {
+            return Err(replica.refusal(command));
+        }
         let read_only = match &self.block {
             Some(block) => block.modes.read_only,
             None => self.settings.get("default_transaction_read_only") == Ok("on"),

@@ -22,6 +22,9 @@ use super::settings::SessionSettings;
 use crate::roles::{self, Privilege, Role, StoredView};
 use crate::scram::{SALT_BYTES, ScramVerifier};
 
+/// What a replica asks its upstream for.
+const BARRIER: &str = "rotabase.barrier";
+
 impl Session {
     /// Carries out a statement that needs no plan.
     pub(crate) async fn utility(
@@ -46,6 +49,9 @@ impl Session {
             Utility::ResetAll => {
                 self.settings.reset_all()?;
                 self.follow_defaults();
+            }
+            Utility::Show(name) if name.eq_ignore_ascii_case(BARRIER) => {
+                return self.show_barrier(statement).await;
             }
             Utility::Show(name) => return self.show(name),
             Utility::ShowAll => return self.show_all(),
@@ -117,17 +123,19 @@ impl Session {
         Ok(())
     }
 
+    /// The positions that cover everything that was acknowledged anywhere before, for those who have to wait for it.
+    async fn show_barrier(&mut self, statement: &running::Statement) -> Result<Execution> {
+        let positions = statement.wait(self.database.read_barrier()).await??;
+        Ok(shown(BARRIER, positions.to_string()))
+    }
+
     fn show(&mut self, name: &str) -> Result<Execution> {
         if name.eq_ignore_ascii_case("rotabase.position") {
             let position = self.written.to_string();
             self.settings.set_fixed("rotabase.position", position);
         }
         let value = self.settings.show(name)?;
-        let column = SessionSettings::column_name(name);
-        let columns =
-            Arc::from([rotabase_queries::plan::OutputColumn::computed(column, PgType::Text)]);
-        let batch = Batch { width: 1, rows: 1, values: vec![Datum::text(value)] };
-        Ok(Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch)))
+        Ok(shown(SessionSettings::column_name(name), value))
     }
 
     fn show_all(&mut self) -> Result<Execution> {
@@ -405,4 +413,11 @@ fn granted_privileges(grant: &Grant) -> BTreeSet<Privilege> {
             _ => None,
         })
         .collect()
+}
+
+/// What SHOW gives.
+fn shown(column: impl Into<String>, value: String) -> Execution {
+    let columns = Arc::from([rotabase_queries::plan::OutputColumn::computed(column, PgType::Text)]);
+    let batch = Batch { width: 1, rows: 1, values: vec![Datum::text(value)] };
+    Execution::Rows(Rows::complete(columns, RowsTag::Fixed("SHOW".to_owned()), batch))
 }

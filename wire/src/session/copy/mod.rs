@@ -14,6 +14,7 @@
 
 pub(crate) mod binary;
 mod encoding;
+pub(crate) mod entries;
 pub(crate) mod input;
 pub(crate) mod output;
 pub(crate) mod progress;

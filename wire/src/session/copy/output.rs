@@ -8,7 +8,7 @@ use rotabase_queries::error::{Result, SqlError};
 use rotabase_queries::exec::{Batch, Settings};
 use rotabase_queries::plan::OutputColumn;
 use rotabase_queries::sql::{
-    self, CopyColumns, CopyEncoding, CopyFormat, CopyHeader, CopyOptions, CopyTo,
+    self, CopyColumns, CopyEncoding, CopyFormat, CopyHeader, CopyOptions, CopyTo, Followed,
 };
 use rotabase_queries::types::{Datum, binary, text};
 
@@ -32,7 +32,12 @@ impl Session {
         match &copy.source {
             sql::CopySource::Ssim => return self.copy_ssim_out(statement).await,
             sql::CopySource::Subscribe(subscribe) => {
-                return self.copy_subscription(copy, subscribe, statement).await;
+                return match &subscribe.followed {
+                    Followed::Events(events) => {
+                        self.copy_subscription(copy, subscribe, events, statement).await
+                    }
+                    Followed::Entries => self.copy_entries(copy, subscribe, statement),
+                };
             }
             sql::CopySource::Plan(_) => {}
         }

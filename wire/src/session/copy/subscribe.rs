@@ -21,6 +21,7 @@ use rotabase_engine::position::{Positions, ShardId};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{Batch, ExecContext};
 use rotabase_queries::projection::Snapshot;
+use rotabase_queries::relation::Relation;
 use rotabase_queries::sql::{CopyFormat, CopyTo, Subscribe};
 use rotabase_queries::subscription::EventRows;
 use rotabase_raft::Subscription;
@@ -49,9 +50,10 @@ impl Session {
         &mut self,
         copy: &CopyTo,
         subscribe: &Subscribe,
+        events: &Arc<dyn Relation>,
         statement: running::Statement,
     ) -> Result<Execution> {
-        let schema = subscribe.relation.schema();
+        let schema = events.schema();
         self.check_privilege(Privilege::Select, schema.schema, schema.name)?;
         let after = self.subscribed_after(subscribe.after.as_deref())?;
         let context = self.context(&statement, Vec::new())?;
@@ -82,7 +84,7 @@ impl Session {
     }
 
     /// The position that a subscription begins after.
-    fn subscribed_after(&self, text: Option<&str>) -> Result<Positions> {
+    pub(super) fn subscribed_after(&self, text: Option<&str>) -> Result<Positions> {
         let Some(text) = text else { return Ok(Positions::default()) };
         let refused = |message: String| SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
         let positions: Positions = text.parse().map_err(|error| {
