@@ -13,3 +13,4 @@ mod subscribe;
 mod tidy;
 mod time_travel;
 mod transactions;
+mod transactions_random;
