@@ -20,8 +20,81 @@ public class Jdbc {
             }
             legs(connection, rotation);
             failures(connection, rotation);
+            batches(connection);
             block(connection, rotation);
+            several(connection, url);
         }
+    }
+
+    static int airports(Connection connection, String like) throws SQLException {
+        try (PreparedStatement select = connection.prepareStatement("SELECT count(*) FROM airports WHERE code LIKE ?")) {
+            select.setString(1, like);
+            try (ResultSet rows = select.executeQuery()) {
+                rows.next();
+                return rows.getInt(1);
+            }
+        }
+    }
+
+    /** A batch is sent as one pipeline: all of it or nothing. */
+    static void batches(Connection connection) throws SQLException {
+        for (String[] codes : new String[][] {{"BAA", "BBB", "BAA"}, {"BAA", "BBB"}}) {
+            try (PreparedStatement insert = connection.prepareStatement("INSERT INTO airports (code) VALUES (?)")) {
+                for (String code : codes) {
+                    insert.setString(1, code);
+                    insert.addBatch();
+                }
+                insert.executeBatch();
+                check(codes.length == 2, "a duplicate was taken");
+            } catch (BatchUpdateException error) {
+                check(codes.length == 3 && "23505".equals(error.getSQLState()), error.toString());
+            }
+            check(airports(connection, "B%") == (codes.length == 2 ? 2 : 0), "the batch as a whole");
+        }
+    }
+
+    /** Autocommit off: several aggregates, savepoints, COPY, isolation, read-only, and who was faster. */
+    static void several(Connection connection, String url) throws Exception {
+        connection.setAutoCommit(false);
+        try (Statement statement = connection.createStatement()) {
+            statement.executeUpdate("INSERT INTO airports (code) VALUES ('CAA'), ('CBB')");
+            Savepoint savepoint = connection.setSavepoint("here");
+            try {
+                statement.executeUpdate("INSERT INTO airports (code) VALUES ('CCC'), ('CAA')");
+                throw new AssertionError("a duplicate was taken");
+            } catch (SQLException error) {
+                connection.rollback(savepoint);
+            }
+            connection.releaseSavepoint(savepoint);
+            connection.unwrap(org.postgresql.PGConnection.class).getCopyAPI()
+                .copyIn("COPY airports (code) FROM STDIN", new java.io.StringReader("CDD\nCEE\n"));
+            statement.executeUpdate("UPDATE airplanes SET aircraft_type = '321'");
+        }
+        check(airports(connection, "C%") == 4, "its own");
+        connection.commit();
+        connection.setTransactionIsolation(Connection.TRANSACTION_SERIALIZABLE);
+        try (Connection other = DriverManager.getConnection(url)) {
+            for (int attempt = 0; attempt < 2; attempt++) {
+                check(airports(connection, "CA%") == 1, "there");
+                try (Statement statement = connection.createStatement(); Statement faster = other.createStatement()) {
+                    statement.executeUpdate("UPDATE airports SET minimum_ground_time = '1 hour' WHERE code = 'CBB'");
+                    if (attempt == 0) faster.executeUpdate("UPDATE airports SET minimum_ground_time = '2 hours' WHERE code = 'CAA'");
+                    connection.commit();
+                    check(attempt == 1, "a clash was not noticed");
+                } catch (SQLException error) {
+                    check(attempt == 0 && "40001".equals(error.getSQLState()), error.toString());
+                    connection.rollback();
+                }
+            }
+        }
+        connection.setReadOnly(true);
+        try (Statement statement = connection.createStatement()) {
+            statement.executeUpdate("DELETE FROM airports");
+            throw new AssertionError("a read-only transaction wrote");
+        } catch (SQLException error) {
+            check("25006".equals(error.getSQLState()), error.toString());
+        }
+        connection.rollback();
     }
 
     static void metadata(DatabaseMetaData data) throws SQLException {

@@ -48,7 +48,40 @@ async def main():
     except asyncio.TimeoutError:
         pass
     assert await connection.fetchval("SELECT 1") == 1
+    await transactions(connection)
     await connection.close()
+
+
+async def transactions(connection):
+    """Blocks, blocks in blocks, COPY in a block."""
+    codes = "SELECT array_agg(code ORDER BY code) FROM airports WHERE code LIKE 'T%'"
+    for isolation in ("read_committed", "repeatable_read", "serializable"):
+        async with connection.transaction(isolation=isolation):
+            await connection.executemany("INSERT INTO rotations (name) VALUES ($1)", [("T1",), ("T2",), ("T3",)])
+            await connection.copy_records_to_table("airports", records=[("TAA",), ("TBB",)], columns=["code"])
+            try:
+                async with connection.transaction():
+                    await connection.execute("INSERT INTO airports (code) VALUES ('TCC')")
+                    await connection.execute("INSERT INTO airports (code) VALUES ('TAA')")
+            except asyncpg.UniqueViolationError:
+                pass
+            await connection.execute("INSERT INTO airports (code) VALUES ('TDD')")
+            assert await connection.fetchval(codes) == ["TAA", "TBB", "TDD"]
+        assert await connection.fetchval(codes) == ["TAA", "TBB", "TDD"]
+        assert await connection.execute("DELETE FROM airports WHERE code LIKE 'T%'") == "DELETE 3"
+    try:
+        async with connection.transaction():
+            await connection.execute("INSERT INTO airports (code) VALUES ('TAA')")
+            raise KeyError
+    except KeyError:
+        pass
+    assert await connection.fetchval(codes) is None
+    try:
+        async with connection.transaction(isolation="serializable", readonly=True, deferrable=True):
+            await connection.execute("INSERT INTO airports (code) VALUES ('TAA')")
+        raise SystemExit("a read-only transaction wrote")
+    except asyncpg.ReadOnlySQLTransactionError:
+        pass
 
 
 asyncio.run(main())

@@ -28,6 +28,24 @@ class Rotation(Base):
     version = sa.Column(sa.BigInteger, server_default=sa.FetchedValue())
 
 
+class Airport(Base):
+    __tablename__ = "airports"
+    code = sa.Column(sa.Text, primary_key=True)
+
+
+class Leg(Base):
+    __tablename__ = "legs"
+    id = sa.Column(sa.dialects.postgresql.UUID(as_uuid=True), primary_key=True)
+    rotation_id = sa.Column(sa.dialects.postgresql.UUID(as_uuid=True), sa.ForeignKey("rotations.id"))
+    carrier = sa.Column(sa.Text)
+    flight_number = sa.Column(sa.Integer)
+    day_of_origin = sa.Column(sa.Date)
+    departure_airport = sa.Column(sa.Text)
+    arrival_airport = sa.Column(sa.Text)
+    departure_time = sa.Column(sa.DateTime(timezone=True))
+    arrival_time = sa.Column(sa.DateTime(timezone=True))
+
+
 def work(connection):
     """Reflection and Core, on a synchronous view of the connection."""
     inspector = sa.inspect(connection)
@@ -52,7 +70,7 @@ def work(connection):
 
 
 def mapped(connection):
-    """The unit of work over one aggregate at a time."""
+    """The unit of work."""
     with Session(bind=connection, future=True) as session:
         rotation = Rotation(id=uuid.uuid4(), name="ORM")
         session.add(rotation)
@@ -63,6 +81,39 @@ def mapped(connection):
         assert session.get(Rotation, rotation.id).name == "ORM 2"
         session.delete(rotation)
         session.commit()
+    several(connection)
+
+
+def several(connection):
+    """One flush over several tables; a savepoint; a row asked for with a lock."""
+    with Session(bind=connection, future=True) as session:
+        rotation = Rotation(id=uuid.uuid4(), name="ORM 3")
+        session.add_all([rotation, Airport(code="SAA"), Airport(code="SBB")])
+        session.flush()
+        for hour in range(4):
+            session.add(Leg(
+                id=uuid.uuid4(), rotation_id=rotation.id, carrier="LH", flight_number=6000 + hour,
+                day_of_origin=datetime.date(2026, 7, 1), departure_airport="SAA", arrival_airport="SBB",
+                departure_time=datetime.datetime(2026, 7, 1, hour, tzinfo=UTC),
+                arrival_time=datetime.datetime(2026, 7, 1, hour, 30, tzinfo=UTC)))
+        session.flush()
+        try:
+            with session.begin_nested():
+                session.add(Airport(code="FRA"))
+                session.flush()
+            raise SystemExit("a duplicate was taken")
+        except sa.exc.IntegrityError:
+            pass
+        session.commit()
+        locked = session.execute(sa.select(Rotation).where(Rotation.id == rotation.id).with_for_update()).scalar_one()
+        locked.name = "ORM 4"
+        for leg in session.execute(sa.select(Leg).where(Leg.rotation_id == rotation.id)).scalars().all():
+            leg.rotation_id = None
+        session.commit()
+        assert session.get(Rotation, rotation.id).name == "ORM 4"
+        count = sa.select(sa.func.count()).select_from(Leg).where(Leg.flight_number >= 6000, Leg.rotation_id.is_(None))
+        assert session.execute(count).scalar_one() == 4
+        session.rollback()
 
 
 if engine is not None:
