@@ -13,4 +13,5 @@ mod subscribe;
 mod tidy;
 mod time_travel;
 mod transactions;
+mod transactions_clashes;
 mod transactions_random;

@@ -352,6 +352,11 @@ impl Session {
     /// Carries out what `set_config` asked for.
     fn apply_requested(&mut self) -> Result<()> {
         for requested in self.settings.shared().requested.take() {
+            let mode = requested.value.as_deref();
+            if let Some(done) = mode.and_then(|value| self.set_mode(&requested.name, value)) {
+                done?;
+                continue;
+            }
             match &requested.value {
                 Some(value) if requested.local && self.block.is_some() => {
                     self.settings.set_local(&requested.name, value)?;

@@ -29,6 +29,8 @@ pub(crate) const CURSOR_ROWS_MAX: usize = 1_000_000;
 #[derive(Debug, Default)]
 pub(crate) struct Cursors {
     by_name: BTreeMap<String, OpenCursor>,
+    /// How many were ever opened.
+    opened: u64,
 }
 
 struct OpenCursor {
@@ -41,6 +43,8 @@ struct OpenCursor {
     /// Whether `kept` begins with the first row.
     scroll: bool,
     hold: bool,
+    /// How many were opened before it.
+    number: u64,
     /// The row it stands on, from 1; 0 is before the first.
     position: usize,
 }
@@ -65,6 +69,16 @@ impl Cursors {
     /// Closes all.
     pub(crate) fn clear(&mut self) {
         self.by_name.clear();
+    }
+
+    /// How many were ever opened: a mark for [`Cursors::close_since`].
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened
+    }
+
+    /// Closes those that were opened after a mark.
+    pub(crate) fn close_since(&mut self, opened: u64) {
+        self.by_name.retain(|_, cursor| cursor.number < opened);
     }
 
     /// At the end of a block: those that are not held go.
@@ -116,6 +130,7 @@ impl Session {
             kept: std::collections::VecDeque::new(),
             scroll: declare.scroll == Some(true),
             hold: declare.hold,
+            number: self.cursors.opened,
             position: 0,
         };
         if declare.hold {
@@ -123,6 +138,7 @@ impl Session {
             cursor.scroll = declare.scroll != Some(false);
             cursor.read_to(usize::MAX).await?;
         }
+        self.cursors.opened += 1;
         self.cursors.by_name.insert(declare.name.clone(), cursor);
         Ok(Execution::Done("DECLARE CURSOR".to_owned()))
     }

@@ -5,7 +5,7 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::sql::{Bound, Isolation, TransactionModes, Utility};
 
 use super::api::Execution;
-use super::block::{Block, Modes, Status};
+use super::block::{Before, Block, Modes, Status};
 use super::client::Session;
 use super::running;
 
@@ -175,8 +175,8 @@ impl Session {
 
     /// SAVEPOINT.
     pub(crate) fn savepoint(&mut self, name: &str) -> Result<()> {
-        let settings = self.settings.shared();
-        self.in_block("SAVEPOINT")?.savepoint(name.to_owned(), settings)?;
+        let before = Before { settings: self.settings.shared(), cursors: self.cursors.opened() };
+        self.in_block("SAVEPOINT")?.savepoint(name.to_owned(), before)?;
         self.listening.savepoint(name.to_owned());
         Ok(())
     }
@@ -192,8 +192,9 @@ impl Session {
     /// ROLLBACK TO.
     pub(crate) fn roll_back_to(&mut self, name: &str) -> Result<()> {
         let block = self.in_block("ROLLBACK TO SAVEPOINT")?;
-        let settings = block.roll_back_to(name).ok_or_else(|| no_savepoint(name))?;
-        self.settings.restore(&settings);
+        let before = block.roll_back_to(name).ok_or_else(|| no_savepoint(name))?;
+        self.settings.restore(&before.settings);
+        self.cursors.close_since(before.cursors);
         self.listening.roll_back_to(name);
         self.status = Status::Open;
         Ok(())

@@ -90,7 +90,16 @@ struct Savepoint {
     name: String,
     /// How many events there were.
     events: usize,
-    settings: Arc<Settings>,
+    before: Before,
+}
+
+/// What a session brings back when it goes back to a savepoint.
+#[derive(Clone, Debug)]
+pub(crate) struct Before {
+    /// Its settings.
+    pub(crate) settings: Arc<Settings>,
+    /// How many cursors it had ever opened.
+    pub(crate) cursors: u64,
 }
 
 /// What is to be stored when a block commits, and what it rests on.
@@ -173,13 +182,13 @@ impl Block {
     }
 
     /// Sets a savepoint.
-    pub(crate) fn savepoint(&mut self, name: String, settings: Arc<Settings>) -> Result<()> {
+    pub(crate) fn savepoint(&mut self, name: String, before: Before) -> Result<()> {
         if self.savepoints.len() >= SAVEPOINTS_MAX {
             let message = format!("a transaction block has at most {SAVEPOINTS_MAX} savepoints");
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message)
                 .with_hint("Release savepoints that are not needed any more."));
         }
-        self.savepoints.push(Savepoint { name, events: self.draft.events().len(), settings });
+        self.savepoints.push(Savepoint { name, events: self.draft.events().len(), before });
         Ok(())
     }
 
@@ -189,14 +198,13 @@ impl Block {
         found.map(|at| self.savepoints.truncate(at)).is_some()
     }
 
-    /// Forgets what was written since a savepoint; the settings as they were then, if it was there.
-    pub(crate) fn roll_back_to(&mut self, name: &str) -> Option<Arc<Settings>> {
+    /// Forgets what was written since a savepoint; what the session was before it, if it was there.
+    pub(crate) fn roll_back_to(&mut self, name: &str) -> Option<Before> {
         let at = self.savepoints.iter().rposition(|it| it.name == name)?;
         self.savepoints.truncate(at + 1);
-        let (events, settings) =
-            (self.savepoints[at].events, Arc::clone(&self.savepoints[at].settings));
+        let (events, before) = (self.savepoints[at].events, self.savepoints[at].before.clone());
         self.truncate(events);
-        Some(settings)
+        Some(before)
     }
 
     fn truncate(&mut self, events: usize) {

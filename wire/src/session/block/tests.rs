@@ -25,8 +25,8 @@ fn rename(id: RotationId, name: &str) -> Request<Schedule> {
     Request::new(AggregateId::Rotation(id), Command::RenameRotation(Some(name.to_owned())))
 }
 
-fn settings() -> Arc<Settings> {
-    Arc::default()
+fn before() -> Before {
+    Before { settings: Arc::default(), cursors: 0 }
 }
 
 #[test]
@@ -71,9 +71,9 @@ fn a_version_is_that_before_the_statement() {
 fn rolling_back_to_a_savepoint_forgets_what_came_after() {
     let mut block = block();
     block.decide(&[register("FRA")]).expect("new");
-    block.savepoint("s".to_owned(), settings()).expect("a savepoint");
+    block.savepoint("s".to_owned(), before()).expect("a savepoint");
     block.decide(&[register("MUC"), register("HAM")]).expect("new");
-    block.savepoint("s".to_owned(), settings()).expect("shadows the other");
+    block.savepoint("s".to_owned(), before()).expect("shadows the other");
     block.decide(&[register("CGN")]).expect("new");
     assert!(block.roll_back_to("s").is_some());
     assert!(block.release("s"));
@@ -88,7 +88,7 @@ fn rolling_back_to_a_savepoint_forgets_what_came_after() {
 #[test]
 fn what_was_read_as_its_own_counts_as_before_once_it_is_rolled_back() {
     let mut block = block();
-    block.savepoint("s".to_owned(), settings()).expect("a savepoint");
+    block.savepoint("s".to_owned(), before()).expect("a savepoint");
     block.decide(&[register("FRA")]).expect("new");
     block.reads().expect("it notes").note([(airport("FRA"), Version(1))]);
     block.roll_back_to("s").expect("there");
