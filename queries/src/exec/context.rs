@@ -8,6 +8,7 @@ use crate::as_of::PastSnapshots;
 use crate::error::{Result, SqlError, SqlState};
 use crate::projection::Snapshot;
 use crate::types::Datum;
+use crate::types::datetime::{DateStyle, IntervalStyle};
 
 /// The rows of a batch that operators aim at.
 pub const BATCH_ROWS: usize = 1024;
@@ -41,8 +42,10 @@ pub struct Settings {
     pub time_zone: jiff::tz::TimeZone,
     /// `TimeZone` as it was set.
     pub time_zone_name: String,
-    /// `DateStyle` day and month order for reading: whether the day comes first.
-    pub date_order_dmy: bool,
+    /// `DateStyle`.
+    pub date_style: DateStyle,
+    /// `IntervalStyle`.
+    pub interval_style: IntervalStyle,
     /// `extra_float_digits`; 1 and above is the shortest exact form.
     pub extra_float_digits: i32,
     /// `bytea_output` is `escape` rather than `hex`.
@@ -73,7 +76,8 @@ impl Default for Settings {
         Self {
             time_zone: jiff::tz::TimeZone::UTC,
             time_zone_name: "UTC".to_owned(),
-            date_order_dmy: false,
+            date_style: DateStyle::default(),
+            interval_style: IntervalStyle::default(),
             extra_float_digits: 1,
             bytea_escape: false,
             user: "rotabase".to_owned(),

@@ -193,7 +193,7 @@ impl Binder<'_> {
         typmod: i32,
         origin: Option<&ast::Expr>,
     ) -> Result<Expr> {
-        let value = interval::read(text, IntervalFields::of(typmod))
+        let value = interval::read(text, IntervalFields::of(typmod), self.settings.interval_style)
             .map_err(|error| error.at(origin.and_then(|it| self.at_expr(it))))?;
         let literal = Expr::Literal(Datum::Interval(value), PgType::Interval);
         Ok(match length_coercion(PgType::Interval, typmod, CoercionContext::Explicit) {

@@ -272,6 +272,10 @@ impl Session {
     fn columns(&self, bound: &Bound) -> Option<Arc<[OutputColumn]>> {
         match bound {
             Bound::Utility(Utility::Fetch(fetch)) => self.cursors.columns(&fetch.cursor),
+            Bound::Utility(Utility::Show(name)) => {
+                let name = SessionSettings::column_name(name);
+                Some(Arc::from([OutputColumn::computed(name, PgType::Text)]))
+            }
             Bound::Execute(execute) => self.statements.get(&execute.name).ok()?.columns.clone(),
             bound => bound.columns(),
         }

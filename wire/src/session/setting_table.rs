@@ -97,7 +97,13 @@ pub(super) const SETTINGS: &[Setting] = &[
         false,
         "The least severe message that is sent.",
     ),
-    setting("datestyle", "ISO, MDY", Kind::DateStyle, true, "Format of dates; the output is ISO."),
+    setting(
+        "datestyle",
+        "ISO, MDY",
+        Kind::DateStyle,
+        true,
+        "Format of dates, and the order of their numbers.",
+    ),
     setting(
         "default_table_access_method",
         "heap",
@@ -147,7 +153,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     setting(
         "intervalstyle",
         "postgres",
-        Kind::Word(&["postgres"]),
+        Kind::Word(&["postgres", "postgres_verbose", "sql_standard", "iso_8601"]),
         true,
         "Output format of intervals.",
     ),

@@ -13,6 +13,7 @@ use rotabase_queries::as_of::last_timestamp;
 use rotabase_queries::catalog::SettingRow;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Settings;
+use rotabase_queries::types::datetime::{DateStyle, IntervalStyle};
 use rotabase_queries::types::{Datum, ObjectNames, PgType, text};
 
 use super::setting_table::{Kind, SERVER_SCHEMA, SETTINGS, Setting, display_name};
@@ -118,6 +119,10 @@ impl SessionSettings {
         };
         let value = match setting.kind {
             Kind::Instant => self.instant(value)?,
+            Kind::DateStyle => DateStyle::parse(value, self.shared.date_style)
+                .map(DateStyle::name)
+                .map_err(|detail| bad_value(setting, value).with_detail(detail))?,
+            Kind::TimeZone => time_zone_name(value).ok_or_else(|| bad_value(setting, value))?,
             _ => normalise(setting, value)?,
         };
         self.parse(setting, &value)?;
@@ -303,7 +308,14 @@ impl SessionSettings {
                 shared.time_zone = zone;
                 value.clone_into(&mut shared.time_zone_name);
             }
-            "datestyle" => Arc::make_mut(&mut self.shared).date_order_dmy = value.ends_with("DMY"),
+            "datestyle" => {
+                let shared = Arc::make_mut(&mut self.shared);
+                shared.date_style = DateStyle::parse(value, shared.date_style).unwrap_or_default();
+            }
+            "intervalstyle" => {
+                Arc::make_mut(&mut self.shared).interval_style =
+                    IntervalStyle::parse(value).unwrap_or_default();
+            }
             "extra_float_digits" => {
                 Arc::make_mut(&mut self.shared).extra_float_digits = value.parse().unwrap_or(1);
             }
@@ -401,7 +413,9 @@ fn bad_value(setting: &Setting, value: &str) -> SqlError {
 fn normalise(setting: &Setting, value: &str) -> Result<String> {
     let bad = || bad_value(setting, value);
     match setting.kind {
-        Kind::Text | Kind::List | Kind::TimeZone | Kind::Instant => Ok(value.to_owned()),
+        Kind::Text | Kind::List | Kind::TimeZone | Kind::Instant | Kind::DateStyle => {
+            Ok(value.to_owned())
+        }
         Kind::Position => value.parse::<Positions>().map(|_| value.to_owned()).map_err(|_| bad()),
         Kind::Fixed => {
             let message = format!("parameter \"{}\" cannot be changed", display_name(setting.name));
@@ -448,23 +462,43 @@ fn normalise(setting: &Setting, value: &str) -> Result<String> {
             let lower = value.to_ascii_lowercase();
             if words.contains(&lower.as_str()) { Ok(lower) } else { Err(bad()) }
         }
-        Kind::DateStyle => date_style(value).ok_or_else(bad),
     }
 }
 
-/// Only ISO output is offered; the field order changes how ambiguous dates are read.
-fn date_style(value: &str) -> Option<String> {
-    let mut order = "MDY";
-    for word in value.split(',').map(|word| word.trim().to_ascii_lowercase()) {
-        match word.as_str() {
-            "iso" | "default" => {}
-            "mdy" | "us" | "noneuro" | "noneuropean" => order = "MDY",
-            "dmy" | "euro" | "european" => order = "DMY",
-            "ymd" => order = "YMD",
+/// A time zone's name as it is kept: a number of hours east and an interval become POSIX names, other names are written
+/// as the database of time zones writes them.
+fn time_zone_name(value: &str) -> Option<String> {
+    let trimmed = value.trim();
+    let interval = trimmed.get(..8).filter(|it| it.eq_ignore_ascii_case("interval"));
+    let seconds = if interval.is_some() {
+        let text = trimmed[8..].trim().strip_prefix('\'')?.split('\'').next()?;
+        match text::read(
+            PgType::Interval,
+            text,
+            &text::ReadContext { settings: &Settings::default(), now: 0 },
+        ) {
+            Ok(Datum::Interval(it)) if it.months == 0 && it.days == 0 => {
+                Some(it.microseconds / 1_000_000)
+            }
             _ => return None,
         }
+    } else {
+        let hours: Option<f64> = trimmed.parse().ok().filter(|it: &f64| it.abs() <= 25.0);
+        // A whole number of seconds is far within what an integer holds.
+        hours.and_then(|hours| format!("{:.0}", (hours * 3600.0).trunc()).parse().ok())
+    };
+    let Some(seconds) = seconds else {
+        let zone = rotabase_queries::types::datetime::zone::find(value)?;
+        return Some(zone.iana_name().unwrap_or(value).to_owned());
+    };
+    let mut magnitude = format!("{:02}", seconds.abs() / 3600);
+    for part in [seconds.abs() / 60 % 60, seconds.abs() % 60] {
+        if part != 0 || (part == 0 && seconds % 60 != 0) {
+            magnitude = format!("{magnitude}:{part:02}");
+        }
     }
-    Some(format!("ISO, {order}"))
+    let (shown, counted) = if seconds < 0 { ('-', '+') } else { ('+', '-') };
+    Some(format!("<{shown}{magnitude}>{counted}{magnitude}"))
 }
 
 /// PostgreSQL's units of time; without one, milliseconds.

@@ -12,6 +12,7 @@ use super::calendar::{self, EPOCH_JULIAN};
 use super::error::ParseError;
 use super::number::{Scanned, decode_zone, fraction, integer};
 use super::parts::{Kind, Part};
+use super::style::DateOrder;
 use super::token::{self, Named, Token, Unit};
 use super::{DAY, HOUR, MINUTE, SECOND, zone};
 use crate::types::text::ReadContext;
@@ -418,10 +419,10 @@ impl<'a> Decoder<'a> {
             self.clock.day_of_year = value;
             return Ok(field::DAY_OF_YEAR | field::MONTH | field::DAY);
         }
-        let dmy = self.context.settings.date_order_dmy;
+        let order = self.context.settings.date_style.order;
         let found = match given & field::DATE {
-            0 if length >= 3 => field::YEAR,
-            0 if dmy => field::DAY,
+            0 if length >= 3 || order == DateOrder::Ymd => field::YEAR,
+            0 if order == DateOrder::Dmy => field::DAY,
             0 | field::YEAR | field::DAY => field::MONTH,
             field::MONTH if text_month && length >= 3 => field::YEAR,
             field::MONTH => field::DAY,

@@ -6,6 +6,7 @@ use super::decode::field;
 use super::error::ParseError;
 use super::number::{fraction_value, integer, to_i64};
 use super::parts::{Kind, Part, split};
+use super::style::IntervalStyle;
 use super::token::{Unit, unit};
 use super::{DAY, HOUR, MINUTE, SECOND};
 use crate::error::{Result, SqlError, SqlState};
@@ -22,9 +23,14 @@ struct Sum {
     microseconds: i64,
 }
 
-/// Reads an interval; the fields of its type modifier say what a bare number counts.
-pub(crate) fn read(text: &str, fields: IntervalFields) -> Result<Interval> {
-    let decoded = match split(text).and_then(|parts| decode(&parts, fields)) {
+/// Reads an interval; the fields of its type modifier say what a bare number counts. In the SQL standard's style a sign
+/// at the beginning that is the only one counts for all fields.
+pub(crate) fn read(text: &str, fields: IntervalFields, style: IntervalStyle) -> Result<Interval> {
+    let decoded = match split(text).and_then(|parts| {
+        let sum = decode(&parts, fields)?;
+        let one_sign = style == IntervalStyle::SqlStandard && is_signed_once(&parts);
+        Ok(if one_sign { sum.negative() } else { sum })
+    }) {
         Err(ParseError::Format) => decode_iso(text),
         other => other,
     };
@@ -40,7 +46,21 @@ pub(crate) fn out_of_range() -> SqlError {
     SqlError::new(SqlState::DATETIME_FIELD_OVERFLOW, "interval out of range")
 }
 
+fn is_signed_once(parts: &[Part]) -> bool {
+    let [first, rest @ ..] = parts else { return false };
+    first.text.starts_with('-') && !rest.iter().any(|part| part.text.starts_with(['-', '+']))
+}
+
 impl Sum {
+    /// With all fields below zero, whatever they were.
+    fn negative(self) -> Self {
+        Self {
+            months: -self.months.saturating_abs(),
+            days: -self.days.saturating_abs(),
+            microseconds: -self.microseconds.saturating_abs(),
+        }
+    }
+
     fn microseconds(&mut self, value: i64, fraction: f64, scale: i64) -> Step {
         let whole = value.checked_mul(scale).ok_or(ParseError::Field)?;
         self.microseconds = self.microseconds.checked_add(whole).ok_or(ParseError::Field)?;

@@ -13,13 +13,15 @@ pub(crate) mod interval;
 mod number;
 mod parts;
 mod read;
+mod style;
 pub(crate) mod token;
 mod write;
 pub mod zone;
 
 pub use read::read;
 pub(crate) use read::{DATE_RANGE, TIMESTAMP_RANGE};
-pub use write::write;
+pub use style::{DateForm, DateOrder, DateStyle, IntervalStyle};
+pub use write::{write, write_in};
 pub(crate) use write::{write_interval, write_iso};
 
 /// Microseconds in a second.

@@ -30,7 +30,8 @@ pub fn read(ty: PgType, text: &str, context: &ReadContext<'_>) -> Result<Datum> 
         other => other.name(),
     };
     if ty == PgType::Interval {
-        return interval::read(text, IntervalFields::FULL).map(Datum::Interval);
+        return interval::read(text, IntervalFields::FULL, context.settings.interval_style)
+            .map(Datum::Interval);
     }
     let time_only = matches!(ty, PgType::Time | PgType::TimeTz);
     let decoded = split(text)

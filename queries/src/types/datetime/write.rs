@@ -3,11 +3,22 @@
 use jiff::tz::TimeZone;
 
 use super::calendar::civil;
+use super::style::write_styled;
 use super::{DATE_INFINITY, DATE_MINUS_INFINITY, DAY, HOUR, MINUTE, SECOND};
 use super::{TIMESTAMP_INFINITY, TIMESTAMP_MINUS_INFINITY, zone};
+use crate::exec::Settings;
 use crate::types::{Datum, Interval};
 
-/// Writes a value of one of the types of this module; anything else writes nothing.
+/// Writes a value as the settings of a session ask for.
+pub fn write_in(value: &Datum, settings: &Settings, out: &mut Vec<u8>) {
+    let styled =
+        write_styled(value, &settings.time_zone, settings.date_style, settings.interval_style, out);
+    if !styled {
+        write(value, &settings.time_zone, out);
+    }
+}
+
+/// Writes a value of one of the types of this module in the ISO form; anything else writes nothing.
 pub fn write(value: &Datum, zone: &TimeZone, out: &mut Vec<u8>) {
     match value {
         Datum::Date(it) => write_date(*it, out),
@@ -24,7 +35,7 @@ pub fn write(value: &Datum, zone: &TimeZone, out: &mut Vec<u8>) {
 }
 
 /// Writes a number with at least so many digits.
-fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
+pub(super) fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     if (0..100).contains(&value) && width == 2 {
         let value = u8::try_from(value).expect("below 100");
         out.extend_from_slice(&[b'0' + value / 10, b'0' + value % 10]);
@@ -33,7 +44,7 @@ fn padded(value: i64, width: usize, out: &mut Vec<u8>) {
     }
 }
 
-fn write_infinity(value: i64, out: &mut Vec<u8>) {
+pub(super) fn write_infinity(value: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(if value < 0 { b"-infinity" } else { b"infinity" });
 }
 
@@ -58,7 +69,7 @@ fn write_date(days: i32, out: &mut Vec<u8>) {
     }
 }
 
-fn write_fraction(microseconds: i64, out: &mut Vec<u8>) {
+pub(super) fn write_fraction(microseconds: i64, out: &mut Vec<u8>) {
     if microseconds != 0 {
         out.push(b'.');
         padded(microseconds, 6, out);
@@ -68,7 +79,7 @@ fn write_fraction(microseconds: i64, out: &mut Vec<u8>) {
     }
 }
 
-fn write_time(microseconds: i64, out: &mut Vec<u8>) {
+pub(super) fn write_time(microseconds: i64, out: &mut Vec<u8>) {
     padded(microseconds / HOUR, 2, out);
     out.push(b':');
     padded(microseconds / MINUTE % 60, 2, out);

@@ -92,14 +92,25 @@ pub fn find(name: &str) -> Option<TimeZone> {
         .or_else(|| posix_without_rule(name))
 }
 
-/// `ABC+3`: POSIX counts west as positive.
+/// `ABC+3`, `<+03:30>-03:30`: POSIX counts west as positive.
 fn posix_without_rule(name: &str) -> Option<TimeZone> {
-    let letters = name.bytes().take_while(u8::is_ascii_alphabetic).count();
-    let hours: i32 = name.get(letters..)?.parse().ok()?;
-    if hours.abs() > 24 {
+    let offset = match name.strip_prefix('<') {
+        Some(quoted) => quoted.split_once('>')?.1,
+        None => name.trim_start_matches(|it: char| it.is_ascii_alphabetic()),
+    };
+    let (sign, magnitude) = match offset.strip_prefix('-') {
+        Some(magnitude) => (1, magnitude),
+        None => (-1, offset.strip_prefix('+').unwrap_or(offset)),
+    };
+    let mut seconds = 0;
+    for (part, scale) in magnitude.split(':').zip([3600, 60, 1]) {
+        let value: i32 = part.parse().ok().filter(|it| (0..=59).contains(it))?;
+        seconds += value * scale;
+    }
+    if magnitude.split(':').count() > 3 || seconds > 25 * 3600 {
         return None;
     }
-    jiff::tz::Offset::from_seconds(-hours * 3600).ok().map(TimeZone::fixed)
+    jiff::tz::Offset::from_seconds(sign * seconds).ok().map(TimeZone::fixed)
 }
 
 /// The offset in seconds east that an abbreviation stands for around a local time in a zone.

@@ -109,7 +109,7 @@ pub fn write(value: &Datum, ty: PgType, settings: &Settings, out: &mut Vec<u8>) 
         | Datum::TimeTz(..)
         | Datum::Timestamp(_)
         | Datum::TimestampTz(_)
-        | Datum::Interval(_) => datetime::write(value, &settings.time_zone, out),
+        | Datum::Interval(_) => datetime::write_in(value, settings, out),
         Datum::Oid(it) if ty.is_reg() => reg::write(ty, *it, settings, out),
         Datum::Oid(it) => number::write_u64(u64::from(*it), out),
         Datum::Json(it) => out.extend_from_slice(it.as_bytes()),
