@@ -127,9 +127,11 @@ impl Session {
     async fn end_block(&mut self, statement: &running::Statement) -> Result<()> {
         let block = self.block.take();
         self.status = Status::Idle;
+        // What the last statement of the block has notified belongs to it.
+        let notified = self.listening.take_requested();
         let result = match block {
-            Some(block) => self.commit_block(block, statement).await,
-            None => Ok(()),
+            Some(block) if notified.is_ok() => self.commit_block(block, statement).await,
+            _ => notified,
         };
         self.settings.leave_block(result.is_ok());
         self.cursors.end_block(result.is_ok());
