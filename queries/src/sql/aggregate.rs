@@ -4,13 +4,14 @@ use sqlparser::ast::{self, DuplicateTreatment, Expr as Ast, FunctionArgumentClau
 
 use super::binder::{Binder, unsupported};
 use super::call::{BoundArguments, CallName};
+use super::json_row::is_named_row;
 use super::scope::{AGGREGATES, Clause, SETS, WINDOWS};
 use crate::error::{Result, SqlError, SqlState};
 use crate::plan::{AggregateCall, Expr, SortKey};
 use crate::types::PgType;
 use crate::types::functions::registry;
 use crate::types::functions::resolve::signature;
-use crate::types::functions::{AggregateFunction, Callee};
+use crate::types::functions::{AggregateFunction, Callee, JSON_AGG_OF_ROWS};
 
 impl Binder<'_> {
     pub(super) fn bind_aggregate_call(
@@ -62,6 +63,8 @@ impl Binder<'_> {
         Self::check_aggregate_form(name, function, &arguments, within_group, list)?;
         let distinct = list.duplicate_treatment == Some(DuplicateTreatment::Distinct);
         let mut values = self.convert_arguments(&resolved, arguments)?;
+        let of_rows = function.name == "json_agg" && values.first().is_some_and(is_named_row);
+        let function = if of_rows { &JSON_AGG_OF_ROWS } else { function };
         let mut order = Vec::new();
         if function.ordered_set {
             let sorted = values.split_off(direct);

@@ -304,17 +304,12 @@ impl Binder<'_> {
                     FunctionArgExpr::Expr(Ast::QualifiedWildcard(name, _))
                     | FunctionArgExpr::QualifiedWildcard(name),
                 ) => {
-                    let Some(relation) = name.0.last().and_then(|part| part.as_ident()) else {
-                        return Err(unsupported("this argument").at(self.at_name(name)));
-                    };
-                    let Some((level, found)) = self.find_relation(None, &relation.value) else {
-                        return Err(self.no_such_relation(None, relation, relation));
-                    };
-                    let row = super::names::whole_row(&found);
-                    arguments.values.push(self.refer(level, row, relation));
+                    let row = self.bind_row_of(name)?;
+                    arguments.values.push(row);
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Expr(expr)) => {
-                    arguments.values.push(self.bind_expr(expr)?);
+                    let value = self.bind_expr(expr)?;
+                    arguments.values.push(self.json_argument(name, expr, value));
                     arguments.origins.push(expr);
                 }
                 FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if count == 1 => {
@@ -332,6 +327,18 @@ impl Binder<'_> {
             super::named_argument::place(name, &mut arguments, &names)?;
         }
         Ok(arguments)
+    }
+
+    /// `relation.*` as an argument: its row.
+    fn bind_row_of(&mut self, name: &ast::ObjectName) -> Result<Expr> {
+        let Some(relation) = name.0.last().and_then(|part| part.as_ident()) else {
+            return Err(unsupported("this argument").at(self.at_name(name)));
+        };
+        let Some((level, found)) = self.find_relation(None, &relation.value) else {
+            return Err(self.no_such_relation(None, relation, relation));
+        };
+        let row = super::names::whole_row(&found);
+        Ok(self.refer(level, row, relation))
     }
 
     /// Finds the function of a call.
@@ -379,7 +386,13 @@ impl Binder<'_> {
         match resolved.callee {
             Callee::Scalar(function) => {
                 let ty = resolved.result;
+                let origin = arguments.origins.first().copied();
                 let arguments = self.convert_arguments(resolved, arguments)?;
+                if function.name == "row_to_json"
+                    && let Some(call) = self.row_to_json(origin, &arguments)
+                {
+                    return Ok(call);
+                }
                 Ok(Expr::Call(Call { function, arguments, ty, position: None }))
             }
             Callee::Cast(ty) => {

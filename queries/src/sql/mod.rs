@@ -34,6 +34,7 @@ mod fuzzy;
 mod grammar;
 mod group;
 mod insert;
+mod json_row;
 mod lex;
 mod literal;
 mod locking;

@@ -39,6 +39,7 @@ use crate::error::Result;
 use crate::exec::EvalContext;
 use crate::types::{Datum, PgType};
 
+pub use aggregates::JSON_AGG_OF_ROWS;
 pub(crate) use arguments::Arguments;
 #[allow(unused_imports)]
 pub(crate) use io::apply;

@@ -240,15 +240,9 @@ impl<'a> Scope<'a> {
         let next =
             |item: Item<'a>, found: &mut Found<'a>| self.steps(rest, item, found, !self.strict);
         match step {
-            Step::Key(key) => match child(&item, key) {
+            Step::Key(key) => match self.member(&item, key)? {
                 Some(value) => next(value, found),
-                None if self.lenient => Ok(()),
-                None if item.is_object() => {
-                    Err(soft("2203A", format!("JSON object does not contain key \"{key}\"")))
-                }
-                None => {
-                    Err(soft("2203A", "jsonpath member accessor can only be applied to an object"))
-                }
+                None => Ok(()),
             },
             Step::AnyKey if item.is_object() => {
                 children(item).into_iter().try_for_each(|value| next(value, found))
@@ -285,6 +279,19 @@ impl<'a> Scope<'a> {
             }
             Step::Method(method) => self.method(*method, rest, item, found),
         }
+    }
+
+    /// A field of an object; none if it is missing and that is no error.
+    fn member(&self, item: &Item<'a>, key: &str) -> Outcome<Option<Item<'a>>> {
+        let found = child(item, key);
+        if found.is_some() || self.lenient {
+            return Ok(found);
+        }
+        Err(if item.is_object() {
+            soft("2203A", format!("JSON object does not contain key \"{key}\""))
+        } else {
+            soft("2203A", "jsonpath member accessor can only be applied to an object")
+        })
     }
 
     /// Whether an item passes a filter.

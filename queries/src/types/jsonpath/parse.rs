@@ -400,26 +400,15 @@ fn number(digits: &str) -> Result<Numeric> {
 
 /// The options of `like_regex`.
 fn options(flags: &str) -> Result<Options> {
-    let (mut ignore_case, mut dot_all, mut lines, mut literal) = (false, false, false, false);
-    let mut expanded = false;
-    for flag in flags.chars() {
-        match flag {
-            'i' => ignore_case = true,
-            's' => dot_all = true,
-            'm' => lines = true,
-            'x' => expanded = true,
-            'q' => literal = true,
-            other => {
-                return Err(syntax("invalid input syntax for type jsonpath").with_detail(format!(
-                    "Unrecognized flag character \"{other}\" in LIKE_REGEX predicate."
-                )));
-            }
-        }
+    if let Some(other) = flags.chars().find(|flag| !"ismxq".contains(*flag)) {
+        return Err(syntax("invalid input syntax for type jsonpath").with_detail(format!(
+            "Unrecognized flag character \"{other}\" in LIKE_REGEX predicate."
+        )));
     }
-    if expanded && !literal {
+    if flags.contains('x') && !flags.contains('q') {
         return Err(SqlError::unsupported(
             "XQuery \"x\" flag (expanded regular expressions) is not implemented",
         ));
     }
-    Ok(Options::of_xquery(ignore_case, dot_all, lines, literal))
+    Ok(Options::of_xquery(flags))
 }

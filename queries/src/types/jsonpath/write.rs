@@ -53,7 +53,9 @@ fn node(it: &Node, brackets: bool, out: &mut String) {
         Node::Steps(first, steps) => {
             let simple = !matches!(**first, Node::Number(_));
             bracketed(!simple, out, |out| node(first, true, out));
-            steps.iter().for_each(|it| step(it, out));
+            for it in steps {
+                step(it, out);
+            }
         }
         Node::Binary(op, left, right) => bracketed(brackets, out, |out| {
             operand(left, out);
@@ -131,7 +133,7 @@ fn step(it: &Step, out: &mut String) {
             }
             let (first, last) = (level(first), level(last));
             let range = if first == last { first } else { format!("{first} to {last}") };
-            out.push_str(&format!("{{{range}}}"));
+            out.extend(["{", range.as_str(), "}"]);
         }
         Step::Filter(condition) => {
             out.push_str("?(");

@@ -59,12 +59,14 @@ impl Options {
         Self { ignore_case, ..Self::default() }
     }
 
-    /// The options of `like_regex` in a jsonpath: a line feed is like any other character only if that is asked for.
-    pub(crate) fn of_xquery(ignore_case: bool, dot_all: bool, lines: bool, literal: bool) -> Self {
+    /// The options of `like_regex` in a jsonpath, by its flags: a line feed is like any other character only if that is
+    /// asked for.
+    pub(crate) fn of_xquery(flags: &str) -> Self {
+        let literal = flags.contains('q');
         Self {
-            ignore_case,
-            stop_at_newline: !dot_all && !literal,
-            lines: lines && !literal,
+            ignore_case: flags.contains('i'),
+            stop_at_newline: !flags.contains('s') && !literal,
+            lines: flags.contains('m') && !literal,
             literal,
             ..Self::default()
         }

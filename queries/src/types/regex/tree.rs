@@ -130,7 +130,9 @@ pub(super) fn note_groups(ast: &Ast, groups: &mut [Option<Ast>]) {
         }
         Ast::Repeat(inner, _) => note_groups(inner, groups),
         Ast::Concat(parts) | Ast::Alternate(parts) => {
-            parts.iter().for_each(|part| note_groups(part, groups));
+            for part in parts {
+                note_groups(part, groups);
+            }
         }
         Ast::Set(_) | Ast::Assert(_) | Ast::Look { .. } | Ast::Back(_) => {}
     }

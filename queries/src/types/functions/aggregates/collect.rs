@@ -321,6 +321,12 @@ fn arrays(types: &[PgType]) -> Box<dyn Accumulator> {
     Box::new(Arrays { element, inner: None, count: 0, elements: vec![], bytes: 0 })
 }
 
+/// `json_agg` over rows of tables: the binder has made JSON of them, and each begins a line as a row does.
+pub static JSON_AGG_OF_ROWS: AggregateFunction = aggregate(3175, "json_agg", &[Json], Json, |_| {
+    Box::new(JsonArray { ty: Record, text: vec![] })
+})
+.lax();
+
 #[rustfmt::skip]
 pub(super) static FUNCTIONS: &[AggregateFunction] = &[
     aggregate(3538, "string_agg", &[Text, Text], Text, |_| Box::new(Strings::default())).lax(),

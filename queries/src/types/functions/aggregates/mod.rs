@@ -10,6 +10,8 @@ mod sum;
 
 use super::registry::FunctionTable;
 
+pub use collect::JSON_AGG_OF_ROWS;
+
 const fn table(aggregates: &'static [super::AggregateFunction]) -> FunctionTable {
     FunctionTable { schema: "pg_catalog", scalars: &[], aggregates, sets: &[], windows: &[] }
 }

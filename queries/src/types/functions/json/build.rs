@@ -13,9 +13,9 @@ use crate::types::{ArrayValue, Datum, Jsonb, PgType};
 pub(in crate::types::functions) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
 /// `row_to_json` for a record whose fields have names, which a value does not know: the second argument is their
-/// list. The binder puts it around a row of a table before the row goes into JSON.
+/// list, the third whether it is pretty. The binder puts it around a row of a table before the row goes into JSON.
 pub static RECORD_TO_JSON: ScalarFunction =
-    f(0, "row_to_json", &[Record, TextArray], Json, record_to_json).stable();
+    f(0, "row_to_json", &[Record, TextArray, Bool], Json, record_to_json).stable();
 
 fn record_to_json(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
     let names = &a.array(1)?.elements;
@@ -26,7 +26,8 @@ fn record_to_json(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
             _ => String::new(),
         })
         .collect();
-    Ok(Datum::Json(build::named_record(a.record(0)?, &names, &context.exec.settings)?.into()))
+    let plain = build::named_record(a.record(0)?, &names, &context.exec.settings)?;
+    if a.bool(2)? { pretty(plain) } else { Ok(Datum::Json(plain.into())) }
 }
 
 fn invalid(message: String) -> SqlError {
@@ -48,16 +49,18 @@ fn to_jsonb(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
 }
 
 /// `array_to_json` and `row_to_json`; pretty ones have line feeds between the parts at the top.
-fn top_to_json(context: &EvalContext<'_>, a: &[Datum], pretty: bool) -> Result<Datum> {
+fn top_to_json(context: &EvalContext<'_>, a: &[Datum], is_pretty: bool) -> Result<Datum> {
     let ty = match &a[0] {
         Datum::Record(_) => Record,
         Datum::Array(array) => array.element.array().unwrap_or(TextArray),
         _ => Text,
     };
     let plain = build::to_json(&a[0], ty, &context.exec.settings)?;
-    if !pretty {
-        return Ok(Datum::Json(plain.into()));
-    }
+    if is_pretty { pretty(plain) } else { Ok(Datum::Json(plain.into())) }
+}
+
+/// With line feeds between the parts at the top.
+fn pretty(plain: String) -> Result<Datum> {
     let Some(children) = super::children(&plain)? else { return Ok(Datum::Json(plain.into())) };
     let mut parts = Vec::new();
     for (key, (start, end)) in &children.items {

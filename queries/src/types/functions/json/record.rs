@@ -145,11 +145,11 @@ fn array(
     }
     let expected = |place: &[usize]| {
         let error = SqlError::new(SqlState::INVALID_TEXT_REPRESENTATION, "expected JSON array");
-        let place: String = place.iter().map(|it| format!("[{it}]")).collect();
+        let shown: Vec<String> = place.iter().map(|it| format!("[{it}]")).collect();
         error.with_hint(if place.is_empty() {
             format!("See the value of key \"{key}\".")
         } else {
-            format!("See the array element {place} of key \"{key}\".")
+            format!("See the array element {} of key \"{key}\".", shown.concat())
         })
     };
     if depth == 0 {

@@ -166,7 +166,7 @@ fn day(fields: &Fields, text: &str) -> Result<Civil> {
     let has_year = said.is_some() || fields.julian != 0;
     let month_fits = !has_month || (1..=12).contains(&civil.month);
     let day_fits = !has_day || (1..=31).contains(&civil.day);
-    let whole = has_year && has_month && has_day || iso && has_day && has_month;
+    let whole = (has_year || iso) && has_month && has_day;
     let fits = month_fits
         && day_fits
         && (!whole || civil.day <= calendar::month_days(civil.year, civil.month));
