@@ -221,7 +221,7 @@ impl<D: Domain> LeaderTask<D> {
             .voter_ids()
             .eq([self.shard.replica_id]);
         self.shard.replica.runtime_config().tick(!alone);
-        tracing::info!(shard = self.shard.id.0, term = leader.term, sequence, "leading");
+        tracing::debug!(shard = self.shard.id.0, term = leader.term, sequence, "leading");
     }
 
     /// Decides and proposes until leadership is lost or a proposal is.
