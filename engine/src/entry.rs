@@ -162,6 +162,7 @@ impl Entry {
     }
 
     /// This outcome with the events that it lets happen: those of its prepare.
+    #[must_use]
     pub fn with_events_of(self, prepare: Self) -> Self {
         Self { metadata: prepare.metadata, events: prepare.events, ..self }
     }

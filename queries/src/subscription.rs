@@ -39,12 +39,10 @@ impl EventRows {
     ) -> Result<Option<usize>> {
         let after = self.after.get(committed.shard);
         let mut verdict = Vec::with_capacity(1);
-        let mut looked_at = 0;
-        for (position, _) in committed.events().skip(from) {
+        for (looked_at, (position, _)) in committed.events().skip(from).enumerate() {
             if looked_at == rows_max {
                 return Ok(Some(position.ordinal()));
             }
-            looked_at += 1;
             if position <= after {
                 continue;
             }

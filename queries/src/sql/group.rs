@@ -247,9 +247,15 @@ pub(super) fn spread(
         }
         true
     };
-    groups.expressions.iter_mut().for_each(|expr| walk_expr(expr, 0, &mut follow));
-    targets.iter_mut().for_each(|target| walk_expr(&mut target.expr, 0, &mut follow));
-    kept.iter_mut().for_each(|set| walk_set_call(set, 0, &mut follow));
+    for expr in &mut groups.expressions {
+        walk_expr(expr, 0, &mut follow);
+    }
+    for target in targets.iter_mut() {
+        walk_expr(&mut target.expr, 0, &mut follow);
+    }
+    for set in &mut kept {
+        walk_set_call(set, 0, &mut follow);
+    }
     each_window(windows, &mut follow);
     *sets = kept;
     Ok(Plan::new(PlanNode::ProjectSet { input: Box::new(plan), items }, columns))

@@ -59,7 +59,7 @@ impl Binder<'_> {
 
 /// Whether an argument is a row that has become an object.
 pub(super) fn is_named_row(argument: &Expr) -> bool {
-    matches!(argument, Expr::Call(call) if std::ptr::eq(call.function, &RECORD_TO_JSON))
+    matches!(argument, Expr::Call(call) if std::ptr::eq(call.function, &raw const RECORD_TO_JSON))
 }
 
 /// A row as an object with these names.

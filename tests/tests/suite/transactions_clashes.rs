@@ -267,7 +267,8 @@ async fn a_block_goes_on_when_others_change_what_it_has_written() {
     assert_eq!(other.one("SELECT count(*) FROM airports").await, "2");
     // More than it moves along with: the others' changes are not seen any more, and do not matter.
     one.run("BEGIN").await;
-    let rotations: String = (0..1500).map(|number| format!("R{number}\n")).collect();
+    let rotations: Vec<String> = (0..1500).map(|number| format!("R{number}\n")).collect();
+    let rotations = rotations.concat();
     one.copy("COPY rotations (name) FROM STDIN", &rotations).await.unwrap();
     other.run("INSERT INTO airports (code) VALUES ('CDG')").await;
     assert_eq!(

@@ -76,7 +76,7 @@ impl Transaction<'_> {
         let touched = self.touches.entry(name.to_owned()).or_default();
         match touched.written {
             Some(written) => {
-                assert_eq!(version, written, "{name}: a transaction sees its own writes")
+                assert_eq!(version, written, "{name}: a transaction sees its own writes");
             }
             None => {
                 self.torn |= touched.read.is_some_and(|read| read != version);

@@ -57,7 +57,9 @@ impl Channels {
     /// Sends a notification to whoever listens now.
     fn send(&self, pid: i32, channel: &str, payload: &str) {
         if let Some(listeners) = self.listeners.lock().get(channel) {
-            listeners.values().for_each(|it| it.put(pid, channel, payload));
+            for listener in listeners.values() {
+                listener.put(pid, channel, payload);
+            }
         }
     }
 

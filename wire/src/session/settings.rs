@@ -493,7 +493,7 @@ fn time_zone_name(value: &str) -> Option<String> {
     };
     let mut magnitude = format!("{:02}", seconds.abs() / 3600);
     for part in [seconds.abs() / 60 % 60, seconds.abs() % 60] {
-        if part != 0 || (part == 0 && seconds % 60 != 0) {
+        if part != 0 || seconds % 60 != 0 {
             magnitude = format!("{magnitude}:{part:02}");
         }
     }

@@ -46,6 +46,10 @@ struct Matching {
 struct Side {
     input: BoxOperator,
     /// Once the input has ended, the part that is read.
+    #[expect(
+        clippy::option_option,
+        reason = "no part yet, and a part without rows, are two things"
+    )]
     part: Option<Option<Part>>,
     aside: Option<Parts>,
 }

@@ -1,5 +1,7 @@
 //! `schedule_violations`: the three kinds of violations as one relation, each told in the domain's words.
 
+use std::fmt::Write as _;
+
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -121,7 +123,7 @@ impl Finding {
                 _ => Value::Null,
             };
             let separator = if at == 0 { "" } else { ", " };
-            json.push_str(&format!("{separator}\"{}\": {value}", column.name));
+            write!(json, "{separator}\"{}\": {value}", column.name).expect("a string takes it");
         }
         json.push('}');
         Ok(json)

@@ -108,7 +108,9 @@ impl Entries {
                 continue;
             }
             let mut batch = Batch::default();
-            rows.iter().for_each(|row| append(shard, row, &mut batch));
+            for row in &rows {
+                append(shard, row, &mut batch);
+            }
             let mut out = CopyRows::default();
             self.encoder.rows(&batch, &mut out)?;
             return Ok(CopyStep::Rows(out));
