@@ -150,6 +150,7 @@ impl SystemState for RunningSystem {
                 if let Some(lag) = &lag_of_replica {
                     committed = committed.max(lag.committed.get(*shard).index());
                 }
+                let awaited = status.awaited.iter().find(|(of, _)| of == shard);
                 let lag = signed(committed.0.saturating_sub(folded.0));
                 ProjectionRow {
                     projection: "schedule".to_owned(),
@@ -161,6 +162,7 @@ impl SystemState for RunningSystem {
                         Some(lag) => lag.time.map(interval),
                         None => (lag == 0).then(Interval::default),
                     },
+                    awaited: awaited.map_or(0, |(_, it)| i32::try_from(*it).unwrap_or(i32::MAX)),
                 }
             };
             status.shards.iter().map(row).collect()

@@ -18,7 +18,7 @@ pub(super) static MAKERS: &[Maker] = &[
     ),
     Maker::live(
         "projections",
-        &["projection", "shard", "position", "committed", "lag_events", "lag"],
+        &["projection", "shard", "position", "committed", "lag_events", "lag", "awaited"],
         projections,
     ),
     Maker::live("sessions", SESSION, sessions),
@@ -63,6 +63,7 @@ fn projections(scope: &Scope<'_>, rows: &mut Rows<'_>) {
             int8(row.committed),
             int8(row.lag_events),
             row.lag.map_or(Datum::Null, Datum::Interval),
+            int4(row.awaited),
         ]);
     }
 }

@@ -155,6 +155,8 @@ pub struct ProjectionRow {
     pub lag_events: i64,
     /// How old the oldest of them is.
     pub lag: Option<Interval>,
+    /// The transactions that are folded in part and wait for entries of the shard.
+    pub awaited: i32,
 }
 
 /// The running system. Everything may be left out.

@@ -1,7 +1,16 @@
 //! Follows the feed: reads entries, folds them, writes what changed together with the positions. Driven step by
 //! step, so that a thread, a test or a simulation can drive it.
+//!
+//! # Transactions over several entries
+//!
+//! Their events happen entry by entry, but a reader must see all of one or nothing of it. While one is *open*
+//! ([`OpenTransactions`]) what is written may not be shown, and only the shards that hold its missing entries go
+//! on, each until nothing is missing of it; the others pause. That may open other transactions, which are
+//! treated alike: two that happened in opposite order in two shards are folded through, and shown together. What is
+//! written in between is bounded by batches as everything else, so a transaction may be larger than memory.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain as _;
@@ -11,19 +20,24 @@ use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{AggregateId, Schedule};
 
-use super::appeared::appeared;
+use super::ahead::Ahead;
+use super::appeared::{APPEARED_MAX, appeared};
 use super::fold::Fold;
 use super::history::{Historian, Retention};
 use super::key::Key;
+use super::open::OpenTransactions;
 use super::overlay::Overlay;
 use super::relations::Finding;
 use super::rows::{Result, Rows};
 use super::snapshot::Snapshot;
 use super::store::{Store, read_newest, read_positions};
 
-/// The memory of changes after which a batch is written, though there may be more to fold. One read of the feed
-/// can go beyond it.
+/// The memory of changes after which a batch is written, though there may be more to fold. One entry can go beyond
+/// it.
 const BATCH_BYTES_MAX: usize = 16 << 20;
+
+/// The new violations that are kept until they can be told, which is when the transaction they are of is complete.
+const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;
 
 /// A store that follows the feed.
 #[derive(Debug)]
@@ -33,11 +47,13 @@ pub(crate) struct Follower {
     historian: Historian,
     positions: Positions,
     newest: Timestamp,
-    // Of the last step.
+    // Of the steps since what is written was whole.
     oldest: Timestamp,
     // What is newer is passed over.
     until: Option<Timestamp>,
-    entries: Vec<CommittedEntry>,
+    open: OpenTransactions,
+    ahead: Ahead,
+    batch_bytes_max: usize,
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
     folded: Folded,
@@ -63,6 +79,7 @@ impl Follower {
         let historian = Historian::open(&store, retention)?;
         let positions = read_positions(&store)?;
         let newest = read_newest(&store)?;
+        let open = OpenTransactions::read(&store)?;
         let fold = Fold::new(Overlay::new(store));
         Ok(Self {
             feed,
@@ -72,7 +89,9 @@ impl Follower {
             newest,
             oldest: Timestamp(u64::MAX),
             until: None,
-            entries: Vec::new(),
+            open,
+            ahead: Ahead::default(),
+            batch_bytes_max: BATCH_BYTES_MAX,
             first_shard: 0,
             folded: Folded::default(),
             watching: false,
@@ -91,13 +110,25 @@ impl Follower {
     /// Folds what the feed has now, or as much of it as one batch takes, and writes it. Says whether there was
     /// anything.
     pub(crate) fn step(&mut self) -> Result<bool> {
+        if self.is_whole() {
+            self.oldest = Timestamp(u64::MAX);
+        }
+        let mut any = self.complete_open()?;
         let shards = self.feed.shards();
-        self.oldest = Timestamp(u64::MAX);
-        let mut any = false;
         for offset in 0..shards {
             let shard = ShardId((self.first_shard + offset) % shards);
-            any |= self.fold_shard(shard)?;
-            if self.fold.rows.pending.bytes() >= BATCH_BYTES_MAX {
+            let committed = self.feed.committed(shard);
+            while self.open.is_empty()
+                && !self.is_full()
+                && self.positions.get(shard).index() < committed
+            {
+                if !self.fold_shard(shard)? {
+                    break;
+                }
+                any = true;
+                self.complete_open()?;
+            }
+            if self.is_full() || !self.open.is_empty() {
                 self.first_shard = (shard.0 + 1) % shards;
                 break;
             }
@@ -118,14 +149,39 @@ impl Follower {
         std::mem::take(&mut self.appeared)
     }
 
+    /// The same; if there was nothing, waits for the feed, but not longer than `timeout`.
+    pub(crate) fn step_or_wait(&mut self, timeout: Duration) -> Result<()> {
+        let seen = self.feed.generation();
+        if !self.step()? {
+            self.feed.wait(seen, timeout);
+        }
+        Ok(())
+    }
+
+    /// Whether what is written may be shown: nothing of a transaction or all of it.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.open.is_empty()
+    }
+
+    /// The transactions that are folded in part.
+    pub(crate) fn open_transactions(&self) -> &OpenTransactions {
+        &self.open
+    }
+
     /// How far it has come.
     pub(crate) fn positions(&self) -> &Positions {
         &self.positions
     }
 
-    /// The oldest timestamp of what the last step folded.
+    /// The oldest timestamp of what was folded since it [was whole](Self::is_whole) before the last step.
     pub(crate) fn oldest(&self) -> Timestamp {
         self.oldest
+    }
+
+    /// Writes smaller batches.
+    #[cfg(test)]
+    pub(crate) fn with_batch_bytes(self, batch_bytes_max: usize) -> Self {
+        Self { batch_bytes_max, ..self }
     }
 
     /// What it has done.
@@ -138,7 +194,7 @@ impl Follower {
         &self.fold.rows.base
     }
 
-    /// The state that was written last.
+    /// The state that was written last, to be shown only if it [is whole](Self::is_whole).
     pub(crate) fn snapshot(&self) -> Snapshot {
         let feed = Arc::clone(&self.feed);
         let snapshot =
@@ -148,44 +204,68 @@ impl Follower {
 
     /// Whether everything is folded that the feed has now.
     pub(crate) fn is_caught_up(&self) -> bool {
-        (0..self.feed.shards())
-            .map(ShardId)
-            .all(|shard| self.positions.get(shard).index() >= self.feed.committed(shard))
+        let folded = |shard| self.positions.get(shard).index() >= self.feed.committed(shard);
+        self.is_whole() && (0..self.feed.shards()).map(ShardId).all(folded)
     }
 
+    fn is_full(&self) -> bool {
+        self.fold.rows.pending.bytes() >= self.batch_bytes_max
+    }
+
+    /// Folds what is missing of open transactions, and of those that this opens, as far as it has come and the
+    /// batch takes it. Says whether there was anything.
+    fn complete_open(&mut self) -> Result<bool> {
+        let mut any = false;
+        while !self.open.is_empty() && !self.is_full() {
+            let awaited: Vec<ShardId> = self.open.awaited().map(|(shard, _)| shard).collect();
+            let mut moved = false;
+            for shard in awaited {
+                if self.open.awaits(shard) && !self.is_full() {
+                    moved |= self.fold_shard(shard)?;
+                }
+            }
+            any |= moved;
+            if !moved {
+                break;
+            }
+        }
+        Ok(any)
+    }
+
+    /// Folds what comes next in a shard: up to the entry that opens a transaction which waits for other shards
+    /// only. Says whether there was anything.
     fn fold_shard(&mut self, shard: ShardId) -> Result<bool> {
         let after = self.positions.get(shard).index();
-        if self.feed.committed(shard) <= after {
-            return Ok(false);
-        }
-        let mut entries = std::mem::take(&mut self.entries);
-        entries.clear();
-        let read = self.feed.read(shard, after, &mut entries)?;
-        let mut last = after;
-        for entry in &entries {
-            // The order within a shard is all that the fold relies on.
-            if entry.shard != shard || entry.index <= last || entry.index > read {
-                return Err(StoreError::Corrupted(format!(
-                    "the feed of shard {shard} is out of order at {}",
-                    entry.index.0
-                )));
-            }
-            last = entry.index;
-            if self.until.is_some_and(|until| entry.entry.timestamp > until) {
+        let mut next = self.ahead.take(&*self.feed, shard, after)?;
+        let mut folded = after;
+        while let Some(committed) = next.entries.pop_front() {
+            folded = committed.index;
+            let timestamp = committed.entry.timestamp;
+            if self.until.is_some_and(|until| timestamp > until) {
+                // All events of a transaction have one timestamp.
                 continue;
             }
-            self.newest = self.newest.max(entry.entry.timestamp);
-            self.oldest = self.oldest.min(entry.entry.timestamp);
-            self.fold.apply_entry(entry, &mut self.historian)?;
+            self.newest = self.newest.max(timestamp);
+            self.oldest = self.oldest.min(timestamp);
+            self.fold.apply_entry(&committed, &mut self.historian)?;
             self.folded.entries += 1;
-            self.folded.events += u64::try_from(entry.entry.events.len()).unwrap_or(u64::MAX);
+            self.folded.events += u64::try_from(committed.entry.events.len()).unwrap_or(u64::MAX);
+            if let Some((attempt, parts)) = committed.entry.step.committed() {
+                self.open.fold(shard, attempt, parts)?;
+            }
+            if self.is_full() || !(self.open.is_empty() || self.open.awaits(shard)) {
+                break;
+            }
         }
-        self.entries = entries;
-        if read <= after {
+        if next.entries.is_empty() {
+            folded = next.read_to;
+        }
+        self.ahead.put_back(shard, next);
+        if folded <= after {
             return Ok(false);
         }
-        self.positions.advance(shard, Position::end_of(read));
-        self.fold.rows.put(Key::position(shard), &read.0.to_be_bytes());
+        self.positions.advance(shard, Position::end_of(folded));
+        self.fold.rows.put(Key::position(shard), &folded.0.to_be_bytes());
         Ok(true)
     }
 
@@ -193,9 +273,11 @@ impl Follower {
         self.fold.settle()?;
         self.historian.end_batch(&mut self.fold.rows, self.newest)?;
         self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());
+        self.open.store(&mut self.fold.rows);
         let Overlay { base, pending } = &mut self.fold.rows;
         if self.watching {
-            self.appeared.extend(appeared(base, pending)?);
+            let room = APPEARED_KEPT_MAX.saturating_sub(self.appeared.len());
+            self.appeared.extend(appeared(base, pending)?.into_iter().take(room));
         }
         base.write(pending)?;
         pending.clear();

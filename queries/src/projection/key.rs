@@ -17,6 +17,7 @@
 //! | `02` positions | shard `u16` big-endian | log index folded, `u64` |
 //! | `03` counts | relation, one byte | number of rows, `u64` |
 //! | `04` versions | aggregate as the domain encodes it | its newest version, `u64` |
+//! | `05` open transactions | attempt | for each shard that has more of it: shard `u16`, entries to come `u32` |
 //! | `10` airports | code | minimum ground time |
 //! | `11` airplanes | registration | aircraft type, minimum ground time, rotation |
 //! | `12` airplanes of rotations | rotation, registration | minimum ground time of the airplane |
@@ -56,6 +57,7 @@ pub(crate) mod table {
     pub(crate) const POSITIONS: u8 = 0x02;
     pub(crate) const COUNTS: u8 = 0x03;
     pub(crate) const VERSIONS: u8 = 0x04;
+    pub(crate) const OPEN: u8 = 0x05;
     pub(crate) const AIRPORTS: u8 = 0x10;
     pub(crate) const AIRPLANES: u8 = 0x11;
     pub(crate) const ROTATION_AIRPLANES: u8 = 0x12;

@@ -7,7 +7,8 @@
 //!    it sees its own changes through an [`overlay`].
 //! 3. The batch goes to the [`store`] in one write: rows, violations, counts, and the position vector that says
 //!    what they were folded from. Each event counts exactly once, however often it is delivered.
-//! 4. A [`Snapshot`] of the new state is published, and whoever waited for its positions is told.
+//! 4. A [`Snapshot`] of the new state is published once no transaction is folded in part ([`open`]), and whoever
+//!    waited for its positions is told.
 //! 5. A snapshot of a past instant is replayed from the feed where it has to be ([`past`]).
 //! 6. Statements read snapshots: through SQL's relations ([`relations`]) or by typed look-ups ([`lookup`]).
 //!
@@ -15,12 +16,14 @@
 //!
 //! - The rows are a function of the position vector: whatever the interleaving of shards, whatever crashed.
 //!   Deleting a store and folding again gives the same bytes.
+//! - What is published holds all of a transaction or nothing of it.
 //! - Maintained violations equal recomputed ones ([`recompute`](mod@recompute)) after every event.
 //!
 //! # What this module must never know
 //!
 //! SQL text and plans, sessions, and how the feed comes about.
 
+mod ahead;
 mod appeared;
 mod count;
 mod fold;
@@ -28,6 +31,7 @@ mod follower;
 mod history;
 mod key;
 mod lookup;
+mod open;
 mod overlay;
 mod past;
 mod projections;
@@ -41,6 +45,8 @@ mod store;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_transactions;
 mod verify;
 mod violation;
 mod waiters;

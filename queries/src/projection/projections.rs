@@ -79,6 +79,10 @@ pub struct ProjectionStatus {
     pub shards: Vec<(ShardId, LogIndex, LogIndex)>,
     /// Whether they have caught up once, and so may be served.
     pub complete: bool,
+    /// The transactions that are folded in part; what is served stays as it is until there are none.
+    pub open_transactions: usize,
+    /// The shards that entries of them are missing of, each with the number of transactions that wait for it.
+    pub awaited: Vec<(ShardId, u32)>,
     /// What was folded since they were opened; rates follow from it.
     pub folded: Folded,
     /// The bytes they take.
@@ -127,6 +131,24 @@ struct Current {
     store: Store,
     folded: Folded,
     complete: bool,
+    open_transactions: usize,
+    awaited: Vec<(ShardId, u32)>,
+}
+
+impl Current {
+    /// What is served when a store is opened: nothing if a crash has left a transaction in part, and that is not
+    /// complete yet.
+    fn open(follower: &Follower, complete: bool) -> Self {
+        let open = follower.open_transactions();
+        Self {
+            snapshot: if follower.is_whole() { follower.snapshot() } else { Snapshot::empty() },
+            store: follower.store().clone(),
+            folded: follower.folded(),
+            complete: complete && follower.is_whole(),
+            open_transactions: open.len(),
+            awaited: open.awaited().collect(),
+        }
+    }
 }
 
 impl fmt::Debug for Shared {
@@ -147,11 +169,14 @@ impl Projections {
             // What a crash left of a swap.
             remove_others(root, store.path())?;
         }
-        let follower = Follower::open(store.clone(), Arc::clone(&feed), options.retention)?;
-        let waiters = Arc::new(Waiters::new(feed.shards()));
-        waiters.advance(follower.positions());
-        let current =
-            Current { snapshot: follower.snapshot(), store, folded: Folded::default(), complete };
+        let mut follower = Follower::open(store, Arc::clone(&feed), options.retention)?;
+        // What a crash left of a transaction; mostly the rest of it is there.
+        while !follower.is_whole() && follower.step()? {}
+        let waiters = Arc::new(Waiters::new(feed.shards(), follower.is_whole()));
+        if follower.is_whole() {
+            waiters.advance(follower.positions());
+        }
+        let current = Current::open(&follower, complete);
         let past = Past::open(past_directory(root), options.past_bytes_max, Arc::clone(&feed))?;
         let estimates = Arc::new(Estimates::default());
         let shared = Arc::new(Shared {
@@ -223,6 +248,8 @@ impl Projections {
             shards: (0..feed.shards()).map(ShardId).map(shard).collect(),
             positions,
             complete: current.complete,
+            open_transactions: current.open_transactions,
+            awaited: current.awaited,
             folded: current.folded,
             bytes: current.store.bytes(),
             rebuilding: self.shared.rebuilding.load(Ordering::Acquire),
@@ -290,7 +317,7 @@ impl Shared {
             let any = follower.step()?;
             if any {
                 self.publish(follower)?;
-                if let Some(listener) = listener {
+                if let Some(listener) = listener.filter(|_| follower.is_whole()) {
                     let snapshot = self.current.read().snapshot.clone();
                     tell(listener, &follower.take_appeared(), &snapshot);
                 }
@@ -303,12 +330,22 @@ impl Shared {
         Ok(())
     }
 
+    /// Shows what was folded, unless it holds a transaction in part: then readers see what they saw before.
     fn publish(&self, follower: &Follower) -> Result<()> {
+        let snapshot = follower.is_whole().then(|| follower.snapshot());
+        let whole = snapshot.is_some();
         {
-            let snapshot = follower.snapshot();
+            let open = follower.open_transactions();
             let mut current = self.current.write();
-            current.snapshot = snapshot;
+            if let Some(snapshot) = snapshot {
+                current.snapshot = snapshot;
+            }
             current.folded = follower.folded();
+            current.open_transactions = open.len();
+            current.awaited = open.awaited().collect();
+        }
+        if !whole {
+            return Ok(());
         }
         // Whoever waits for what was folded must not be shown an instant without it.
         self.past.folded(follower.oldest());
@@ -346,25 +383,19 @@ impl Shared {
     }
 
     fn replace(&self, follower: &mut Follower, mut replacement: Follower) -> Result<()> {
-        while !replacement.positions().covers(follower.positions()) {
+        // What is shown covers no more than that.
+        let shown = self.current.read().snapshot.positions().clone();
+        while !(replacement.is_whole() && replacement.positions().covers(&shown)) {
             if self.stop.load(Ordering::Acquire) {
                 replacement.store().give_up();
                 return Ok(());
             }
-            let seen = self.feed.generation();
-            if !replacement.step()? {
-                self.feed.wait(seen, IDLE_WAIT);
-            }
+            replacement.step_or_wait(IDLE_WAIT)?;
         }
         replacement.store().complete()?;
         let before = std::mem::replace(follower, replacement);
         before.store().give_up();
-        *self.current.write() = Current {
-            snapshot: follower.snapshot(),
-            store: follower.store().clone(),
-            folded: follower.folded(),
-            complete: true,
-        };
+        *self.current.write() = Current::open(follower, true);
         self.publish(follower)?;
         drop(before);
         self.rebuilding.store(false, Ordering::Release);
@@ -396,7 +427,7 @@ impl Shared {
                 follower.store().give_up();
                 return Ok(None);
             }
-            follower.step()?;
+            follower.step_or_wait(IDLE_WAIT)?;
         }
         Ok(Some(follower))
     }

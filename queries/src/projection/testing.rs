@@ -340,32 +340,41 @@ impl MemoryFeed {
         let mut logs = self.logs.lock();
         for group in happened.chunk_by(same_entry) {
             let shard = self.shard_of(&group[0].aggregate);
-            let last = logs.last.entry(shard).or_default();
-            // Now and then an entry without events comes between.
-            *last += 1 + u64::from(last.is_multiple_of(3));
-            let index = LogIndex(*last);
-            let metadata = Metadata {
-                user: "planner".to_owned(),
-                application: "test".to_owned(),
-                ..Metadata::default()
-            };
-            let events = group.iter().map(stored).collect();
-            let sequence = u64::try_from(logs.entries.get(&shard).map_or(0, Vec::len)).unwrap();
-            let entry = Entry {
-                timestamp: group[0].timestamp,
-                sequence,
-                metadata: vec![metadata],
-                events,
-                step: Step::Events,
-            };
-            logs.entries.entry(shard).or_default().push(CommittedEntry {
-                shard,
-                index,
-                entry: Arc::new(entry),
-            });
+            logs.push(shard, group, Step::Events);
         }
         logs.generation += 1;
         self.grown.notify_all();
+    }
+
+    /// Appends one entry of a shard, as a part of a transaction or alone.
+    pub(crate) fn append_entry(&self, shard: ShardId, happened: &[Happened], step: Step) {
+        let mut logs = self.logs.lock();
+        logs.push(shard, happened, step);
+        logs.generation += 1;
+        self.grown.notify_all();
+    }
+}
+
+impl Logs {
+    fn push(&mut self, shard: ShardId, happened: &[Happened], step: Step) {
+        let last = self.last.entry(shard).or_default();
+        // Now and then an entry without events comes between.
+        *last += 1 + u64::from(last.is_multiple_of(3));
+        let index = LogIndex(*last);
+        let metadata = Metadata {
+            user: "planner".to_owned(),
+            application: "test".to_owned(),
+            ..Metadata::default()
+        };
+        let entries = self.entries.entry(shard).or_default();
+        let entry = Entry {
+            timestamp: happened[0].timestamp,
+            sequence: u64::try_from(entries.len()).unwrap(),
+            metadata: vec![metadata],
+            events: happened.iter().map(stored).collect(),
+            step,
+        };
+        entries.push(CommittedEntry { shard, index, entry: Arc::new(entry) });
     }
 }
 

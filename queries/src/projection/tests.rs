@@ -21,7 +21,7 @@ use super::testing::{
 };
 use super::*;
 
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(super) const DEADLINE: Duration = Duration::from_secs(30);
 
 fn follower(path: &Path, feed: &Arc<MemoryFeed>) -> Follower {
     let store = Store::open(path, feed.shards(), &DbOptions::default()).unwrap();
@@ -34,7 +34,7 @@ fn catch_up(follower: &mut Follower) {
 }
 
 /// All keys and values of a store but what is said of the store itself.
-fn contents(rows: &impl ReadRows) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(super) fn contents(rows: &impl ReadRows) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut contents = Vec::new();
     let all = Range { from: Key::table(table::POSITIONS), to: None };
     rows.visit(&all, Direction::Forward, &mut |key, value| {
@@ -45,7 +45,7 @@ fn contents(rows: &impl ReadRows) -> Vec<(Vec<u8>, Vec<u8>)> {
     contents
 }
 
-fn copy_files(from: &Path, to: &Path) {
+pub(super) fn copy_files(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).unwrap();
     for entry in std::fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
@@ -24,6 +24,8 @@ pub struct TooManyWaiters;
 pub(crate) struct Waiters {
     // By shard. Only grow.
     reached: Box<[AtomicU64]>,
+    // Whether anything is shown yet; until then nothing is reached, not even the start.
+    shown: AtomicBool,
     waiting: Mutex<Waiting>,
 }
 
@@ -58,24 +60,27 @@ impl Drop for WaitGuard {
 }
 
 impl Waiters {
-    pub(crate) fn new(shards: u16) -> Self {
+    /// For that many shards; unless something is `shown` already, all wait until it is.
+    pub(crate) fn new(shards: u16, shown: bool) -> Self {
         // A feed cannot be asked for what is before index 1, so there is nothing to wait for.
         let start = Position::end_of(LogIndex(0)).to_i64().cast_unsigned();
         Self {
             reached: (0..shards).map(|_| AtomicU64::new(start)).collect(),
+            shown: AtomicBool::new(shown),
             waiting: Mutex::default(),
         }
     }
 
     /// Whether `positions` are reached.
     pub(crate) fn reached(&self, positions: &Positions) -> bool {
-        positions.iter().all(|(shard, position)| {
-            let reached = self
-                .reached
-                .get(usize::from(shard.0))
-                .map_or(0, |reached| reached.load(Ordering::Acquire));
-            reached >= position.to_i64().cast_unsigned()
-        })
+        self.shown.load(Ordering::Acquire)
+            && positions.iter().all(|(shard, position)| {
+                let reached = self
+                    .reached
+                    .get(usize::from(shard.0))
+                    .map_or(0, |reached| reached.load(Ordering::Acquire));
+                reached >= position.to_i64().cast_unsigned()
+            })
     }
 
     /// How far they have come.
@@ -124,6 +129,7 @@ impl Waiters {
                 reached.fetch_max(position.to_i64().cast_unsigned(), Ordering::AcqRel);
             }
         }
+        self.shown.store(true, Ordering::Release);
         let ready: Vec<_> = {
             let mut waiting = self.waiting.lock();
             waiting.by_number.extract_if(.., |_, (positions, _)| self.reached(positions)).collect()
@@ -167,7 +173,7 @@ mod tests {
 
     #[test]
     fn who_waits_is_called_once_what_it_waits_for_is_reached() {
-        let waiters = Arc::new(Waiters::new(2));
+        let waiters = Arc::new(Waiters::new(2, true));
         let calls = Arc::new(AtomicU32::new(0));
         let _now = waiters.wait_for(&Positions::start(2), counting(&calls)).unwrap();
         assert_eq!(calls.load(Ordering::SeqCst), 1);
@@ -181,8 +187,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_reached_before_anything_is_shown() {
+        let waiters = Arc::new(Waiters::new(2, false));
+        let calls = Arc::new(AtomicU32::new(0));
+        let _later = waiters.wait_for(&Positions::default(), counting(&calls)).unwrap();
+        assert_eq!(calls.load(Ordering::SeqCst), 0);
+        waiters.advance(&Positions::start(2));
+        assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
     fn who_gives_up_is_not_called() {
-        let waiters = Arc::new(Waiters::new(2));
+        let waiters = Arc::new(Waiters::new(2, true));
         let calls = Arc::new(AtomicU32::new(0));
         drop(waiters.wait_for(&at(5), counting(&calls)).unwrap());
         waiters.advance(&at(5));
@@ -191,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_failure_is_told_to_all_who_wait_now_or_later() {
-        let waiters = Arc::new(Waiters::new(2));
+        let waiters = Arc::new(Waiters::new(2, true));
         let calls = Arc::new(AtomicU32::new(0));
         let _before = waiters.wait_for(&at(5), counting(&calls)).unwrap();
         waiters.end(&StoreError::Io("gone".to_owned()));

@@ -4,6 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
+use rotabase_engine::position::Positions;
+use rotabase_queries::projection::ProjectionStatus;
 use tokio::sync::watch;
 
 use super::numbers;
@@ -14,6 +17,37 @@ use crate::metrics::Metrics;
 /// How often the database is looked at.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// How long the projections may be held back by an incomplete transaction before it is worth a word.
+const HELD_BACK_MAX: Duration = Duration::from_secs(10);
+
+/// Since when an incomplete transaction holds back what the projections show.
+#[derive(Debug, Default)]
+struct HeldBack {
+    shown: Positions,
+    since: Option<Instant>,
+    told: bool,
+}
+
+impl HeldBack {
+    fn look(&mut self, projections: &ProjectionStatus) {
+        if projections.open_transactions == 0 || projections.positions != self.shown {
+            *self = Self { shown: projections.positions.clone(), ..Self::default() };
+            return;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        if !self.told && since.elapsed() >= HELD_BACK_MAX {
+            self.told = true;
+            let shards: Vec<u16> = projections.awaited.iter().map(|(shard, _)| shard.0).collect();
+            let transactions = projections.open_transactions;
+            tracing::warn!(
+                transactions,
+                ?shards,
+                "nothing newer is shown: transactions wait for their entries in these shards"
+            );
+        }
+    }
+}
+
 /// What was seen of the database last.
 #[derive(Debug)]
 pub(crate) struct Watched {
@@ -21,6 +55,7 @@ pub(crate) struct Watched {
     started: Instant,
     /// When the projections had last caught up, in milliseconds since `started`.
     caught_up: AtomicU64,
+    held_back: Mutex<HeldBack>,
     failure: watch::Sender<Option<String>>,
 }
 
@@ -32,6 +67,7 @@ impl Watched {
             database,
             started: Instant::now(),
             caught_up: AtomicU64::new(0),
+            held_back: Mutex::default(),
             failure,
         });
         let weak = Arc::downgrade(&watched);
@@ -59,6 +95,7 @@ impl Watched {
         if projections.lag_entries() == 0 {
             self.caught_up.store(self.elapsed(), Ordering::Relaxed);
         }
+        self.held_back.lock().look(&projections);
         let failed_shard = self.database.shards().into_iter().find_map(|shard| shard.error);
         let failure = projections.failure.map(|error| error.to_string()).or(failed_shard);
         if failure.is_some() && self.failure.borrow().is_none() {

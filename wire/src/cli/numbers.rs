@@ -82,6 +82,14 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
         read(|watched| watched.lag().as_secs_f64()),
     );
     metrics.gauge(
+        "rotabase_projection_open_transactions",
+        "Transactions that are folded in part: nothing newer is shown until they are complete.",
+        read(|watched| {
+            let open = watched.database.projections().status().open_transactions;
+            float(u64::try_from(open).unwrap_or(u64::MAX))
+        }),
+    );
+    metrics.gauge(
         "rotabase_projection_bytes",
         "The bytes that the projections take on disk.",
         read(|watched| float(watched.database.projections().status().bytes)),

@@ -12,7 +12,7 @@ use super::super::follower::Follower;
 use super::super::rows::Result;
 use super::super::snapshot::Snapshot;
 use super::super::store::Store;
-use super::PastError;
+use super::{PastError, WAIT};
 
 /// The projections as of one instant. Its directory is removed once it was dropped and nobody reads it any more.
 #[derive(Debug)]
@@ -38,11 +38,11 @@ impl PrivateStore {
         stopped: &dyn Fn() -> bool,
         grow: &mut dyn FnMut(u64) -> Result<(), PastError>,
     ) -> Result<Snapshot, PastError> {
-        while !self.0.positions().covers(positions) {
+        while !(self.0.is_whole() && self.0.positions().covers(positions)) {
             if stopped() {
                 return Err(PastError::Stopped);
             }
-            self.0.step()?;
+            self.0.step_or_wait(WAIT)?;
             grow(self.0.store().bytes())?;
         }
         Ok(self.0.snapshot())
