@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{DbOptions, StoreError};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{LogIndex, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 
 use super::appeared::{ViolationListener, tell};
 use super::count::Count;
@@ -422,14 +422,25 @@ impl Shared {
         let store =
             Store::open(&directory(&self.root, generation), self.feed.shards(), &self.options.db)?;
         let mut follower = Follower::open(store, Arc::clone(&self.feed), self.options.retention)?;
-        while !follower.is_caught_up() {
-            if self.stop.load(Ordering::Acquire) {
-                follower.store().give_up();
-                return Ok(None);
-            }
+        while !self.stop.load(Ordering::Acquire) {
+            // What is committed after that is for later: there may always be a little more.
+            let committed = self.committed();
             follower.step_or_wait(IDLE_WAIT)?;
+            if follower.is_whole() && follower.positions().covers(&committed) {
+                return Ok(Some(follower));
+            }
         }
-        Ok(Some(follower))
+        follower.store().give_up();
+        Ok(None)
+    }
+
+    /// What the feed has now.
+    fn committed(&self) -> Positions {
+        let mut committed = Positions::default();
+        for shard in (0..self.feed.shards()).map(ShardId) {
+            committed.advance(shard, Position::end_of(self.feed.committed(shard)));
+        }
+        committed
     }
 
     fn fail(&self, error: &StoreError) {

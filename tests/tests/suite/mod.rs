@@ -15,3 +15,4 @@ mod time_travel;
 mod transactions;
 mod transactions_clashes;
 mod transactions_random;
+mod transactions_shown;
