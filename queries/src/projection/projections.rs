@@ -438,7 +438,11 @@ impl Shared {
     fn committed(&self) -> Positions {
         let mut committed = Positions::default();
         for shard in (0..self.feed.shards()).map(ShardId) {
-            committed.advance(shard, Position::end_of(self.feed.committed(shard)));
+            let newest = self.feed.committed(shard);
+            // Of an empty shard nothing is folded.
+            if newest > LogIndex(0) {
+                committed.advance(shard, Position::end_of(newest));
+            }
         }
         committed
     }
