@@ -38,6 +38,30 @@ async fn no_write_is_lost() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_block_that_is_retried_sees_what_it_clashed_with() {
+    let (server, one, other) = two().await;
+    let third = Talk::to(&server).await;
+    one.run("SET rotabase.consistency = 'session'").await;
+    let begin = "BEGIN ISOLATION LEVEL SERIALIZABLE";
+    let read = "SELECT minimum_ground_time FROM airports WHERE code = 'FRA'";
+    for round in 0..5 {
+        let write = format!("INSERT INTO rotations (name) VALUES ('{round}')");
+        one.run_all(&[begin, read, &write]).await;
+        let raise = format!(
+            "UPDATE airports SET minimum_ground_time = interval '{round} minutes' + interval '1 minute' WHERE code = 'FRA'"
+        );
+        other.run_all(&["BEGIN", &raise]).await;
+        // So much that what is acknowledged after it is long not shown yet.
+        third
+            .run("INSERT INTO rotations (name) SELECT 'busy' FROM generate_series(1, 20000)")
+            .await;
+        other.run("COMMIT").await;
+        one.refused("COMMIT", "40001").await;
+        one.run_all(&[begin, read, &write, "COMMIT"]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_blocks_that_read_what_the_other_writes_one_fails() {
     let (_server, one, other) = two().await;
     let add = |rotation: &str, number| leg(Some(rotation), number, 12, "FRA", "MUC");

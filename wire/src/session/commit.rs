@@ -14,7 +14,7 @@ use rotabase_engine::domain::Domain as _;
 use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{Positions, ShardId, Version};
 use rotabase_engine::schedule::{AggregateId, Command, Event, LegId, Schedule};
-use rotabase_queries::error::{Result, SqlError};
+use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{AggregateKind, Cancel, ReadSet};
 use rotabase_queries::projection::Snapshot;
 use rotabase_raft::{Outcome, Request, WriteError};
@@ -49,6 +49,26 @@ impl Session {
         if let Some((id, _)) = finished.overtaken() {
             return Err(changed(id, finished.base.as_ref()));
         }
+        let stored = self.store_finished(finished, statement).await;
+        if stored.as_ref().is_err_and(|error| error.state == SqlState::SERIALIZATION_FAILURE) {
+            self.look_at_what_was_faster(statement).await;
+        }
+        stored
+    }
+
+    /// Has the statements that follow see what the block clashed with, though another session wrote it: retried on
+    /// the state that it was refused for, the block would only be refused again.
+    async fn look_at_what_was_faster(&mut self, statement: &running::Statement) {
+        if let Ok(Ok(newest)) = statement.wait(self.database.read_barrier()).await {
+            self.seen.merge(&newest);
+        }
+    }
+
+    async fn store_finished(
+        &mut self,
+        finished: Finished,
+        statement: &running::Statement,
+    ) -> Result<()> {
         let shared = Arc::clone(self.database.shared());
         let outcome = if finished.reads.has_ranges() {
             let _alone = statement.wait(shared.commits.write()).await?;

@@ -128,7 +128,7 @@ impl Session {
         &mut self,
         statement: &running::Statement,
     ) -> Result<()> {
-        self.seen = self.database.shared().acknowledged();
+        self.seen.merge(&self.database.shared().acknowledged());
         self.wait_for(&self.written, statement).await?;
         self.wait_for(&self.seen, statement).await?;
         self.wait_until_readable(statement).await
