@@ -328,6 +328,8 @@ pub enum PlanNode {
     CteScan {
         /// Its number.
         cte: usize,
+        /// Its name, to be shown.
+        name: Arc<str>,
     },
     /// `WITH RECURSIVE`: the start's rows, then the step's rows again and again, reading the rows of the last
     /// round as `CteScan` of `cte`, until there are none.

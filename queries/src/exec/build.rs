@@ -136,7 +136,7 @@ impl<'b> Builder<'b> {
                 set_operation::build(self, *kind, *all, left, right)
             }
             PlanNode::With { ctes, body } => cte::build_with(self, ctes, body),
-            PlanNode::CteScan { cte } => cte::build_scan(self, *cte, width),
+            PlanNode::CteScan { cte, .. } => cte::build_scan(self, *cte, width),
             PlanNode::RecursiveUnion { cte, start, step, distinct } => {
                 cte::build_recursive(self, *cte, start, step, *distinct)
             }

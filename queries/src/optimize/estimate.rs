@@ -4,6 +4,7 @@ use crate::exec::expression::comparison::{Comparison, comparison};
 use crate::optimize::walk;
 use crate::plan::{Expr, JoinKind, Plan, PlanNode, ScanAccess, SetOperationKind};
 use crate::relation::{Relation, RelationSchema};
+use crate::types::Datum;
 
 /// Rows of a common table expression, a function, and whatever else is not known.
 const UNKNOWN: f64 = 100.0;
@@ -15,7 +16,7 @@ const CONDITION: f64 = 0.33;
 const SHARED_KEY: f64 = 0.001;
 
 /// About how many rows a plan gives.
-pub(super) fn rows(plan: &Plan) -> f64 {
+pub(crate) fn rows(plan: &Plan) -> f64 {
     let estimate = match &plan.node {
         PlanNode::Scan { relation, columns, access, filter } => {
             let all = total(&**relation);
@@ -46,10 +47,7 @@ pub(super) fn rows(plan: &Plan) -> f64 {
         }
         PlanNode::Aggregate { .. } => 1.0,
         PlanNode::Limit { input, limit, .. } => match limit {
-            Some(Expr::Literal(crate::types::Datum::Int8(limit), _)) => {
-                rows(input).min(count(usize::try_from(*limit).unwrap_or(0)))
-            }
-            Some(_) => rows(input).min(UNKNOWN),
+            Some(limit) => rows(input).min(literal(limit).unwrap_or(UNKNOWN)),
             None => rows(input),
         },
         PlanNode::Distinct { input, .. } => rows(input) * 0.5,
@@ -64,13 +62,19 @@ pub(super) fn rows(plan: &Plan) -> f64 {
     estimate.max(1.0)
 }
 
+/// A number that stands in the statement, or is cast there.
+fn literal(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Literal(Datum::Int8(number), _) => Some(count(usize::try_from(*number).ok()?)),
+        Expr::Literal(Datum::Int4(number), _) => Some(f64::from(*number)),
+        Expr::Call(call) if call.arguments.len() == 1 => literal(&call.arguments[0]),
+        _ => None,
+    }
+}
+
 /// About how many rows of a join there are.
 pub(super) fn join(left: f64, right: f64, kind: JoinKind, on: Option<&Expr>, lateral: bool) -> f64 {
-    let equal = on.is_some_and(|on| {
-        let mut found = false;
-        walk::visit(on, 0, &mut |expr, _| found |= is_equality(expr));
-        found
-    });
+    let equal = on.is_some_and(has_equality);
     match kind {
         JoinKind::Semi | JoinKind::Anti => left * 0.5,
         _ if equal => left.max(right),
@@ -80,8 +84,15 @@ pub(super) fn join(left: f64, right: f64, kind: JoinKind, on: Option<&Expr>, lat
     }
 }
 
+/// Whether a condition compares with `=` somewhere.
+pub(crate) fn has_equality(condition: &Expr) -> bool {
+    let mut found = false;
+    walk::visit(condition, 0, &mut |expr, _| found |= is_equality(expr));
+    found
+}
+
 /// The rows of a relation.
-pub(super) fn total(relation: &dyn Relation) -> f64 {
+pub(crate) fn total(relation: &dyn Relation) -> f64 {
     count(usize::try_from(relation.estimate()).unwrap_or(usize::MAX)).max(1.0)
 }
 

@@ -16,7 +16,7 @@
 //! Names, snapshots, statistics beyond [`crate::relation::Relation::estimate`].
 
 mod access;
-mod estimate;
+pub(crate) mod estimate;
 mod grouping;
 mod index_choice;
 mod join_order;

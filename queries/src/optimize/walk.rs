@@ -430,11 +430,24 @@ pub(crate) fn is_rowless(expr: &Expr) -> bool {
 pub(crate) fn ctes_read(plan: &Plan) -> BTreeSet<usize> {
     let mut read = BTreeSet::new();
     each_plan(plan, &mut |plan| {
-        if let PlanNode::CteScan { cte } = plan.node {
+        if let PlanNode::CteScan { cte, .. } = plan.node {
             read.insert(cte);
         }
     });
     read
+}
+
+/// The name of a common table expression, as those who read it know it.
+pub(crate) fn cte_name(plan: &Plan, number: usize) -> Option<&str> {
+    let mut found = None;
+    each_plan(plan, &mut |plan| {
+        if let PlanNode::CteScan { cte, name } = &plan.node
+            && *cte == number
+        {
+            found = Some(&**name);
+        }
+    });
+    found
 }
 
 /// Calls `f` for a plan, all its inputs and all its subqueries.

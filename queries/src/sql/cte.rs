@@ -130,7 +130,8 @@ impl Binder<'_> {
         let state = match statement.columns() {
             None => CteState::Silent,
             Some(columns) => {
-                let plan = Plan { node: PlanNode::CteScan { cte: number }, columns };
+                let name = Arc::from(cte.alias.name.value.as_str());
+                let plan = Plan { node: PlanNode::CteScan { cte: number, name }, columns };
                 let columns = self.cte_columns(cte, &plan)?;
                 CteState::Ready { number, fields: vec![Vec::new(); columns.len()], columns }
             }
@@ -271,8 +272,8 @@ impl Binder<'_> {
         entry.reads += 1;
         match &entry.state {
             CteState::Ready { number, columns, fields } => {
-                let plan =
-                    Plan { node: PlanNode::CteScan { cte: *number }, columns: Arc::clone(columns) };
+                let node = PlanNode::CteScan { cte: *number, name: Arc::from(name.value.as_str()) };
+                let plan = Plan { node, columns: Arc::clone(columns) };
                 let mut relation = NamedRelation::of_plan(name.value.clone(), &plan);
                 for (column, fields) in relation.columns.iter_mut().zip(fields) {
                     column.fields.clone_from(fields);

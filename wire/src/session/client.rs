@@ -54,6 +54,8 @@ pub(crate) struct BoundStatement {
     pub(crate) plan: Option<Arc<Plan>>,
     /// The plan's short cut, if it has one.
     pub(crate) direct: Option<DirectPlan>,
+    /// How many microseconds the optimiser took.
+    pub(crate) planning_microseconds: i64,
     /// The catalog it was bound with.
     generation: u64,
     /// The settings that binding depends on.
@@ -65,7 +67,9 @@ impl BoundStatement {
     /// Another statement, bound with the same names and settings.
     pub(crate) fn with_bound(&self, bound: Bound, plan: Option<Arc<Plan>>) -> Self {
         let (search_path, time_zone) = (self.search_path.clone(), self.time_zone.clone());
-        Self { bound, plan, direct: None, generation: self.generation, search_path, time_zone }
+        let (generation, planning_microseconds) = (self.generation, self.planning_microseconds);
+        let direct = None;
+        Self { bound, plan, direct, planning_microseconds, generation, search_path, time_zone }
     }
 }
 
@@ -223,6 +227,7 @@ impl Session {
         let (catalog, generation) = self.database.shared().catalog();
         let settings = self.settings.shared();
         let bound = sql::bind(&catalog, &settings, statement, declared)?;
+        let started = self.now();
         let plan = plan_of(&bound)
             .map(|plan| Arc::new(rotabase_queries::optimize::optimize(plan.clone())));
         let direct = match &bound {
@@ -233,6 +238,7 @@ impl Session {
             bound,
             plan,
             direct,
+            planning_microseconds: self.now().saturating_sub(started),
             generation,
             search_path: settings.search_path.clone(),
             time_zone: settings.time_zone_name.clone(),

@@ -73,7 +73,9 @@ impl Session {
         };
         self.check_reads(&plan)?;
         let context = self.reading(Some(&plan), &statement, parameters).await?;
-        let options = explain_options(&explain.options)?;
+        let mut options = explain_options(&explain.options)?;
+        options.planning_microseconds = bound.planning_microseconds;
+        options.command = command(&explain.statement);
         let text =
             blocking(move || rotabase_queries::exec::explain::explain(&plan, &context, &options))
                 .await
@@ -124,9 +126,21 @@ fn explain_options(asked: &sql::ExplainOptions) -> Result<ExplainOptions> {
         verbose: asked.verbose,
         costs: asked.costs,
         timing: asked.timing,
-        summary: asked.summary || asked.analyze,
+        summary: asked.summary,
         json: asked.format == ExplainFormat::Json,
+        ..ExplainOptions::default()
     })
+}
+
+/// What a statement does with the rows of its plan, if it changes them, and the table.
+fn command(statement: &Bound) -> Option<(&'static str, String)> {
+    let (command, table) = match statement {
+        Bound::Insert(insert) => ("Insert", &insert.table),
+        Bound::Update(update) => ("Update", &update.table),
+        Bound::Delete(delete) => ("Delete", &delete.table),
+        _ => return None,
+    };
+    Some((command, table.schema().name.to_owned()))
 }
 
 /// Whether a plan reads nothing: rows that stand in the statement, without a subquery over a relation.

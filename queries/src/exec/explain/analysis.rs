@@ -19,6 +19,8 @@ pub(crate) struct Counters {
     loops: AtomicU64,
     rows: AtomicU64,
     microseconds: AtomicU64,
+    /// Those of the first call of each run.
+    first_microseconds: AtomicU64,
 }
 
 impl Analysis {
@@ -38,7 +40,11 @@ impl Counters {
     pub(crate) fn record(&self, first: bool, rows: usize, microseconds: i64) {
         self.loops.fetch_add(u64::from(first), Ordering::Relaxed);
         self.rows.fetch_add(u64::try_from(rows).unwrap_or(u64::MAX), Ordering::Relaxed);
-        self.microseconds.fetch_add(u64::try_from(microseconds).unwrap_or(0), Ordering::Relaxed);
+        let microseconds = u64::try_from(microseconds).unwrap_or(0);
+        self.microseconds.fetch_add(microseconds, Ordering::Relaxed);
+        if first {
+            self.first_microseconds.fetch_add(microseconds, Ordering::Relaxed);
+        }
     }
 
     /// How often the operator was run.
@@ -52,10 +58,13 @@ impl Counters {
         (self.rows.load(Ordering::Relaxed) + loops / 2) / loops
     }
 
-    /// The milliseconds of a run, on average.
-    pub(crate) fn milliseconds_per_loop(&self) -> f64 {
-        let total = i64::try_from(self.microseconds.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
-        milliseconds(total / i64::try_from(self.loops().max(1)).unwrap_or(i64::MAX))
+    /// The milliseconds until the first rows of a run and until the last, on average.
+    pub(crate) fn milliseconds_per_loop(&self) -> (f64, f64) {
+        let of_run = |counter: &AtomicU64| {
+            let total = i64::try_from(counter.load(Ordering::Relaxed)).unwrap_or(i64::MAX);
+            milliseconds(total / i64::try_from(self.loops().max(1)).unwrap_or(i64::MAX))
+        };
+        (of_run(&self.first_microseconds), of_run(&self.microseconds))
     }
 }
 

@@ -1,47 +1,82 @@
 //! Expressions as `EXPLAIN` shows them.
 
 use crate::exec::Settings;
-use crate::plan::{Call, Expr, Plan, SortKey, SubqueryKind};
+use crate::optimize::walk;
+use crate::plan::{Call, Expr, Plan, PlanNode, SortKey, SubqueryKind};
 use crate::types::functions::{ScalarFunction, registry};
 use crate::types::{self, Datum, PgType};
 
-/// The names of a row's columns.
-pub(super) struct Names(Vec<String>);
+/// The names of a row's columns, and of those of the rows around it.
+#[derive(Debug)]
+pub(super) struct Names<'a> {
+    columns: Vec<String>,
+    /// Outermost first.
+    outer: &'a [Vec<String>],
+}
 
-impl Names {
+impl<'a> Names<'a> {
     /// Names as they are.
-    pub(super) fn new(names: Vec<String>) -> Self {
-        Self(names)
+    pub(super) fn new(columns: Vec<String>, outer: &'a [Vec<String>]) -> Self {
+        Self { columns, outer }
     }
 
     /// Of no row.
     pub(super) fn none() -> Self {
-        Self(Vec::new())
+        Self { columns: Vec::new(), outer: &[] }
     }
 
     /// Of a plan's rows.
-    pub(super) fn of(plan: &Plan) -> Self {
-        Self(plan.columns.iter().map(|column| column.name.clone()).collect())
+    pub(super) fn of(plan: &Plan, outer: &'a [Vec<String>]) -> Self {
+        Self { columns: plan.columns.iter().map(|column| column.name.clone()).collect(), outer }
+    }
+
+    /// Of the row that a plan's own expressions are over.
+    pub(super) fn input_of(plan: &Plan) -> Names<'static> {
+        let mut columns = Vec::new();
+        match &plan.node {
+            PlanNode::Scan { relation, columns: read, .. } => {
+                let schema = relation.schema();
+                let name = |place: &usize| schema.columns.get(*place).map_or("?", |it| it.name);
+                columns.extend(read.iter().map(|place| name(place).to_owned()));
+            }
+            PlanNode::With { .. } => {}
+            node => walk::inputs(node, &mut |input, _| {
+                columns.extend(input.columns.iter().map(|column| column.name.clone()));
+            }),
+        }
+        Names { columns, outer: &[] }
     }
 
     /// These and then others.
     pub(super) fn and(mut self, mut others: Self) -> Self {
-        self.0.append(&mut others.0);
+        self.columns.append(&mut others.columns);
         self
     }
 
+    /// The names.
+    pub(super) fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
     fn get(&self, column: usize) -> String {
-        self.0.get(column).cloned().unwrap_or_else(|| format!("column{}", column + 1))
+        self.columns.get(column).cloned().unwrap_or_else(|| format!("column{}", column + 1))
+    }
+
+    /// The column of the row `depth` rows out.
+    fn outer(&self, depth: usize, column: usize) -> String {
+        let row = self.outer.len().checked_sub(depth).and_then(|place| self.outer.get(place));
+        let name = row.and_then(|row| row.get(column)).cloned();
+        name.unwrap_or_else(|| format!("outer{depth}.{column}"))
     }
 }
 
 /// Several expressions.
-pub(super) fn expressions(items: &[Expr], names: &Names) -> String {
+pub(super) fn expressions(items: &[Expr], names: &Names<'_>) -> String {
     items.iter().map(|item| expression(item, names)).collect::<Vec<_>>().join(", ")
 }
 
 /// Sort keys.
-pub(super) fn sort_keys(keys: &[SortKey], names: &Names) -> String {
+pub(super) fn sort_keys(keys: &[SortKey], names: &Names<'_>) -> String {
     let keys = keys.iter().map(|key| {
         let direction = if key.descending { " DESC" } else { "" };
         let nulls = match (key.nulls_first, key.descending) {
@@ -55,7 +90,7 @@ pub(super) fn sort_keys(keys: &[SortKey], names: &Names) -> String {
 }
 
 /// An expression.
-pub(super) fn expression(expr: &Expr, names: &Names) -> String {
+pub(super) fn expression(expr: &Expr, names: &Names<'_>) -> String {
     let show = |expr: &Expr| expression(expr, names);
     let list = |items: &[Expr]| expressions(items, names);
     let joined = |items: &[Expr], word: &str| {
@@ -66,7 +101,7 @@ pub(super) fn expression(expr: &Expr, names: &Names) -> String {
         Expr::Literal(value, ty) => literal(value, *ty),
         Expr::Parameter(number, _) => format!("${}", number + 1),
         Expr::Column(column, _) => names.get(*column),
-        Expr::Outer { depth, column, .. } => format!("outer{depth}.{column}"),
+        Expr::Outer { depth, column, .. } => names.outer(*depth, *column),
         Expr::Call(it) => call(it, names),
         Expr::And(items) => joined(items, " AND "),
         Expr::Or(items) => joined(items, " OR "),
@@ -112,7 +147,7 @@ pub(super) fn expression(expr: &Expr, names: &Names) -> String {
     }
 }
 
-fn subscripted(expr: &Expr, names: &Names) -> String {
+fn subscripted(expr: &Expr, names: &Names<'_>) -> String {
     let show = |expr: &Expr| expression(expr, names);
     match expr {
         Expr::Subscript { array, indexes, .. } => {
@@ -132,7 +167,7 @@ fn subscripted(expr: &Expr, names: &Names) -> String {
     }
 }
 
-fn subquery_kind(kind: &SubqueryKind, names: &Names) -> String {
+fn subquery_kind(kind: &SubqueryKind, names: &Names<'_>) -> String {
     match kind {
         SubqueryKind::Exists => "EXISTS(SubPlan)".to_owned(),
         SubqueryKind::Array => "ARRAY(SubPlan)".to_owned(),
@@ -145,7 +180,7 @@ fn subquery_kind(kind: &SubqueryKind, names: &Names) -> String {
     }
 }
 
-fn call(call: &Call, names: &Names) -> String {
+fn call(call: &Call, names: &Names<'_>) -> String {
     let name = call.function.name;
     match (&*call.arguments, operator(call.function)) {
         ([left, right], Some(operator)) => {

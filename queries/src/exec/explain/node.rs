@@ -1,258 +1,129 @@
-//! A plan's nodes as `EXPLAIN` shows them.
+//! A plan's nodes in PostgreSQL's words.
 
-use serde_json::{Map, Value, json};
-
-use crate::exec::ExecContext;
-use crate::exec::explain::expression::{Names, expression, expressions, sort_keys};
-use crate::exec::explain::{Analysis, Counters, ExplainOptions};
+use super::expression::{Names, expression, expressions, sort_keys};
 use crate::exec::operators::join::JoinCondition;
 use crate::optimize::walk;
-use crate::plan::{
-    Expr, JoinKind, Plan, PlanNode, ScanAccess, SetOperationKind, SortKey, SubqueryKind,
-};
-use crate::relation::Relation;
-use crate::types::datetime::TIMESTAMP_INFINITY;
-use crate::types::{Datum, PgType, text};
-
-/// A node with what is below it.
-pub(super) struct Described {
-    /// `Hash Left Join`, `Index Scan using legs_pkey on legs`.
-    title: String,
-    /// How it stands to the node above, if it is no plain input: `SubPlan 1`, `CTE 2`.
-    label: Option<String>,
-    /// `Filter`, `Sort Key` ….
-    properties: Vec<(&'static str, String)>,
-    /// `(actual time=.. rows=.. loops=..)`.
-    actual: Option<Actual>,
-    children: Vec<Described>,
-}
-
-struct Actual {
-    loops: u64,
-    rows: u64,
-    milliseconds: Option<f64>,
-}
-
-struct Describer<'a> {
-    /// The statement, if it is about to run: it knows which instants are read.
-    context: Option<&'a ExecContext>,
-    analysis: Option<&'a Analysis>,
-    options: ExplainOptions,
-    /// Subplans named so far.
-    subplans: usize,
-}
-
-impl Described {
-    /// Describes a plan.
-    pub(super) fn new(
-        plan: &Plan,
-        context: Option<&ExecContext>,
-        analysis: Option<&Analysis>,
-        options: ExplainOptions,
-    ) -> Self {
-        Describer { context, analysis, options, subplans: 0 }.describe(plan)
-    }
-
-    /// The lines of the text format.
-    pub(super) fn text(&self) -> Vec<String> {
-        let mut lines = Vec::new();
-        self.lines(0, true, &mut lines);
-        lines
-    }
-
-    /// The JSON format.
-    pub(super) fn json(&self, milliseconds: Option<f64>) -> String {
-        let mut statement = Map::new();
-        statement.insert("Plan".to_owned(), self.value());
-        if let Some(milliseconds) = milliseconds {
-            statement.insert("Execution Time".to_owned(), json!(milliseconds));
-        }
-        let value = Value::Array(vec![Value::Object(statement)]);
-        serde_json::to_string_pretty(&value).unwrap_or_default()
-    }
-
-    fn lines(&self, indent: usize, root: bool, lines: &mut Vec<String>) {
-        let mut indent = indent;
-        if let Some(label) = &self.label {
-            lines.push(format!("{:indent$}{label}", ""));
-            indent += 2;
-        }
-        let arrow = if root { "" } else { "->  " };
-        let actual = self.actual.as_ref().map(Actual::text).unwrap_or_default();
-        lines.push(format!("{:indent$}{arrow}{}{actual}", "", self.title));
-        let inner = indent + arrow.len() + 2;
-        for (name, value) in &self.properties {
-            lines.push(format!("{:inner$}{name}: {value}", ""));
-        }
-        for child in &self.children {
-            child.lines(inner, false, lines);
-        }
-    }
-
-    fn value(&self) -> Value {
-        let mut object = Map::new();
-        object.insert("Node Type".to_owned(), json!(self.title));
-        if let Some(label) = &self.label {
-            object.insert("Subplan Name".to_owned(), json!(label));
-        }
-        for (name, value) in &self.properties {
-            object.insert((*name).to_owned(), json!(value));
-        }
-        if let Some(actual) = &self.actual {
-            if let Some(milliseconds) = actual.milliseconds {
-                object.insert("Actual Total Time".to_owned(), json!(milliseconds));
-            }
-            object.insert("Actual Rows".to_owned(), json!(actual.rows));
-            object.insert("Actual Loops".to_owned(), json!(actual.loops));
-        }
-        if !self.children.is_empty() {
-            object.insert("Plans".to_owned(), self.children.iter().map(Self::value).collect());
-        }
-        Value::Object(object)
-    }
-}
-
-impl Actual {
-    fn new(counters: &Counters, options: ExplainOptions) -> Self {
-        let milliseconds = options.timing.then(|| counters.milliseconds_per_loop());
-        Self { loops: counters.loops(), rows: counters.rows_per_loop(), milliseconds }
-    }
-
-    fn text(&self) -> String {
-        match self.milliseconds {
-            _ if self.loops == 0 => " (never executed)".to_owned(),
-            Some(milliseconds) => {
-                format!(" (actual time={milliseconds:.3} rows={} loops={})", self.rows, self.loops)
-            }
-            None => format!(" (actual rows={} loops={})", self.rows, self.loops),
-        }
-    }
-}
-
-impl Describer<'_> {
-    fn describe(&mut self, plan: &Plan) -> Described {
-        let counters = self.analysis.map(|analysis| analysis.find(plan));
-        let actual = counters.map(|counters| match counters {
-            Some(counters) => Actual::new(counters, self.options),
-            None => Actual { loops: 0, rows: 0, milliseconds: None },
-        });
-        let (title, mut properties) = node(&plan.node);
-        if let PlanNode::Scan { relation, .. } = &plan.node
-            && let Some(instant) = self.as_of(&**relation)
-        {
-            properties.insert(0, ("As Of", instant));
-        }
-        let mut described =
-            Described { title, label: None, properties, actual, children: Vec::new() };
-        if self.options.verbose {
-            let output = match &plan.node {
-                PlanNode::Project { input, expressions: items } => {
-                    expressions(items, &Names::of(input))
-                }
-                _ => plan
-                    .columns
-                    .iter()
-                    .map(|column| column.name.clone())
-                    .collect::<Vec<_>>()
-                    .join(", "),
-            };
-            described.properties.insert(0, ("Output", output));
-        }
-        if let PlanNode::With { ctes, body } = &plan.node {
-            for (number, plan) in ctes {
-                let mut child = self.describe(plan);
-                child.label = Some(format!("CTE {number}"));
-                described.children.push(child);
-            }
-            described.children.push(self.describe(body));
-        } else {
-            walk::inputs(&plan.node, &mut |input, _| described.children.push(self.describe(input)));
-        }
-        walk::expressions(&plan.node, &mut |expr| {
-            walk::visit_subqueries(expr, &mut |subquery| {
-                self.subplans += 1;
-                let correlated = !walk::outer_references(&subquery.plan).is_empty();
-                let kind = if correlated || matches!(subquery.kind, SubqueryKind::Quantified { .. })
-                {
-                    "SubPlan"
-                } else {
-                    "InitPlan"
-                };
-                let label = format!("{kind} {}", self.subplans);
-                let mut child = self.describe(&subquery.plan);
-                child.label = Some(label);
-                described.children.push(child);
-            });
-        });
-        described
-    }
-}
-
-impl Describer<'_> {
-    /// The instant that a relation is read as of, if it is not now.
-    fn as_of(&self, relation: &dyn Relation) -> Option<String> {
-        let instant = relation.instant();
-        let timestamp = match (self.context, instant) {
-            (Some(context), Some(instant)) => instant.timestamp(context).ok(),
-            (Some(context), None) if relation.has_past() => context.snapshot.as_of(),
-            _ => None,
-        };
-        match (timestamp, self.context) {
-            (Some(timestamp), Some(context)) => {
-                let value = Datum::TimestampTz(match timestamp.0 {
-                    u64::MAX => TIMESTAMP_INFINITY,
-                    _ => timestamp.microseconds(),
-                });
-                Some(text::to_string(&value, PgType::TimestampTz, &context.settings))
-            }
-            _ => instant.map(|instant| expression(&instant.expression, &Names::none())),
-        }
-    }
-}
+use crate::plan::{Expr, JoinKind, Plan, PlanNode, ScanAccess, SetOperationKind};
+use crate::relation::{Relation, RelationSchema};
 
 type Properties = Vec<(&'static str, String)>;
 
-/// The title and the properties of a node.
-fn node(node: &PlanNode) -> (String, Properties) {
-    let plain = |title: &str| (title.to_owned(), Vec::new());
-    match node {
-        PlanNode::Scan { relation, columns, access, filter } => {
-            scan(&**relation, columns, access, filter.as_ref())
-        }
-        PlanNode::Values(rows) if rows.len() == 1 && rows[0].is_empty() => plain("Result"),
-        PlanNode::Values(_) => plain("Values Scan"),
-        PlanNode::ProjectSet { .. } => plain("ProjectSet"),
-        PlanNode::Filter { input, predicate } => {
-            ("Filter".to_owned(), vec![("Filter", expression(predicate, &Names::of(input)))])
-        }
-        PlanNode::Join { left, right, kind, on, lateral } => {
-            join(left, right, *kind, on.as_ref(), *lateral)
-        }
-        PlanNode::Aggregate { input, group, grouping_sets, .. } => {
-            aggregate(input, group, grouping_sets)
-        }
-        PlanNode::Window { .. } => plain("WindowAgg"),
-        PlanNode::Sort { input, keys } => sort(input, keys),
-        PlanNode::Limit { .. } => plain("Limit"),
-        PlanNode::Distinct { on: None, .. } => plain("HashAggregate"),
-        PlanNode::Distinct { .. } => plain("Unique"),
-        PlanNode::SetOperation { kind: SetOperationKind::Union, all: true, .. } => plain("Append"),
-        PlanNode::SetOperation { kind, all, .. } => {
-            let kind = match kind {
-                SetOperationKind::Union => "Union",
-                SetOperationKind::Intersect => "Intersect",
-                SetOperationKind::Except => "Except",
-            };
-            (format!("HashSetOp {kind}{}", if *all { " All" } else { "" }), Vec::new())
-        }
-        PlanNode::Project { .. } | PlanNode::With { .. } => plain("Result"),
-        PlanNode::CteScan { cte } => (format!("CTE Scan on {cte}"), Vec::new()),
-        PlanNode::RecursiveUnion { .. } => plain("Recursive Union"),
-        PlanNode::FunctionScan { calls, .. } => {
-            let names: Vec<&str> = calls.iter().map(|call| call.function.name).collect();
-            (format!("Function Scan on {}", names.join(", ")), Vec::new())
+/// How a node is shown.
+#[derive(Debug)]
+pub(super) struct Shape {
+    /// `Hash Left Join`, `Index Scan using legs_pkey on legs`.
+    pub(super) title: String,
+    /// The same in JSON, without what its attributes say: `Hash Join`, `Index Scan`.
+    pub(super) node_type: String,
+    /// What the title says beside, in JSON: `Index Name` ….
+    pub(super) attributes: Properties,
+    /// `Filter`, `Sort Key` ….
+    pub(super) properties: Properties,
+    /// Whether its last input is the inner side of a join.
+    pub(super) joins: bool,
+    /// Whether its inputs are of one kind.
+    pub(super) appends: bool,
+}
+
+impl Shape {
+    /// A node of which nothing more is said.
+    pub(super) fn plain(title: &str) -> Self {
+        Self::titled(title.to_owned(), title)
+    }
+
+    /// The node of a command that changes rows of a table.
+    pub(super) fn command(command: &str, table: &str) -> Self {
+        Self {
+            attributes: vec![
+                ("Operation", command.to_owned()),
+                ("Relation Name", table.to_owned()),
+                ("Alias", table.to_owned()),
+            ],
+            ..Self::titled(format!("{command} on {table}"), "ModifyTable")
         }
     }
+
+    fn titled(title: String, node_type: &str) -> Self {
+        Self {
+            title,
+            node_type: node_type.to_owned(),
+            attributes: Vec::new(),
+            properties: Vec::new(),
+            joins: false,
+            appends: false,
+        }
+    }
+
+    fn with(mut self, attribute: &'static str, value: &str) -> Self {
+        self.attributes.push((attribute, value.to_owned()));
+        self
+    }
+
+    fn saying(mut self, property: &'static str, value: String) -> Self {
+        self.properties.push((property, value));
+        self
+    }
+}
+
+/// How a plan's node is shown; `outer` are the columns of the rows around it.
+pub(super) fn node(plan: &Plan, outer: &[Vec<String>]) -> Shape {
+    match &plan.node {
+        PlanNode::Scan { relation, columns, access, filter } => {
+            scan(&**relation, columns, access, filter.as_ref(), outer)
+        }
+        PlanNode::Values(rows) if rows.len() == 1 => Shape::plain("Result"),
+        PlanNode::Values(_) => {
+            Shape::titled("Values Scan on \"*VALUES*\"".to_owned(), "Values Scan")
+                .with("Alias", "*VALUES*")
+        }
+        PlanNode::ProjectSet { .. } => Shape::plain("ProjectSet"),
+        PlanNode::Join { left, right, kind, on, lateral } => {
+            join(left, right, *kind, on.as_ref(), *lateral, outer)
+        }
+        PlanNode::Aggregate { input, group, grouping_sets, .. } => {
+            aggregate(&Names::of(input, outer), group, grouping_sets)
+        }
+        PlanNode::Window { .. } => Shape::plain("WindowAgg"),
+        PlanNode::Sort { input, keys } => {
+            Shape::plain("Sort").saying("Sort Key", sort_keys(keys, &Names::of(input, outer)))
+        }
+        PlanNode::Limit { .. } => Shape::plain("Limit"),
+        PlanNode::Distinct { input, on: None } => hashed(Names::of(input, outer).columns()),
+        PlanNode::Distinct { .. } => Shape::plain("Unique"),
+        PlanNode::SetOperation { kind: SetOperationKind::Union, all: true, .. } => {
+            Shape { appends: true, ..Shape::plain("Append") }
+        }
+        PlanNode::SetOperation { kind: SetOperationKind::Union, left, .. } => {
+            Shape { appends: true, ..hashed(Names::of(left, outer).columns()) }
+        }
+        PlanNode::SetOperation { kind, all, .. } => {
+            let kind = if *kind == SetOperationKind::Except { "Except" } else { "Intersect" };
+            let command = format!("{kind}{}", if *all { " All" } else { "" });
+            let shape = Shape::titled(format!("HashSetOp {command}"), "SetOp");
+            Shape { appends: true, ..shape }.with("Strategy", "Hashed").with("Command", &command)
+        }
+        PlanNode::Project { .. } | PlanNode::Filter { .. } | PlanNode::With { .. } => {
+            Shape::plain("Result")
+        }
+        PlanNode::CteScan { name, .. } => {
+            Shape::titled(format!("CTE Scan on {name}"), "CTE Scan").with("CTE Name", name)
+        }
+        PlanNode::RecursiveUnion { .. } => {
+            Shape { appends: true, ..Shape::plain("Recursive Union") }
+        }
+        PlanNode::FunctionScan { calls, .. } => {
+            let names: Vec<&str> = calls.iter().map(|call| call.function.name).collect();
+            let names = names.join(", ");
+            Shape::titled(format!("Function Scan on {names}"), "Function Scan")
+                .with("Function Name", &names)
+        }
+    }
+}
+
+fn hashed(keys: &[String]) -> Shape {
+    Shape { node_type: "Aggregate".to_owned(), ..Shape::plain("HashAggregate") }
+        .with("Strategy", "Hashed")
+        .saying("Group Key", keys.join(", "))
 }
 
 fn scan(
@@ -260,69 +131,72 @@ fn scan(
     columns: &[usize],
     access: &ScanAccess,
     filter: Option<&Expr>,
-) -> (String, Properties) {
+    outer: &[Vec<String>],
+) -> Shape {
     let schema = relation.schema();
-    let mut properties = Vec::new();
-    let index_columns =
-        |index: usize| schema.indexes.get(index).map(|index| &*index.columns).unwrap_or_default();
-    let column = |column: Option<&usize>| {
-        column.and_then(|column| schema.columns.get(*column)).map_or("?", |column| column.name)
-    };
-    let none = Names::none();
-    let title = match access {
-        ScanAccess::Full => format!("Seq Scan on {}", schema.name),
-        ScanAccess::Count => format!("Row Count of {}", schema.name),
+    let no_row = Names::new(Vec::new(), outer);
+    let shape = match access {
+        ScanAccess::Full => Shape::titled(format!("Seq Scan on {}", schema.name), "Seq Scan"),
+        // PostgreSQL has no such node: the number of rows is kept, and no row is read.
+        ScanAccess::Count => Shape::titled(format!("Row Count of {}", schema.name), "Row Count"),
         ScanAccess::Index { index, prefix, lower, upper, backward } => {
-            let mut conditions = Vec::new();
-            for (place, value) in prefix.iter().enumerate() {
-                conditions.push(format!(
-                    "({} = {})",
-                    column(index_columns(*index).get(place)),
-                    expression(value, &none)
-                ));
+            let conditions =
+                index_conditions(schema, *index, prefix, [lower.as_ref(), upper.as_ref()], &no_row);
+            let shape = index_scan(schema, *index, *backward);
+            match &*conditions {
+                [] => shape,
+                [condition] => shape.saying("Index Cond", condition.clone()),
+                several => shape.saying("Index Cond", format!("({})", several.join(" AND "))),
             }
-            let next = column(index_columns(*index).get(prefix.len()));
-            if let Some((bound, included)) = lower {
-                conditions.push(format!(
-                    "({next} {} {})",
-                    if *included { ">=" } else { ">" },
-                    expression(bound, &none)
-                ));
-            }
-            if let Some((bound, included)) = upper {
-                conditions.push(format!(
-                    "({next} {} {})",
-                    if *included { "<=" } else { "<" },
-                    expression(bound, &none)
-                ));
-            }
-            if !conditions.is_empty() {
-                let condition = conditions.join(" AND ");
-                properties.push((
-                    "Index Cond",
-                    if conditions.len() > 1 { format!("({condition})") } else { condition },
-                ));
-            }
-            let name = schema.indexes.get(*index).map_or("?", |index| index.name);
-            format!(
-                "Index Scan{} using {name} on {}",
-                if *backward { " Backward" } else { "" },
-                schema.name
-            )
         }
         ScanAccess::IndexAny { index, keys } => {
-            let first = column(index_columns(*index).first());
-            properties
-                .push(("Index Cond", format!("({first} = ANY ({}))", expression(keys, &none))));
-            let name = schema.indexes.get(*index).map_or("?", |index| index.name);
-            format!("Index Scan using {name} on {}", schema.name)
+            let first = index_column(schema, *index, 0);
+            let condition = format!("({first} = ANY ({}))", expression(keys, &no_row));
+            index_scan(schema, *index, false).saying("Index Cond", condition)
         }
     };
-    if let Some(filter) = filter {
-        let names = Names::new(columns.iter().map(|it| column(Some(it)).to_owned()).collect());
-        properties.push(("Filter", expression(filter, &names)));
+    let shape = shape.with("Relation Name", schema.name).with("Alias", schema.name);
+    let Some(filter) = filter else { return shape };
+    let read = columns.iter().map(|place| column(schema, Some(place)).to_owned()).collect();
+    shape.saying("Filter", expression(filter, &Names::new(read, outer)))
+}
+
+fn index_scan(schema: &RelationSchema, index: usize, backward: bool) -> Shape {
+    let name = schema.indexes.get(index).map_or("?", |index| index.name);
+    let (word, direction) = if backward { (" Backward", "Backward") } else { ("", "Forward") };
+    Shape::titled(format!("Index Scan{word} using {name} on {}", schema.name), "Index Scan")
+        .with("Scan Direction", direction)
+        .with("Index Name", name)
+}
+
+fn column(schema: &RelationSchema, place: Option<&usize>) -> &'static str {
+    place.and_then(|place| schema.columns.get(*place)).map_or("?", |column| column.name)
+}
+
+fn index_column(schema: &RelationSchema, index: usize, place: usize) -> &'static str {
+    column(schema, schema.indexes.get(index).and_then(|index| index.columns.get(place)))
+}
+
+fn index_conditions(
+    schema: &RelationSchema,
+    index: usize,
+    prefix: &[Expr],
+    bounds: [Option<&(Expr, bool)>; 2],
+    names: &Names<'_>,
+) -> Vec<String> {
+    let mut conditions = Vec::new();
+    for (place, value) in prefix.iter().enumerate() {
+        let name = index_column(schema, index, place);
+        conditions.push(format!("({name} = {})", expression(value, names)));
     }
-    (title, properties)
+    let next = index_column(schema, index, prefix.len());
+    for (bound, word) in bounds.into_iter().zip([">", "<"]) {
+        if let Some((bound, included)) = bound {
+            let equal = if *included { "=" } else { "" };
+            conditions.push(format!("({next} {word}{equal} {})", expression(bound, names)));
+        }
+    }
+    conditions
 }
 
 fn join(
@@ -331,57 +205,57 @@ fn join(
     kind: JoinKind,
     on: Option<&Expr>,
     lateral: bool,
-) -> (String, Properties) {
-    let names = Names::of(left).and(Names::of(right));
+    outer: &[Vec<String>],
+) -> Shape {
+    let (left_names, right_names) = (Names::of(left, outer), Names::of(right, outer));
+    let names = Names::of(left, outer).and(Names::of(right, outer));
     let condition = JoinCondition::split(on, left.columns.len());
-    let suffix = if kind == JoinKind::Inner { " Join".to_owned() } else { format!(" {kind} Join") };
+    let word = if kind == JoinKind::Inner { String::new() } else { format!(" {kind}") };
+    let join_type = kind.to_string();
     if lateral || condition.left_keys.is_empty() {
-        let title = if kind == JoinKind::Inner {
-            "Nested Loop".to_owned()
-        } else {
-            format!("Nested Loop{suffix}")
+        let word = if word.is_empty() { word } else { format!("{word} Join") };
+        let shape = Shape::titled(format!("Nested Loop{word}"), "Nested Loop");
+        let shape = Shape { joins: true, ..shape.with("Join Type", &join_type) };
+        return match on {
+            Some(on) => shape.saying("Join Filter", expression(on, &names)),
+            None => shape,
         };
-        let properties = on.map(|on| ("Join Filter", expression(on, &names)));
-        return (title, properties.into_iter().collect());
     }
-    let (left_names, right_names) = (Names::of(left), Names::of(right));
     let keys = condition.left_keys.iter().zip(&condition.right_keys);
     let keys: Vec<String> = keys
         .map(|(left, right)| {
             format!("({} = {})", expression(left, &left_names), expression(right, &right_names))
         })
         .collect();
-    let mut properties = vec![(
-        "Hash Cond",
-        if keys.len() > 1 { format!("({})", keys.join(" AND ")) } else { keys.concat() },
-    )];
-    if let Some(residual) = walk::conjunction(condition.residual) {
-        properties.push(("Join Filter", expression(&residual, &names)));
+    let keys = if keys.len() > 1 { format!("({})", keys.join(" AND ")) } else { keys.concat() };
+    let shape = Shape::titled(format!("Hash{word} Join"), "Hash Join");
+    let shape = Shape { joins: true, ..shape.with("Join Type", &join_type) };
+    let shape = shape.saying("Hash Cond", keys);
+    match walk::conjunction(condition.residual) {
+        Some(residual) => shape.saying("Join Filter", expression(&residual, &names)),
+        None => shape,
     }
-    (format!("Hash{suffix}"), properties)
 }
 
-fn aggregate(input: &Plan, group: &[Expr], grouping_sets: &[Vec<usize>]) -> (String, Properties) {
-    let names = Names::of(input);
+fn aggregate(names: &Names<'_>, group: &[Expr], grouping_sets: &[Vec<usize>]) -> Shape {
     if group.is_empty() {
-        return ("Aggregate".to_owned(), Vec::new());
+        return Shape::plain("Aggregate").with("Strategy", "Plain");
     }
     let keys = |set: &[usize]| {
-        set.iter()
-            .filter_map(|place| group.get(*place))
-            .map(|key| expression(key, &names))
-            .collect::<Vec<_>>()
+        let keys: Vec<Expr> = set.iter().filter_map(|place| group.get(*place)).cloned().collect();
+        if keys.is_empty() { "()".to_owned() } else { expressions(&keys, names) }
     };
-    let properties = grouping_sets.iter().map(|set| match &*keys(set) {
-        [] => ("Group Key", "()".to_owned()),
-        keys => ("Group Key", keys.join(", ")),
-    });
-    (
-        if grouping_sets.len() > 1 { "MixedAggregate" } else { "HashAggregate" }.to_owned(),
-        properties.collect(),
-    )
-}
-
-fn sort(input: &Plan, keys: &[SortKey]) -> (String, Properties) {
-    ("Sort".to_owned(), vec![("Sort Key", sort_keys(keys, &Names::of(input)))])
+    let (title, strategy) = if grouping_sets.len() > 1 {
+        ("MixedAggregate", "Mixed")
+    } else {
+        ("HashAggregate", "Hashed")
+    };
+    let mut shape = Shape { node_type: "Aggregate".to_owned(), ..Shape::plain(title) }
+        .with("Strategy", strategy);
+    shape.properties.extend(grouping_sets.iter().map(|set| {
+        let name =
+            if grouping_sets.len() > 1 && !set.is_empty() { "Hash Key" } else { "Group Key" };
+        (name, keys(set))
+    }));
+    shape
 }
