@@ -7,6 +7,8 @@ use rotabase_queries::catalog::{
     CopyRow, GrantRow, NodeRow, ProjectionRow, RoleRow, SessionRow, SettingRow, ShardRow, Stop,
     SystemState,
 };
+use rotabase_queries::error::Result;
+use rotabase_queries::exec::Settings;
 use rotabase_queries::types::Interval;
 
 use crate::database::Shared;
@@ -80,6 +82,10 @@ impl SystemState for RunningSystem {
 
     fn settings(&self) -> Vec<SettingRow> {
         crate::session::settings::catalog_rows()
+    }
+
+    fn normalised_setting(&self, name: &str, value: &str, settings: &Settings) -> Result<String> {
+        crate::session::settings::normalised(name, value, settings)
     }
 
     fn copies(&self) -> Vec<CopyRow> {

@@ -20,6 +20,7 @@ mod pg;
 mod privileges;
 mod relation;
 mod rotabase;
+pub mod setting_unit;
 mod shapes;
 mod state;
 mod static_rows;
@@ -29,6 +30,7 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use names::quote;
 pub use state::{
     BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, RoleRow, SessionRow,
     SettingRow, ShardRow, Stop, SystemState, role_oid,

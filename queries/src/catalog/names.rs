@@ -30,7 +30,7 @@ static CATEGORIES: LazyLock<BTreeMap<&'static str, u8>> =
     LazyLock::new(|| keywords().map(|it| (it.word, it.category)).collect());
 
 /// An identifier, with quotes if it needs them (`quote_ident`).
-pub(crate) fn quote(name: &str) -> String {
+pub fn quote(name: &str) -> String {
     let mut bytes = name.bytes();
     let plain = bytes.next().is_some_and(|byte| byte.is_ascii_lowercase() || byte == b'_')
         && bytes.all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_');

@@ -2,6 +2,9 @@
 
 use std::fmt::Debug;
 
+use super::setting_unit::SettingUnit;
+use crate::error::Result;
+use crate::exec::Settings;
 use crate::types::Interval;
 
 /// The role that every database has, and its OID.
@@ -65,10 +68,10 @@ pub struct SettingRow {
     pub name: String,
     /// What it is for.
     pub description: String,
-    /// `bool`, `integer`, `enum` or `string`.
+    /// `bool`, `integer`, `real`, `enum` or `string`.
     pub kind: &'static str,
-    /// The unit of a number, `ms` or `kB`.
-    pub unit: Option<&'static str>,
+    /// The unit of a number.
+    pub unit: Option<SettingUnit>,
     /// The words that an `enum` may be.
     pub words: Vec<String>,
     /// The least and the greatest value of a number.
@@ -176,6 +179,10 @@ pub trait SystemState: Debug + Send + Sync {
     /// All settings.
     fn settings(&self) -> Vec<SettingRow> {
         Vec::new()
+    }
+    /// The form in which a session would keep a value of a setting.
+    fn normalised_setting(&self, _name: &str, value: &str, _settings: &Settings) -> Result<String> {
+        Ok(value.to_owned())
     }
     /// Every COPY that is running.
     fn copies(&self) -> Vec<CopyRow> {

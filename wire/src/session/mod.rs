@@ -17,7 +17,6 @@ mod past;
 mod query;
 pub(crate) mod registry;
 mod running;
-mod setting_table;
 pub(crate) mod settings;
 mod transaction;
 mod utility;

@@ -116,8 +116,14 @@ impl Session {
         }
         match &set.values {
             None => self.settings.reset(&set.name),
-            Some(values) if set.local => self.settings.set_local(&set.name, &values.join(", ")),
-            Some(values) => self.settings.set_for_session(&set.name, &values.join(", ")),
+            Some(values) => {
+                let value = SessionSettings::joined(&set.name, values);
+                if set.local {
+                    self.settings.set_local(&set.name, &value)
+                } else {
+                    self.settings.set_for_session(&set.name, &value)
+                }
+            }
         }?;
         self.follow_defaults();
         Ok(())
@@ -134,7 +140,7 @@ impl Session {
             let position = self.written.to_string();
             self.settings.set_fixed("rotabase.position", position);
         }
-        let value = self.settings.show(name)?;
+        let value = self.settings.get(name)?.to_owned();
         Ok(shown(SessionSettings::column_name(name), value))
     }
 

@@ -116,7 +116,12 @@ fn set_config(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
     if !name.contains('.') && !context.exec.settings.all.contains_key(&name) {
         return Err(unknown(a));
     }
-    let value = if a.null(1) { None } else { Some(a.text(1)?.to_owned()) };
+    let value = if a.null(1) {
+        None
+    } else {
+        let settings = &context.exec.settings;
+        Some(system(context).state().normalised_setting(&name, a.text(1)?, settings)?)
+    };
     let local = !a.null(2) && a.bool(2)?;
     context.exec.settings.requested.request(name, value.clone(), local)?;
     Ok(value.map_or(Datum::Null, Datum::text))

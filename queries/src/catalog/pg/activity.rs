@@ -3,6 +3,7 @@
 use super::roles::DATABASE_OID;
 use crate::catalog::cell::{array, bool, int4, int8, oid, text, text_or_null, time};
 use crate::catalog::relation::{Maker, Scope};
+use crate::catalog::setting_unit::{SettingUnit, read_integer};
 use crate::catalog::state::{SettingRow, role_oid};
 use crate::catalog::table::Rows;
 use crate::types::datetime::zone;
@@ -122,8 +123,8 @@ fn settings(scope: &Scope<'_>, rows: &mut Rows<'_>) {
         let ours = row.name.starts_with("rotabase.");
         rows.push([
             text(&row.name),
-            text(value),
-            text_or_null(row.unit),
+            text(number(value, row.unit)),
+            text_or_null(row.unit.map(SettingUnit::name)),
             text(if ours { "Rotabase" } else { "PostgreSQL" }),
             text(&row.description),
             text(if row.changeable { "user" } else { "internal" }),
@@ -132,11 +133,17 @@ fn settings(scope: &Scope<'_>, rows: &mut Rows<'_>) {
             least,
             greatest,
             words,
-            text(&row.default),
-            text(&row.default),
+            text(number(&row.default, row.unit)),
+            text(number(&row.default, row.unit)),
             bool(false),
         ]);
     }
+}
+
+/// A value without its unit: `pg_settings` has units in a column of their own.
+fn number(value: &str, unit: Option<SettingUnit>) -> String {
+    let plain = unit.and_then(|_| read_integer(value, unit).ok());
+    plain.map_or_else(|| value.to_owned(), |number| number.to_string())
 }
 
 /// All settings in the order of their names: those that are described, then those that have a value only.

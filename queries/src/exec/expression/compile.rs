@@ -1,5 +1,7 @@
 //! From [`Expr`] to [`Compiled`].
 
+use std::borrow::Cow;
+
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::NESTING_MAX;
 use crate::exec::environment::{Env, Statement};
@@ -10,7 +12,7 @@ use crate::exec::expression::{
 };
 use crate::exec::row_table::RowTable;
 use crate::plan::{Call, Expr, Subquery};
-use crate::types::functions::{ScalarFunction, Volatility};
+use crate::types::functions::{ScalarFunction, Volatility, registry};
 use crate::types::{Datum, PgType};
 
 /// The shortest list of constants that is hashed.
@@ -46,8 +48,8 @@ pub(crate) fn compile(expr: &Expr, host: &mut dyn Host, depth: usize) -> Result<
             Compiled::IsBool { input: boxed(input, host)?, value: *value, negated: *negated }
         }
         Expr::IsDistinct { left, right, negated } => Compiled::IsDistinct {
-            left: boxed(left, host)?,
-            right: boxed(right, host)?,
+            left: boxed(&comparable(left), host)?,
+            right: boxed(&comparable(right), host)?,
             negated: *negated,
         },
         Expr::Case { branches, otherwise, .. } => {
@@ -90,6 +92,20 @@ pub(crate) fn compile(expr: &Expr, host: &mut dyn Host, depth: usize) -> Result<
             return Err(SqlError::internal("GROUPING was not resolved before execution"));
         }
     })
+}
+
+/// An expression whose values compare as keys: of `character` without the trailing blanks, which do not count there.
+pub(crate) fn comparable(expr: &Expr) -> Cow<'_, Expr> {
+    let text = registry::cast(PgType::Bpchar, PgType::Text).and_then(|cast| cast.function);
+    match (expr.ty(), text) {
+        (PgType::Bpchar, Some(function)) => Cow::Owned(Expr::Call(Call {
+            function,
+            arguments: vec![expr.clone()],
+            ty: PgType::Text,
+            position: None,
+        })),
+        _ => Cow::Borrowed(expr),
+    }
 }
 
 /// What is nested too deeply for [`crate::exec::EXEC_STACK_BYTES`].
@@ -208,8 +224,9 @@ fn in_list(
     host: &mut dyn Host,
     depth: usize,
 ) -> Result<Compiled> {
-    let input = compile(input, host, depth)?;
-    let items = all(items, host, depth)?;
+    let input = compile(&comparable(input), host, depth)?;
+    let items = items.iter().map(|item| compile(&comparable(item), host, depth));
+    let items = items.collect::<Result<Box<[Compiled]>>>()?;
     if let Some(statement) = host.statement()
         && items.len() >= SET_ITEMS_MIN
         && let Some(constants) =

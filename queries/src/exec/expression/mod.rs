@@ -21,7 +21,7 @@ use crate::exec::row_table::RowTable;
 use crate::types::functions::ScalarFunction;
 use crate::types::{Datum, PgType};
 
-pub(crate) use compile::{Host, compile, too_complex};
+pub(crate) use compile::{Host, comparable, compile, too_complex};
 pub use evaluator::{Evaluator, evaluate};
 pub(crate) use subquery::SubqueryValue;
 

@@ -1,7 +1,11 @@
 //! The session's settings: their names, defaults, checks and what `SHOW` says.
 //!
-//! Every setting is a row of one table. The values are kept as text, as PostgreSQL shows them; the few that
-//! change what expressions give are kept parsed beside it, in [`Settings`], which running statements share.
+//! Every setting is a row of one [`table`]. The values are checked by [`value`] and kept as text, as PostgreSQL shows
+//! them; the few that change what expressions give are kept parsed beside it, in [`Settings`], which running
+//! statements share.
+
+mod table;
+mod value;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -10,13 +14,15 @@ use std::time::Duration;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::Positions;
 use rotabase_queries::as_of::last_timestamp;
-use rotabase_queries::catalog::SettingRow;
+use rotabase_queries::catalog::setting_unit::{SettingUnit, read_integer};
+use rotabase_queries::catalog::{SettingRow, quote};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Settings;
 use rotabase_queries::types::datetime::{DateStyle, IntervalStyle};
 use rotabase_queries::types::{Datum, ObjectNames, PgType, text};
 
-use super::setting_table::{Kind, SERVER_SCHEMA, SETTINGS, Setting, display_name};
+use table::{Kind, SETTINGS, Setting, display_name};
+use value::{bad_value, normalise, search_path};
 
 /// The settings of one session.
 #[derive(Clone, Debug)]
@@ -119,15 +125,19 @@ impl SessionSettings {
         };
         let value = match setting.kind {
             Kind::Instant => self.instant(value)?,
-            Kind::DateStyle => DateStyle::parse(value, self.shared.date_style)
-                .map(DateStyle::name)
-                .map_err(|detail| bad_value(setting, value).with_detail(detail))?,
-            Kind::TimeZone => time_zone_name(value).ok_or_else(|| bad_value(setting, value))?,
-            _ => normalise(setting, value)?,
+            _ => normalise(setting, value, &self.shared)?,
         };
         self.parse(setting, &value)?;
         self.store(&name, value);
         Ok(())
+    }
+
+    /// The values of a `SET` as one; names in a list of names are quoted where they have to be.
+    pub(crate) fn joined(name: &str, values: &[String]) -> String {
+        if find(name).is_ok_and(|setting| matches!(setting.kind, Kind::List)) {
+            return values.iter().map(|value| quote(value)).collect::<Vec<_>>().join(", ");
+        }
+        values.join(", ")
     }
 
     /// `SET`: sets a setting beyond the end of a block, whatever `SET LOCAL` said before.
@@ -216,13 +226,11 @@ impl SessionSettings {
 
     /// All settings with their values and descriptions, as `SHOW ALL` lists them.
     pub(crate) fn rows(&self) -> Vec<[String; 3]> {
-        SETTINGS
-            .iter()
-            .map(|it| {
-                let value = self.shared.all.get(it.name).cloned().unwrap_or_default();
-                [display_name(it.name).to_owned(), shown(it, &value), it.description.to_owned()]
-            })
-            .collect()
+        let row = |it: &Setting| {
+            let value = self.shared.all.get(it.name).cloned().unwrap_or_default();
+            [display_name(it.name).to_owned(), value, it.description.to_owned()]
+        };
+        SETTINGS.iter().map(row).collect()
     }
 
     /// The settings that clients are told at the start.
@@ -277,16 +285,6 @@ impl SessionSettings {
             .map_or(name.clone(), |it| display_name(it.name).to_owned())
     }
 
-    /// The value as `SHOW` prints it.
-    pub(crate) fn show(&self, name: &str) -> Result<String> {
-        let value = self.get(name)?;
-        let lower = name.to_ascii_lowercase();
-        Ok(SETTINGS
-            .iter()
-            .find(|it| it.name == lower)
-            .map_or_else(|| value.to_owned(), |it| shown(it, value)))
-    }
-
     fn store(&mut self, name: &str, value: String) {
         if self.shared.all.get(name) == Some(&value) {
             return;
@@ -328,8 +326,9 @@ impl SessionSettings {
                 Arc::make_mut(&mut self.shared).search_path = search_path(value, &user);
             }
             "statement_timeout" => {
-                self.statement_timeout =
-                    value.parse().ok().filter(|it| *it > 0).map(Duration::from_millis);
+                let read = read_integer(value, Some(SettingUnit::Milliseconds)).unwrap_or(0);
+                let read = u64::try_from(read).ok().filter(|it| *it > 0);
+                self.statement_timeout = read.map(Duration::from_millis);
             }
             "rotabase.read_after" => {
                 self.read_after = if value.is_empty() {
@@ -358,13 +357,24 @@ impl SessionSettings {
     }
 }
 
+/// The form in which a value of a setting would be kept; a value of a name that is not known is kept as it is.
+pub(crate) fn normalised(name: &str, value: &str, settings: &Settings) -> Result<String> {
+    match find(name) {
+        Ok(setting) => normalise(setting, value, settings),
+        Err(_) => Ok(value.to_owned()),
+    }
+}
+
 /// All settings, as `pg_settings` describes them.
 pub(crate) fn catalog_rows() -> Vec<SettingRow> {
     let row = |it: &Setting| {
         let (kind, words, range) = match it.kind {
             Kind::Bool => ("bool", &[][..], None),
             Kind::Int(least, most) => ("integer", &[][..], Some((least, most))),
-            Kind::Milliseconds => ("integer", &[][..], Some((0, i64::from(i32::MAX)))),
+            Kind::Milliseconds(least) | Kind::Kilobytes(least) => {
+                ("integer", &[][..], Some((least, i64::from(i32::MAX))))
+            }
+            Kind::Real => ("real", &[][..], None),
             Kind::Word(words) => ("enum", words, None),
             Kind::Text
             | Kind::Fixed
@@ -378,7 +388,11 @@ pub(crate) fn catalog_rows() -> Vec<SettingRow> {
             name: display_name(it.name).to_owned(),
             description: it.description.to_owned(),
             kind,
-            unit: matches!(it.kind, Kind::Milliseconds).then_some("ms"),
+            unit: match it.kind {
+                Kind::Milliseconds(_) => Some(SettingUnit::Milliseconds),
+                Kind::Kilobytes(_) => Some(SettingUnit::Kilobytes),
+                _ => None,
+            },
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             range,
             default: it.default.to_owned(),
@@ -397,157 +411,6 @@ fn unknown(name: &str) -> SqlError {
         SqlState::UNDEFINED_OBJECT,
         format!("unrecognized configuration parameter \"{name}\""),
     )
-}
-
-fn bad_value(setting: &Setting, value: &str) -> SqlError {
-    let message =
-        format!("invalid value for parameter \"{}\": \"{value}\"", display_name(setting.name));
-    let error = SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message);
-    match setting.kind {
-        Kind::Word(words) => error.with_hint(format!("Available values: {}.", words.join(", "))),
-        _ => error,
-    }
-}
-
-/// Checks a value and gives it the form in which it is kept.
-fn normalise(setting: &Setting, value: &str) -> Result<String> {
-    let bad = || bad_value(setting, value);
-    match setting.kind {
-        Kind::Text | Kind::List | Kind::TimeZone | Kind::Instant | Kind::DateStyle => {
-            Ok(value.to_owned())
-        }
-        Kind::Position => value.parse::<Positions>().map(|_| value.to_owned()).map_err(|_| bad()),
-        Kind::Fixed => {
-            let message = format!("parameter \"{}\" cannot be changed", display_name(setting.name));
-            if value == setting.default {
-                Ok(value.to_owned())
-            } else {
-                Err(SqlError::new(SqlState::CANT_CHANGE_RUNTIME_PARAM, message))
-            }
-        }
-        Kind::Bool => match value.to_ascii_lowercase().as_str() {
-            "on" | "true" | "yes" | "1" | "t" | "y" => Ok("on".to_owned()),
-            "off" | "false" | "no" | "0" | "f" | "n" => Ok("off".to_owned()),
-            _ => {
-                let message = format!(
-                    "parameter \"{}\" requires a Boolean value",
-                    display_name(setting.name)
-                );
-                Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
-            }
-        },
-        Kind::Int(least, most) => {
-            let number: i64 = value.trim().parse().map_err(|_| bad())?;
-            if (least..=most).contains(&number) {
-                return Ok(number.to_string());
-            }
-            let name = display_name(setting.name);
-            let message = format!(
-                "{number} is outside the valid range for parameter \"{name}\" ({least} .. {most})"
-            );
-            Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message))
-        }
-        Kind::Milliseconds => milliseconds(value).map(|it| it.to_string()).ok_or_else(bad),
-        Kind::Word(_) if setting.name == "client_encoding" => {
-            // PostgreSQL reads encodings without regard to case and to what is no letter and no digit.
-            let mut name = value.to_ascii_lowercase();
-            name.retain(|it| it.is_ascii_alphanumeric());
-            if ["utf8", "unicode"].contains(&name.as_str()) {
-                Ok("UTF8".to_owned())
-            } else {
-                Err(bad())
-            }
-        }
-        Kind::Word(words) => {
-            let lower = value.to_ascii_lowercase();
-            if words.contains(&lower.as_str()) { Ok(lower) } else { Err(bad()) }
-        }
-    }
-}
-
-/// A time zone's name as it is kept: a number of hours east and an interval become POSIX names, other names are written
-/// as the database of time zones writes them.
-fn time_zone_name(value: &str) -> Option<String> {
-    let trimmed = value.trim();
-    let interval = trimmed.get(..8).filter(|it| it.eq_ignore_ascii_case("interval"));
-    let seconds = if interval.is_some() {
-        let text = trimmed[8..].trim().strip_prefix('\'')?.split('\'').next()?;
-        match text::read(
-            PgType::Interval,
-            text,
-            &text::ReadContext { settings: &Settings::default(), now: 0 },
-        ) {
-            Ok(Datum::Interval(it)) if it.months == 0 && it.days == 0 => {
-                Some(it.microseconds / 1_000_000)
-            }
-            _ => return None,
-        }
-    } else {
-        let hours: Option<f64> = trimmed.parse().ok().filter(|it: &f64| it.abs() <= 25.0);
-        // A whole number of seconds is far within what an integer holds.
-        hours.and_then(|hours| format!("{:.0}", (hours * 3600.0).trunc()).parse().ok())
-    };
-    let Some(seconds) = seconds else {
-        let zone = rotabase_queries::types::datetime::zone::find(value)?;
-        return Some(zone.iana_name().unwrap_or(value).to_owned());
-    };
-    let mut magnitude = format!("{:02}", seconds.abs() / 3600);
-    for part in [seconds.abs() / 60 % 60, seconds.abs() % 60] {
-        if part != 0 || seconds % 60 != 0 {
-            magnitude = format!("{magnitude}:{part:02}");
-        }
-    }
-    let (shown, counted) = if seconds < 0 { ('-', '+') } else { ('+', '-') };
-    Some(format!("<{shown}{magnitude}>{counted}{magnitude}"))
-}
-
-/// PostgreSQL's units of time; without one, milliseconds.
-fn milliseconds(value: &str) -> Option<u64> {
-    let value = value.trim();
-    let digits = value.find(|it: char| !it.is_ascii_digit() && it != '.').unwrap_or(value.len());
-    let (number, unit) = value.split_at(digits);
-    let factor: u64 = match unit.trim() {
-        "" | "ms" => 1,
-        "s" => 1000,
-        "min" => 60_000,
-        "h" => 3_600_000,
-        "d" => 86_400_000,
-        "us" => return number.parse::<u64>().ok().map(|it| it.div_ceil(1000)),
-        _ => return None,
-    };
-    let most = u64::try_from(i32::MAX).expect("positive");
-    number.parse::<u64>().ok()?.checked_mul(factor).filter(|it| *it <= most)
-}
-
-/// Times are shown with the largest unit that divides them, as PostgreSQL does.
-fn shown(setting: &Setting, value: &str) -> String {
-    if setting.name == "work_mem" {
-        return value.parse::<u64>().map_or_else(
-            |_| value.to_owned(),
-            |kb| if kb % 1024 == 0 { format!("{}MB", kb / 1024) } else { format!("{kb}kB") },
-        );
-    }
-    if !matches!(setting.kind, Kind::Milliseconds) {
-        return value.to_owned();
-    }
-    let number: u64 = value.parse().unwrap_or(0);
-    let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "min"), (1000, "s")];
-    match units.iter().find(|(unit, _)| number > 0 && number.is_multiple_of(*unit)) {
-        Some((unit, name)) => format!("{}{name}", number / unit),
-        None if number == 0 => "0".to_owned(),
-        None => format!("{number}ms"),
-    }
-}
-
-/// The schemas of a `search_path`, `"$user"` replaced. The user `rotabase` has no schema of its own: the schema of
-/// that name is the server's.
-fn search_path(value: &str, user: &str) -> Vec<String> {
-    value
-        .split(',')
-        .map(|part| part.trim().trim_matches(|quote| quote == '"' || quote == '\'').to_owned())
-        .filter(|part| !part.is_empty() && (part != "$user" || user != SERVER_SCHEMA))
-        .map(|part| if part == "$user" { user.to_owned() } else { part })
-        .collect()
 }
 
 #[cfg(test)]
@@ -570,7 +433,7 @@ mod tests {
     fn values_are_checked_and_normalised() {
         let mut settings = session();
         settings.set("statement_timeout", "2s").expect("a time");
-        assert_eq!(settings.show("statement_timeout").expect("known"), "2s");
+        assert_eq!(settings.get("statement_timeout").expect("known"), "2s");
         assert_eq!(settings.statement_timeout(), Some(Duration::from_secs(2)));
         assert_eq!(
             settings.set("statement_timeout", "soon").expect_err("no time").state,
@@ -595,7 +458,7 @@ mod tests {
         settings.set("work_mem", "1024").expect("accepted");
         assert_eq!(settings.take_changes(), [("TimeZone".to_owned(), "Europe/Berlin".to_owned())]);
         settings.reset_all().expect("defaults are valid");
-        assert_eq!(settings.show("timezone").expect("known"), "UTC");
+        assert_eq!(settings.get("timezone").expect("known"), "UTC");
     }
 
     #[test]
@@ -604,6 +467,6 @@ mod tests {
         settings.enter_block();
         settings.set("application_name", "planner").expect("text");
         settings.leave_block(false);
-        assert_eq!(settings.show("application_name").expect("known"), "");
+        assert_eq!(settings.get("application_name").expect("known"), "");
     }
 }

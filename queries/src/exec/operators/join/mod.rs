@@ -5,6 +5,7 @@ mod nested;
 
 use crate::error::Result;
 use crate::exec::build::Builder;
+use crate::exec::expression::comparable;
 use crate::exec::expression::comparison::{Comparison, comparison};
 use crate::exec::operators::BoxOperator;
 use crate::optimize::walk;
@@ -60,7 +61,7 @@ fn equality(conjunct: &Expr, left_width: usize) -> Option<(Expr, Expr)> {
     }
     let mut right = right.clone();
     walk::renumber(&mut right, &|column| column - left_width);
-    Some((left.clone(), right))
+    Some((comparable(left).into_owned(), comparable(&right).into_owned()))
 }
 
 /// Builds a join.
