@@ -103,7 +103,10 @@ pub struct PercentileStats {
 impl fmt::Display for PercentileStats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { samples, p1, p50, p90, p99, p99_9, .. } = self;
-        write!(f, "[samples: {samples}, P1: {p1}, P50: {p50}, P90: {p90}, P99: {p99}, P99.9: {p99_9}]")
+        write!(
+            f,
+            "[samples: {samples}, P1: {p1}, P50: {p50}, P90: {p90}, P99: {p99}, P99.9: {p99_9}]"
+        )
     }
 }
 
