@@ -205,7 +205,7 @@ fn a_transaction_sees_its_own_events_and_nobody_else_does() {
     for Happened { aggregate, version, timestamp, event } in own {
         inside = inside.with(*timestamp, &[(*aggregate, *version, event.clone())]).unwrap();
     }
-    assert!(verify(&inside).unwrap().is_clean());
+    assert!(super::verify::check(&inside).unwrap().is_clean());
     feed.append(own);
     catch_up(&mut follower);
     let rows = |snapshot: &Snapshot| {

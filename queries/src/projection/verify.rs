@@ -3,9 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::schedule::FlightDesignator;
 
 use super::count::Count;
+use super::history;
 use super::fold::designators::Sharing;
 use super::key::{Key, table};
 use super::lookup::rotation_legs;
@@ -43,12 +45,15 @@ impl Report {
 }
 
 /// Reads every row, which verifies its checksum, and compares all that follows from others (indexes, counts,
-/// violations) with what follows. Holds the schedule in memory. A row whose checksum is wrong is an error.
+/// violations) with what follows, and what histories say with what there is. Holds the schedule in memory. A row whose checksum is wrong is an error.
 pub fn verify(snapshot: &Snapshot) -> Result<Report> {
-    check(snapshot)
+    let mut report = check(snapshot)?;
+    let at = snapshot.as_of().unwrap_or(Timestamp(u64::MAX));
+    history::verify(snapshot, at, &mut |finding| report.add(|| finding))?;
+    Ok(report)
 }
 
-/// [`verify`] for any rows.
+/// [`verify`] for any rows, without their histories.
 pub(crate) fn check(source: &impl ReadRows) -> Result<Report> {
     let mut report = Report::default();
     let everything = Range { from: Key::default(), to: None };

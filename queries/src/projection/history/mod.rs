@@ -18,9 +18,11 @@
 mod record;
 pub(crate) mod state;
 mod subject;
+mod verify;
 mod write;
 
 pub(crate) use record::{Record, Row};
 pub(crate) use subject::Subject;
+pub(crate) use verify::verify;
 pub use write::Retention;
 pub(crate) use write::{Change, Historian, changes_after, read_kept_after};

@@ -48,6 +48,12 @@ pub(crate) fn claim(claims: &mut Claims, record: &Record) {
     }
 }
 
+/// The claim that counts: the newest.
+pub(crate) fn newest(claims: &Claims) -> Option<(LegOwner, Timestamp, Leg)> {
+    let newest = claims.iter().max_by_key(|(owner, (claimed, _))| (*claimed, **owner));
+    newest.map(|(owner, (claimed, leg))| (*owner, *claimed, *leg))
+}
+
 /// The minimum ground time of an airport at an instant; none if it was not registered.
 pub(crate) fn airport(
     rows: &impl ReadRows,

@@ -84,6 +84,30 @@ impl Relation for HistoryRelation {
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
+        self.open(&context.snapshot, access, columns)
+    }
+
+    fn count(&self, _context: &ExecContext) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
+    fn estimate(&self) -> u64 {
+        self.estimates.get(Count::Events)
+    }
+
+    fn has_past(&self) -> bool {
+        true
+    }
+}
+
+impl HistoryRelation {
+    /// Reads histories as a snapshot shows them.
+    pub(super) fn open(
+        &self,
+        snapshot: &Snapshot,
+        access: &Access,
+        columns: &[usize],
+    ) -> Result<Box<dyn RowScan>> {
         let (table, part) = self.table();
         let (subjects, direction) = match access {
             Access::Full => (Some(Range::prefix(Key::table(table))), Direction::Forward),
@@ -93,7 +117,7 @@ impl Relation for HistoryRelation {
             }
         };
         Ok(Box::new(HistoryScan {
-            snapshot: context.snapshot.clone(),
+            snapshot: snapshot.clone(),
             // What only rotations have stands behind their key.
             columns: columns
                 .iter()
@@ -107,18 +131,6 @@ impl Relation for HistoryRelation {
             direction,
             walk: None,
         }))
-    }
-
-    fn count(&self, _context: &ExecContext) -> Result<Option<u64>> {
-        Ok(None)
-    }
-
-    fn estimate(&self) -> u64 {
-        self.estimates.get(Count::Events)
-    }
-
-    fn has_past(&self) -> bool {
-        true
     }
 }
 
@@ -310,8 +322,7 @@ fn moves(given_up: &Record, taken: &Record) -> bool {
 
 /// What is shown of a leg: its newest claim.
 fn shown(claims: &state::Claims) -> Option<State> {
-    let newest = claims.iter().max_by_key(|(owner, (claimed, _))| (*claimed, **owner));
-    newest.map(|(owner, (_, leg))| State::Leg(owner.rotation(), Box::new(*leg)))
+    state::newest(claims).map(|(owner, _, leg)| State::Leg(owner.rotation(), Box::new(leg)))
 }
 
 /// What happened to a leg in a rotation.

@@ -5,6 +5,8 @@
 
 mod events;
 mod history;
+#[cfg(test)]
+mod history_tests;
 mod range;
 mod schedule_violations;
 mod schema;
