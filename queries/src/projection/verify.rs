@@ -7,8 +7,8 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::schedule::FlightDesignator;
 
 use super::count::Count;
-use super::history;
 use super::fold::designators::Sharing;
+use super::history;
 use super::key::{Key, table};
 use super::lookup::rotation_legs;
 use super::recompute::{all, maintained, recomputed};
