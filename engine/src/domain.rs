@@ -70,6 +70,18 @@ pub trait Domain: Debug + Send + Sync + Sized + 'static {
     /// Reads a payload of any schema version there ever was, upcast to the newest.
     fn decode_event(kind: EventKind, payload: &[u8]) -> Result<Self::Event, DecodeError>;
 
+    /// Appends a command, for the machine that decides it.
+    fn encode_command(command: &Self::Command, out: &mut Vec<u8>);
+
+    /// Reads what [`Domain::encode_command`] wrote.
+    fn decode_command(bytes: &[u8]) -> Result<Self::Command, DecodeError>;
+
+    /// Appends a refusal, for the machine that asked.
+    fn encode_refusal(refusal: &Self::Refusal, out: &mut Vec<u8>);
+
+    /// Reads what [`Domain::encode_refusal`] wrote.
+    fn decode_refusal(bytes: &[u8]) -> Result<Self::Refusal, DecodeError>;
+
     /// Appends the state of an aggregate for a snapshot.
     fn encode_state(state: &Self::State, out: &mut Vec<u8>);
 

@@ -53,6 +53,14 @@ impl Domain for Counters {
     fn decode_id(bytes: &[u8]) -> Result<u64, DecodeError> {
         Ok(u64::from_be_bytes(bytes.try_into().unwrap()))
     }
+    fn encode_command(_command: &(), _out: &mut Vec<u8>) {}
+    fn decode_command(_bytes: &[u8]) -> Result<(), DecodeError> {
+        Ok(())
+    }
+    fn encode_refusal(_refusal: &DecodeError, _out: &mut Vec<u8>) {}
+    fn decode_refusal(_bytes: &[u8]) -> Result<DecodeError, DecodeError> {
+        Ok(DecodeError { what: "nothing", reason: "refused".to_owned() })
+    }
     fn encode_event(_event: &(), out: &mut Vec<u8>) -> EventKind {
         out.extend_from_slice(&[7; 64]);
         EventKind { event_type: 1, schema_version: 1 }

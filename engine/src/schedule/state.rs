@@ -171,6 +171,22 @@ impl Domain for Schedule {
         codec::event::decode(kind, payload)
     }
 
+    fn encode_command(command: &Command, out: &mut Vec<u8>) {
+        codec::command::encode(command, out);
+    }
+
+    fn decode_command(bytes: &[u8]) -> Result<Command, DecodeError> {
+        codec::command::decode(bytes)
+    }
+
+    fn encode_refusal(refusal: &Refusal, out: &mut Vec<u8>) {
+        codec::command::encode_refusal(refusal, out);
+    }
+
+    fn decode_refusal(bytes: &[u8]) -> Result<Refusal, DecodeError> {
+        codec::command::decode_refusal(bytes)
+    }
+
     fn encode_state(state: &State, out: &mut Vec<u8>) {
         codec::state::encode(state, out);
     }

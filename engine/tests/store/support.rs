@@ -26,6 +26,10 @@ pub(crate) struct Added(pub(crate) i64);
 #[error("refused")]
 pub(crate) struct Refused;
 
+fn unreadable() -> DecodeError {
+    DecodeError { what: "a counter's command", reason: "of another length".to_owned() }
+}
+
 impl Domain for Counters {
     type Id = String;
     type State = Vec<i64>;
@@ -52,6 +56,21 @@ impl Domain for Counters {
     fn decode_id(bytes: &[u8]) -> Result<String, DecodeError> {
         String::from_utf8(bytes.to_vec())
             .map_err(|error| DecodeError { what: "a counter", reason: error.to_string() })
+    }
+
+    fn encode_command(command: &i64, out: &mut Vec<u8>) {
+        out.extend_from_slice(&command.to_be_bytes());
+    }
+
+    fn decode_command(bytes: &[u8]) -> Result<i64, DecodeError> {
+        let bytes = bytes.try_into().map_err(|_| unreadable())?;
+        Ok(i64::from_be_bytes(bytes))
+    }
+
+    fn encode_refusal(_: &Refused, _: &mut Vec<u8>) {}
+
+    fn decode_refusal(_: &[u8]) -> Result<Refused, DecodeError> {
+        Ok(Refused)
     }
 
     fn encode_event(event: &Added, out: &mut Vec<u8>) -> EventKind {

@@ -96,6 +96,48 @@ impl Domain for Library {
         Ok(ShelfMark(mark.to_owned()))
     }
 
+    fn encode_command(command: &Command, out: &mut Vec<u8>) {
+        match command {
+            Command::Acquire => out.push(1),
+            Command::Lend { reader } => {
+                out.push(2);
+                write_bytes(reader.as_bytes(), out);
+            }
+            Command::TakeBack => out.push(3),
+        }
+    }
+
+    fn decode_command(bytes: &[u8]) -> Result<Command, DecodeError> {
+        let mut reader = Reader::new("a command", bytes);
+        match reader.byte()? {
+            1 => Ok(Command::Acquire),
+            2 => Ok(Command::Lend { reader: reader.text()?.to_owned() }),
+            3 => Ok(Command::TakeBack),
+            _ => Err(damaged("a command")),
+        }
+    }
+
+    fn encode_refusal(refusal: &Refusal, out: &mut Vec<u8>) {
+        let (mark, holder) = match refusal {
+            Refusal::Unknown(mark) => (mark, None),
+            Refusal::Lent(mark, holder) => (mark, Some(holder)),
+        };
+        write_bytes(mark.0.as_bytes(), out);
+        if let Some(holder) = holder {
+            write_bytes(holder.as_bytes(), out);
+        }
+    }
+
+    fn decode_refusal(bytes: &[u8]) -> Result<Refusal, DecodeError> {
+        let mut reader = Reader::new("a refusal", bytes);
+        let mark = ShelfMark(reader.text()?.to_owned());
+        Ok(if reader.remaining() == 0 {
+            Refusal::Unknown(mark)
+        } else {
+            Refusal::Lent(mark, reader.text()?.to_owned())
+        })
+    }
+
     fn encode_event(event: &Event, out: &mut Vec<u8>) -> EventKind {
         let event_type = match event {
             Event::Acquired => 1,

@@ -71,6 +71,40 @@ impl Domain for Accounts {
         Ok(u32::from_be_bytes(bytes.try_into().map_err(|_| too_short())?))
     }
 
+    fn encode_command(command: &Command, out: &mut Vec<u8>) {
+        let (kind, number, tag) = match *command {
+            Command::Move { amount, tag } => (0, amount.cast_unsigned(), tag),
+            Command::Repeat { times, tag } => (1, u64::try_from(times).unwrap(), tag),
+            Command::Note { bytes, tag } => (2, u64::try_from(bytes).unwrap(), tag),
+        };
+        out.push(kind);
+        out.extend_from_slice(&number.to_be_bytes());
+        out.extend_from_slice(&tag.to_be_bytes());
+    }
+
+    fn decode_command(bytes: &[u8]) -> Result<Command, DecodeError> {
+        let (kind, rest) = bytes.split_first().ok_or_else(too_short)?;
+        let (number, rest) = rest.split_first_chunk().ok_or_else(too_short)?;
+        let number = u64::from_be_bytes(*number);
+        let tag = u64::from_be_bytes(rest.try_into().map_err(|_| too_short())?);
+        Ok(match kind {
+            0 => Command::Move { amount: number.cast_signed(), tag },
+            1 => Command::Repeat { times: usize::try_from(number).unwrap(), tag },
+            _ => Command::Note { bytes: usize::try_from(number).unwrap(), tag },
+        })
+    }
+
+    fn encode_refusal(refusal: &Overdrawn, out: &mut Vec<u8>) {
+        out.extend_from_slice(&refusal.balance.to_be_bytes());
+        out.extend_from_slice(&refusal.amount.to_be_bytes());
+    }
+
+    fn decode_refusal(bytes: &[u8]) -> Result<Overdrawn, DecodeError> {
+        let (balance, amount) = bytes.split_first_chunk().ok_or_else(too_short)?;
+        let amount = i64::from_be_bytes(amount.try_into().map_err(|_| too_short())?);
+        Ok(Overdrawn { balance: i64::from_be_bytes(*balance), amount })
+    }
+
     fn encode_event(event: &Event, out: &mut Vec<u8>) -> EventKind {
         out.extend_from_slice(&event.amount.to_be_bytes());
         out.extend_from_slice(&event.tag.to_be_bytes());

@@ -4,6 +4,7 @@
 //! it; `tests/golden/` holds each version of each event for ever. Decoding trusts nothing: any bytes give a
 //! value or an error.
 
+pub(super) mod command;
 pub(super) mod event;
 pub(super) mod id;
 mod leg;
