@@ -21,7 +21,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{Attempt, Parts};
-use rotabase_engine::position::{Position, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
@@ -29,6 +29,7 @@ use crate::error::WriteError;
 use crate::flight::{PartOutcome, unstored};
 use crate::metrics::add;
 use crate::node::Node;
+use crate::remote::Desk;
 use crate::request::Outcome;
 use crate::reservation::WriteId;
 use crate::shard::{DecisionAnswer, Order, Verdict, Wish};
@@ -42,6 +43,8 @@ pub(crate) struct Commit<D: Domain> {
     pub(crate) node: Node<D>,
     pub(crate) write: WriteId,
     pub(crate) transaction: Uuid,
+    /// Where its shards are led, or were when they decided it.
+    pub(crate) desks: BTreeMap<ShardId, Desk<D>>,
     /// How many entries each shard holds of it.
     pub(crate) entries: BTreeMap<ShardId, u32>,
     pub(crate) attempt: Attempt,
@@ -68,6 +71,10 @@ impl<D: Domain> Commit<D> {
         result
     }
 
+    fn desk(&self, shard: ShardId) -> &Desk<D> {
+        self.desks.get(&shard).expect("a shard of the statement")
+    }
+
     fn shards(&self) -> Vec<ShardId> {
         self.entries.keys().copied().collect()
     }
@@ -81,7 +88,7 @@ impl<D: Domain> Commit<D> {
         let mut replies = Vec::with_capacity(shards.len());
         for shard in shards {
             let (reply, answer) = oneshot::channel();
-            self.node.inner.shard(*shard).order(order(reply));
+            self.desk(*shard).order(order(reply));
             replies.push(answer);
         }
         join_all(replies).await
@@ -111,9 +118,9 @@ impl<D: Domain> Commit<D> {
         let attempt = self.attempt;
         let prepared = self.prepare(&readers, attempt, shard).await;
         let result = match prepared {
-            Ok(()) => self.store_in(&[shard]).await,
+            Ok(_) => self.store_in(&[shard]).await,
             Err(error) => {
-                self.node.inner.shard(shard).abort(self.write);
+                self.desk(shard).abort(self.write);
                 Err(error)
             }
         };
@@ -133,10 +140,13 @@ impl<D: Domain> Commit<D> {
         let others: Vec<ShardId> =
             self.shards().into_iter().filter(|shard| !own_part || *shard != deciding).collect();
         add(&self.node.inner.metrics.transactions, 1);
-        if let Err(error) = self.prepare(&others, attempt, deciding).await {
-            return Err(self.give_up(&others, attempt, deciding, error).await);
-        }
-        let wish = Wish::Commit { write: self.write, parts, own_part };
+        let prepared = match self.prepare(&others, attempt, deciding).await {
+            Ok(prepared) => prepared,
+            Err(error) => return Err(self.give_up(&others, attempt, deciding, error).await),
+        };
+        // The clock has observed when all of it was prepared; the deciding machine's may not have.
+        let after = self.node.inner.clock.tick();
+        let wish = Wish::Commit { write: self.write, after, parts, own_part };
         let decided = self.decide(attempt, deciding, wish).await?;
         let (verdict, position) = match decided {
             Ok(decided) => decided,
@@ -152,7 +162,7 @@ impl<D: Domain> Commit<D> {
         for (shard, part) in others.iter().zip(concluded) {
             let position = match part {
                 Ok(part) if !part.refused && !part.unknown => part.position,
-                _ => self.wait_until_concluded(*shard, attempt).await?,
+                _ => self.wait_until_concluded(*shard, attempt, prepared.get(*shard)).await?,
             };
             positions.advance(*shard, position);
         }
@@ -160,24 +170,29 @@ impl<D: Domain> Commit<D> {
         Ok(Outcome { positions, timestamp, transaction, ..Outcome::default() })
     }
 
+    /// Prepares in all of these shards, and says up to where.
     async fn prepare(
         &self,
         shards: &[ShardId],
         attempt: Attempt,
         deciding: ShardId,
-    ) -> Result<(), WriteError<D>> {
+    ) -> Result<Positions, WriteError<D>> {
         let write = self.write;
+        let mut positions = Positions::default();
         let parts =
             self.order(shards, |reply| Order::Prepare { write, attempt, deciding, reply }).await;
         for (shard, part) in shards.iter().zip(parts) {
             match part {
                 Ok(part) if part.refused => return Err(unstored(*shard, part.leader)),
-                Ok(part) if !part.unknown => self.node.inner.clock.observe(part.timestamp),
+                Ok(part) if !part.unknown => {
+                    self.node.inner.clock.observe(part.timestamp);
+                    positions.advance(*shard, part.position);
+                }
                 // Nothing is decided, so nothing happens, whatever was prepared.
                 Ok(_) | Err(_) => return Err(WriteError::Unavailable { shard: *shard }),
             }
         }
-        Ok(())
+        Ok(positions)
     }
 
     /// Asks for the decision until it is known. The outer error is for one that nobody will tell any more.
@@ -188,10 +203,14 @@ impl<D: Domain> Commit<D> {
         mut wish: Wish,
     ) -> Result<Result<(Verdict, Position), WriteError<D>>, WriteError<D>> {
         let mut certain = true;
+        let mut desk = Some(self.desk(deciding).clone());
         loop {
             let (reply, answer) = oneshot::channel();
-            let order = Order::Decide { attempt, wish, reply };
-            self.node.inner.shard(deciding).order(order);
+            if let Some(desk) = &desk {
+                desk.order(Order::Decide { attempt, wish, reply });
+            } else {
+                drop(reply);
+            }
             match answer.await {
                 Ok(DecisionAnswer::Decided { verdict, position }) => {
                     return Ok(Ok((verdict, position)));
@@ -208,6 +227,7 @@ impl<D: Domain> Commit<D> {
                 return Err(WriteError::OutcomeUnknown);
             }
             tokio::time::sleep(RETRY).await;
+            desk = self.node.inner.desk_now(deciding);
         }
     }
 
@@ -221,7 +241,7 @@ impl<D: Domain> Commit<D> {
     ) -> WriteError<D> {
         add(&self.node.inner.metrics.transactions_given_up, 1);
         if !others.contains(&deciding) {
-            self.node.inner.shard(deciding).abort(self.write);
+            self.desk(deciding).abort(self.write);
         }
         let verdict = Verdict::abort(self.node.inner.clock.tick());
         self.conclude_in(others, attempt, &verdict).await;
@@ -244,19 +264,22 @@ impl<D: Domain> Commit<D> {
         .await
     }
 
-    /// Waits until somebody else has ended what was prepared in a shard, as seen by this node's replica of it.
+    /// Waits until somebody else has ended what was prepared in a shard, up to `prepared`, as seen by this node's
+    /// replica of it.
     async fn wait_until_concluded(
         &self,
         shard: ShardId,
         attempt: Attempt,
+        prepared: Position,
     ) -> Result<Position, WriteError<D>> {
         let shard = self.node.inner.shard(shard);
         loop {
             {
                 let machine = shard.machine.lock();
-                if !machine.prepared.contains_key(&attempt) {
-                    let applied = machine.log_id.map_or(0, |log_id| log_id.index);
-                    return Ok(Position::end_of(rotabase_engine::position::LogIndex(applied)));
+                let applied = LogIndex(machine.log_id.map_or(0, |log_id| log_id.index));
+                // This replica may be behind: it has to know of the prepare before it can miss it.
+                if applied >= prepared.index() && !machine.prepared.contains_key(&attempt) {
+                    return Ok(Position::end_of(applied));
                 }
             }
             if self.node.inner.closed.load(Ordering::Acquire) {

@@ -30,7 +30,7 @@ use rotabase_engine::position::LogIndex;
 use tokio::sync::mpsc;
 
 use self::attempts::Attempts;
-pub(crate) use self::attempts::stored_decision;
+pub(crate) use self::attempts::{RECOVERED_WRITES, stored_decision};
 use self::parts::Part;
 use crate::error::WriteError;
 use crate::flight::{Accepted, Answer, Cargo, Passengers, Pipeline, ShardAnswer};
@@ -212,16 +212,16 @@ impl<D: Domain> LeaderTask<D> {
         self.speculation.reset(sequence);
         self.pipeline = new_pipeline(&self.shard);
         add(&self.shard.metrics.leaderships, 1);
-        // A replica alone has nobody to send heartbeats to, and nobody whose heartbeats could fail.
-        let alone = self
-            .metrics
-            .borrow_watched()
-            .membership_config
-            .membership()
-            .voter_ids()
-            .eq([self.shard.replica_id]);
-        self.shard.replica.runtime_config().tick(!alone);
+        self.tick_among_others();
         tracing::debug!(shard = self.shard.id.0, term = leader.term, sequence, "leading");
+    }
+
+    /// Lets time pass for a replica that has others. One alone has nobody to send heartbeats to, and nobody whose
+    /// heartbeats could fail.
+    fn tick_among_others(&self) {
+        let metrics = self.metrics.borrow_watched();
+        let others = metrics.membership_config.membership().nodes().count() > 1;
+        self.shard.replica.runtime_config().tick(others);
     }
 
     /// Decides and proposes until leadership is lost or a proposal is.
@@ -243,7 +243,12 @@ impl<D: Domain> LeaderTask<D> {
             let room = self.backlog.len() < BATCH_COMMANDS_MAX;
             tokio::select! { biased;
                 () = self.shard.wake.notified() => {}
-                changed = self.metrics.changed() => if changed.is_err() || !self.still_leads(leader) { return },
+                changed = self.metrics.changed() => {
+                    if changed.is_err() || !self.still_leads(leader) {
+                        return;
+                    }
+                    self.tick_among_others();
+                }
                 job = self.jobs.recv(), if room => match job {
                     Some(job) => self.backlog.push_back(job),
                     None => return,

@@ -47,6 +47,7 @@ pub mod placement;
 pub mod replica_log;
 pub mod replica_machine;
 pub mod request;
+pub mod remote;
 mod reservation;
 mod resolve;
 pub mod router;

@@ -1,5 +1,6 @@
 //! A node: all shards of one machine, and the one door to them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -29,6 +30,8 @@ use crate::hybrid_clock::HybridClock;
 use crate::metrics::NodeMetrics;
 use crate::open;
 use crate::placement;
+use crate::leader::RECOVERED_WRITES;
+use crate::remote::{Counter, Desk, LEADER_PATIENCE, LEADER_RETRY};
 use crate::request::{Outcome, Request};
 use crate::reservation::WriteId;
 use crate::row_subscription::RowSubscription;
@@ -60,6 +63,10 @@ pub struct NodeConfig {
     /// The machines that host the first replicas, this one included; empty means this one alone. Used when the
     /// database is created and never again.
     pub voters: Vec<Machine>,
+    /// Whether there may be other machines. Commands for a shard that one of them leads then go there.
+    pub networked: bool,
+    /// Whether other machines have founded the shards, and give this one its replicas.
+    pub joins: bool,
     /// How patient replicas are with each other.
     pub timing: Timing,
     /// The bytes of newest entries that the feed keeps in memory, over all shards.
@@ -74,6 +81,8 @@ impl Default for NodeConfig {
         Self {
             machine,
             voters: Vec::new(),
+            networked: false,
+            joins: false,
             timing: Timing::default(),
             feed_bytes: 16 << 20,
             statement_bytes_max: STATEMENT_BYTES_MAX,
@@ -116,6 +125,8 @@ pub(crate) struct NodeInner<D: Domain> {
     pub(crate) transport: Arc<dyn Transport>,
     pub(crate) tasks: Mutex<Vec<JoinHandle<()>>>,
     pub(crate) open_writes: AtomicUsize,
+    /// A random number that only this run of the node has.
+    pub(crate) run: u64,
     pub(crate) next_write: AtomicU64,
     pub(crate) closed: AtomicBool,
 }
@@ -123,6 +134,11 @@ pub(crate) struct NodeInner<D: Domain> {
 impl<D: Domain> NodeInner<D> {
     pub(crate) fn shard(&self, shard: ShardId) -> &Shard<D> {
         self.shards.get(usize::from(shard.0)).expect("a shard of this node")
+    }
+
+    /// What makes attempts of this run of the node differ from those of any other, whatever the clock says.
+    pub(crate) fn attempt_tag(&self) -> u64 {
+        (self.run << 32) | u64::from(self.config.machine.id.0)
     }
 }
 
@@ -171,17 +187,54 @@ impl<D: Domain> Node<D> {
         }
         let transaction = self.transaction_of(&mut metadata);
         let until = tokio::time::Instant::now() + deadline;
+        if !self.inner.config.networked {
+            return self.execute_once(requests, metadata, transaction, until).await;
+        }
+        let patience = until.min(tokio::time::Instant::now() + LEADER_PATIENCE);
+        loop {
+            let (requests, metadata) = (requests.clone(), metadata.clone());
+            let result = self.execute_once(requests, metadata, transaction, until).await;
+            let moved =
+                matches!(result, Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. }));
+            if !moved || tokio::time::Instant::now() >= patience {
+                return result;
+            }
+            tokio::time::sleep(LEADER_RETRY).await;
+        }
+    }
+
+    async fn execute_once(
+        &self,
+        requests: Vec<Request<D>>,
+        metadata: Metadata,
+        transaction: Uuid,
+        until: tokio::time::Instant,
+    ) -> Result<Outcome, WriteError<D>> {
+        let left = || until.saturating_duration_since(tokio::time::Instant::now());
         let (requests, metadata) = match self.only_shard(&requests) {
             Some(shard) if requests.len() <= STATEMENT_REQUESTS_MAX => {
-                match self.execute_in(shard, requests, metadata, transaction, deadline).await? {
-                    ShardAnswer::Done(result) => return result,
-                    ShardAnswer::TooLong(requests, metadata) => (requests, metadata),
+                let patience = until.min(tokio::time::Instant::now() + LEADER_PATIENCE);
+                match self.inner.desk(shard, patience).await? {
+                    Desk::Here(_) => {
+                        let answer =
+                            self.execute_in(shard, requests, metadata, transaction, left()).await?;
+                        match answer {
+                            ShardAnswer::Done(result) => return result,
+                            ShardAnswer::TooLong(requests, metadata) => (requests, metadata),
+                        }
+                    }
+                    Desk::There(counter) => {
+                        let statement = (requests, metadata, transaction);
+                        match counter.execute(&statement, left()).await? {
+                            Some(outcome) => return Ok(outcome),
+                            None => (statement.0, statement.1),
+                        }
+                    }
                 }
             }
             _ => (requests, metadata),
         };
         let mut write = self.new_write(metadata, transaction);
-        let left = || until.saturating_duration_since(tokio::time::Instant::now());
         let decided = write.decide(requests, left()).await?;
         let outcome = write.commit(left()).await?;
         Ok(Outcome { versions: decided.versions, emitted: decided.emitted, ..outcome })
@@ -197,7 +250,8 @@ impl<D: Domain> Node<D> {
             .then_some(shard)
     }
 
-    async fn execute_in(
+    /// Puts a statement to a shard of this machine.
+    pub(crate) async fn execute_in(
         &self,
         shard: ShardId,
         requests: Vec<Request<D>>,
@@ -206,24 +260,24 @@ impl<D: Domain> Node<D> {
         deadline: Duration,
     ) -> Result<ShardAnswer<D>, WriteError<D>> {
         let (mut waiting, foil) = ticket();
-        self.inner.shard(shard).enqueue(Job::Statement(Statement {
-            requests,
-            metadata,
-            transaction,
-            foil,
-        }));
-        match tokio::time::timeout(deadline, &mut waiting).await {
-            Ok(Some(answer)) => Ok(answer),
-            Ok(None) => match waiting.withdraw() {
-                Withdrawal::InTime => Err(WriteError::Unavailable { shard }),
+        let until = tokio::time::Instant::now() + deadline;
+        let here = self.inner.shard(shard);
+        here.enqueue(Job::Statement(Statement { requests, metadata, transaction, foil }));
+        loop {
+            let left = until.saturating_duration_since(tokio::time::Instant::now());
+            // Among others, one that does not lead does not wait until it does: another may lead meanwhile.
+            let slice = if self.inner.config.networked { left.min(LEADER_PATIENCE) } else { left };
+            let error = match tokio::time::timeout(slice, &mut waiting).await {
+                Ok(Some(answer)) => return Ok(answer),
+                Err(_) if slice < left && (here.leads() || !waiting.is_queued()) => continue,
+                Err(_) if slice == left => WriteError::Deadline,
+                Ok(None) | Err(_) => WriteError::Unavailable { shard },
+            };
+            return match waiting.withdraw() {
+                Withdrawal::InTime => Err(error),
                 Withdrawal::TooLate => Err(WriteError::OutcomeUnknown),
                 Withdrawal::Answered(answer) => Ok(answer),
-            },
-            Err(_) => match waiting.withdraw() {
-                Withdrawal::InTime => Err(WriteError::Deadline),
-                Withdrawal::TooLate => Err(WriteError::OutcomeUnknown),
-                Withdrawal::Answered(answer) => Ok(answer),
-            },
+            };
         }
     }
 
@@ -234,7 +288,8 @@ impl<D: Domain> Node<D> {
     }
 
     fn new_write(&self, metadata: Metadata, transaction: Uuid) -> Write<D> {
-        let id = WriteId(self.inner.next_write.fetch_add(1, Ordering::Relaxed));
+        let number = self.inner.next_write.fetch_add(1, Ordering::Relaxed);
+        let id = WriteId((u128::from(self.inner.run) << 64 | u128::from(number)) % RECOVERED_WRITES);
         Write::new(self.clone(), id, metadata, transaction)
     }
 
@@ -281,14 +336,60 @@ impl<D: Domain> Node<D> {
     /// The positions that cover everything that any node acknowledged before the call. Whoever has reached them
     /// reads nothing older.
     pub async fn read_barrier(&self, deadline: Duration) -> Result<Positions, WriteError<D>> {
-        let reads = self.inner.shards.iter().map(|shard| read_index(shard));
-        let read = tokio::time::timeout(deadline, try_join_all(reads)).await;
-        let indexes = read.map_err(|_| WriteError::Deadline)??;
+        let until = tokio::time::Instant::now() + deadline;
+        let patience = until.min(tokio::time::Instant::now() + LEADER_PATIENCE);
+        loop {
+            let read = tokio::time::timeout_at(until, self.read_indexes(patience)).await;
+            match read.unwrap_or(Err(WriteError::Deadline)) {
+                Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
+                    if self.inner.config.networked && tokio::time::Instant::now() < patience =>
+                {
+                    tokio::time::sleep(LEADER_RETRY).await;
+                }
+                read => return read,
+            }
+        }
+    }
+
+    /// Asks the leaders of all shards, each machine once.
+    async fn read_indexes(
+        &self,
+        patience: tokio::time::Instant,
+    ) -> Result<Positions, WriteError<D>> {
+        let (mut here, mut there) = (Vec::new(), BTreeMap::<_, (Counter, Vec<ShardId>)>::new());
+        for shard in (0..self.shards()).map(ShardId) {
+            match self.inner.desk(shard, patience).await? {
+                Desk::Here(_) => here.push(shard),
+                Desk::There(counter) => {
+                    let machine = counter.machine();
+                    there.entry(machine).or_insert_with(|| (counter, Vec::new())).1.push(shard);
+                }
+            }
+        }
+        let elsewhere = there.into_values().map(|(counter, shards)| async move {
+            let indexes = counter.read_indexes::<D>(shards.clone()).await?;
+            Ok((shards, indexes))
+        });
+        let at_home = async { Ok((here.clone(), self.read_indexes_here(&here).await?)) };
+        let (at_home, elsewhere) = futures::try_join!(at_home, try_join_all(elsewhere))?;
         let mut positions = Positions::start(self.shards());
-        for (shard, index) in (0..).map(ShardId).zip(indexes) {
-            positions.advance(shard, Position::end_of(index));
+        for (shards, indexes) in elsewhere.into_iter().chain([at_home]) {
+            if shards.len() != indexes.len() {
+                return Err(WriteError::Unavailable { shard: ShardId(0) });
+            }
+            for (shard, index) in shards.into_iter().zip(indexes) {
+                positions.advance(shard, Position::end_of(index));
+            }
         }
         Ok(positions)
+    }
+
+    /// Up to where what was acknowledged in some shards reaches, as this machine says, which leads them.
+    pub(crate) async fn read_indexes_here(
+        &self,
+        shards: &[ShardId],
+    ) -> Result<Vec<LogIndex>, WriteError<D>> {
+        try_join_all(shards.iter().map(|shard| read_index(self.inner.shard(*shard)))).await
     }
 
     /// The positions that cover what this node has applied.
@@ -303,6 +404,19 @@ impl<D: Domain> Node<D> {
     /// Hands the leadership of a shard over to another of its voters, which must have caught up. What is refused
     /// meanwhile is not stored.
     pub async fn transfer_leader(
+        &self,
+        shard: ShardId,
+        to: MachineId,
+    ) -> Result<(), WriteError<D>> {
+        match self.inner.desk_now(shard) {
+            Some(Desk::There(counter)) => counter.transfer(to).await,
+            Some(Desk::Here(_)) => self.transfer_here(shard, to).await,
+            None => Err(WriteError::Unavailable { shard }),
+        }
+    }
+
+    /// The same, where this machine leads.
+    pub(crate) async fn transfer_here(
         &self,
         shard: ShardId,
         to: MachineId,

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use futures::future::try_join_all;
 use openraft::Config;
-use openraft::async_runtime::watch::WatchReceiver;
 use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
@@ -28,10 +27,11 @@ use crate::node::{Environment, Node, NodeConfig, NodeInner};
 use crate::placement::first_replica_id;
 use crate::replica_log::ReplicaLog;
 use crate::replica_machine::ReplicaMachine;
+use crate::remote::service::NodeService;
 use crate::reservation::Reservations;
 use crate::resolve::resolve_orphans;
 use crate::row;
-use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard};
+use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard, is_alone};
 use crate::shard_log::{ShardLog, submit};
 use crate::speculation::Speculation;
 use crate::transport::{Replica, ReplicaNetwork, Transport};
@@ -61,6 +61,7 @@ pub(crate) async fn open<D: Domain>(
         config.voters = vec![config.machine.clone()];
     }
     config.voters.sort();
+    config.networked |= config.voters.len() > 1 || config.joins;
     if !config.voters.contains(&config.machine) {
         return Err(NodeError::Config(format!("machine {} is none of the voters", config.machine)));
     }
@@ -97,16 +98,21 @@ pub(crate) async fn open<D: Domain>(
             feed: common.feed,
             log: common.log,
             clock: common.clock,
-            random,
+            random: Arc::clone(&random),
             metrics: common.metrics,
             orphaned: Arc::clone(&common.orphaned),
             transport: common.transport,
             tasks: Mutex::new(tasks),
             open_writes: AtomicUsize::new(0),
+            run: random.next_u64(),
             next_write: AtomicU64::new(1),
             closed: AtomicBool::new(false),
         }),
     };
+    if node.inner.config.networked {
+        let service = NodeService { node: Arc::downgrade(&node.inner) };
+        node.inner.transport.serve(Arc::new(service));
+    }
     let resolving = resolve_orphans(Arc::downgrade(&node.inner), common.orphaned);
     node.inner.tasks.lock().push(tokio::spawn(resolving));
     if let Err(error) = wait_until_leading(&node).await {
@@ -134,12 +140,13 @@ pub(crate) async fn open_follower<D: Domain>(
             feed,
             log,
             clock,
-            random,
+            random: Arc::clone(&random),
             metrics: Arc::default(),
             transport,
             tasks: Mutex::default(),
             open_writes: AtomicUsize::new(0),
             orphaned: Arc::default(),
+            run: random.next_u64(),
             next_write: AtomicU64::new(1),
             closed: AtomicBool::new(false),
         }),
@@ -227,15 +234,7 @@ impl<D: Domain> Common<D> {
         let initialized =
             replica.is_initialized().await.map_err(|error| self.not_started(shard, &error))?;
         if initialized {
-            let alone = replica
-                .server_metrics()
-                .borrow_watched()
-                .membership_config
-                .membership()
-                .voter_ids()
-                .count()
-                == 1;
-            if alone {
+            if is_alone(replica) {
                 // Not restored as leader, so that it is elected anew; there is nobody to wait for.
                 replica
                     .trigger()
@@ -243,6 +242,9 @@ impl<D: Domain> Common<D> {
                     .await
                     .map_err(|error| self.not_started(shard, &error))?;
             }
+            return Ok(());
+        }
+        if self.config.joins {
             return Ok(());
         }
         // One machine founds each group, another one for each shard, so that first leaders are spread.
@@ -273,7 +275,9 @@ impl<D: Domain> Common<D> {
 
 /// Waits until a node that is the only voter leads all its shards.
 async fn wait_until_leading<D: Domain>(node: &Node<D>) -> Result<(), NodeError> {
-    if node.inner.config.voters.len() > 1 {
+    let config = &node.inner.config;
+    let founded_by_others = config.joins || config.voters.len() > 1;
+    if founded_by_others || node.inner.shards.iter().any(|shard| shard.has_others()) {
         return Ok(());
     }
     let until = tokio::time::Instant::now() + LEAD_TIMEOUT;

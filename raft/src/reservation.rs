@@ -17,9 +17,10 @@ use tokio::sync::oneshot;
 /// The statements that may wait for aggregates of one shard.
 pub(crate) const WAITERS_MAX: usize = 4096;
 
-/// A statement that holds aggregates.
+/// A statement that holds aggregates. No machine gives an id twice, not even after a restart: the upper half is random
+/// and the node's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct WriteId(pub(crate) u64);
+pub(crate) struct WriteId(pub(crate) u128);
 
 /// What a request for aggregates got.
 #[derive(Debug)]
@@ -202,7 +203,7 @@ mod tests {
 
     fn reserve(
         table: &Reservations<Schedule>,
-        write: u64,
+        write: u128,
         codes: &[&str],
         may_wait: bool,
     ) -> Reserved {

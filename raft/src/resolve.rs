@@ -95,7 +95,7 @@ async fn ask<D: Domain>(
         return Some(verdict);
     }
     let (reply, answer) = oneshot::channel();
-    shard.order(Order::Decide { attempt, wish: Wish::Abort, reply });
+    node.desk_now(deciding)?.order(Order::Decide { attempt, wish: Wish::Abort, reply });
     match answer.await {
         Ok(DecisionAnswer::Decided { verdict, .. }) => Some(verdict),
         Ok(DecisionAnswer::Refused(_) | DecisionAnswer::Unknown) | Err(_) => None,

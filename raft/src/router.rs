@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::Bytes;
 use futures::StreamExt;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, Timeout};
@@ -16,6 +17,7 @@ use openraft::raft::{
 use parking_lot::RwLock;
 use rotabase_engine::position::ShardId;
 
+use crate::remote::{CallFailure, Service, Session};
 use crate::transport::{AppendAnswers, CallError, Replica, Route, Transport, unreachable};
 use crate::type_config::{MachineId, ReplicaId, TypeConfig};
 
@@ -30,6 +32,10 @@ struct State {
     /// Whether the newest attachment of a machine still works.
     alive: BTreeMap<MachineId, Arc<AtomicBool>>,
     replicas: BTreeMap<(ShardId, ReplicaId), (MachineId, Replica)>,
+    /// What answers the questions to a machine.
+    services: BTreeMap<MachineId, Arc<dyn Service>>,
+    /// The connections over which questions are put, by who asks whom.
+    sessions: BTreeMap<(MachineId, MachineId), Arc<dyn Session>>,
     /// Links that carry nothing, from the first machine to the second.
     cut: BTreeSet<(MachineId, MachineId)>,
 }
@@ -64,7 +70,12 @@ impl Router {
 
     /// Loses everything that `from` sends to `to`.
     pub fn cut_one_way(&self, from: MachineId, to: MachineId) {
-        self.state.write().cut.insert((from, to));
+        let mut state = self.state.write();
+        state.cut.insert((from, to));
+        // Whoever asks does not hear, or is not heard: either way the connection ends.
+        let ended = [state.sessions.remove(&(from, to)), state.sessions.remove(&(to, from))];
+        drop(state);
+        drop(ended);
     }
 
     /// Mends all links.
@@ -77,9 +88,16 @@ impl Router {
     pub fn remove(&self, machine: MachineId) {
         let mut state = self.state.write();
         state.replicas.retain(|_, (host, _)| *host != machine);
+        state.services.remove(&machine);
+        let sessions = std::mem::take(&mut state.sessions);
+        let (ended, others) =
+            sessions.into_iter().partition(|((from, to), _)| *from == machine || *to == machine);
+        state.sessions = others;
         if let Some(alive) = state.alive.remove(&machine) {
             alive.store(false, Ordering::Release);
         }
+        drop(state);
+        drop::<BTreeMap<_, _>>(ended);
     }
 
     fn is_cut(&self, from: MachineId, to: MachineId) -> bool {
@@ -161,6 +179,39 @@ impl Transport for Attachment {
         if self.alive.load(Ordering::Acquire) {
             self.router.state.write().replicas.remove(&(shard, replica));
         }
+    }
+
+    fn serve(&self, service: Arc<dyn Service>) {
+        self.router.state.write().services.insert(self.machine, service);
+    }
+
+    fn reaches(&self, machine: MachineId) -> bool {
+        let there = self.router.state.read().services.contains_key(&machine);
+        there && !self.is_cut_to(machine) && !self.is_cut_from(machine)
+    }
+
+    fn call(
+        &self,
+        machine: MachineId,
+        request: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, CallFailure>> {
+        if !self.reaches(machine) {
+            return Box::pin(futures::future::ready(Err(CallFailure::Unsent)));
+        }
+        let session = {
+            let mut state = self.router.state.write();
+            let Some(service) = state.services.get(&machine).cloned() else {
+                return Box::pin(futures::future::ready(Err(CallFailure::Unsent)));
+            };
+            let open = || Arc::from(service.open());
+            Arc::clone(state.sessions.entry((self.machine, machine)).or_insert_with(open))
+        };
+        let (answer, here) = (session.call(request), self.clone());
+        Box::pin(async move {
+            // As over a network, what is asked is done whether or not somebody waits for the answer.
+            let answer = tokio::spawn(answer).await.map_err(|_| CallFailure::Lost)?;
+            if here.is_cut_from(machine) { Err(CallFailure::Lost) } else { Ok(answer) }
+        })
     }
 
     fn append(

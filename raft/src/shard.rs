@@ -129,9 +129,9 @@ pub(crate) enum Order {
 /// What is to become of an attempt of which nothing was decided.
 #[derive(Clone, Debug)]
 pub(crate) enum Wish {
-    /// It commits, at a time later than all that the clock has observed. The deciding shard's own part is stored with the
-    /// decision if it was not prepared.
-    Commit { write: WriteId, parts: Parts, own_part: bool },
+    /// It commits, at a time later than `after`, at which all of it was prepared, and than all that the deciding machine's
+    /// clock has observed. The deciding shard's own part is stored with the decision if it was not prepared.
+    Commit { write: WriteId, after: Timestamp, parts: Parts, own_part: bool },
     /// It never will.
     Abort,
 }
@@ -254,6 +254,13 @@ impl<D: Domain> Job<D> {
     }
 }
 
+/// Whether a replica is the only voter of its shard.
+pub(crate) fn is_alone(replica: &Replica) -> bool {
+    let metrics = replica.server_metrics();
+    let metrics = metrics.borrow_watched();
+    metrics.membership_config.membership().voter_ids().eq([metrics.id])
+}
+
 impl<D: Domain> Shard<D> {
     /// Gives an order, unless the shard is closed; the order's reply is then dropped.
     pub(crate) fn order(&self, order: Order) {
@@ -302,6 +309,18 @@ impl<D: Domain> Shard<D> {
     /// The error for a shard that does not work: because of its storage, if that is known.
     pub(crate) fn closed(&self) -> WriteError<D> {
         self.log.failure().map_or(WriteError::Unavailable { shard: self.id }, WriteError::Store)
+    }
+
+    /// Whether there are replicas of the shard on other machines.
+    pub(crate) fn has_others(&self) -> bool {
+        let metrics = self.replica.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().nodes().count() > 1
+    }
+
+    /// Whether this machine leads the shard and takes commands.
+    pub(crate) fn leads(&self) -> bool {
+        self.leading.load(Ordering::Acquire)
     }
 
     /// The machine that leads the shard, as far as is known here; none if it is this one.

@@ -55,6 +55,11 @@ pub(crate) enum Withdrawal<T> {
 }
 
 impl<T> Ticket<T> {
+    /// Whether the command still waits to be taken up.
+    pub(crate) fn is_queued(&self) -> bool {
+        self.0.lock().stage == Stage::Queued
+    }
+
     /// Takes the command back, if it is not too late.
     pub(crate) fn withdraw(self) -> Withdrawal<T> {
         let mut slot = self.0.lock();

@@ -8,6 +8,7 @@ use std::fmt::Debug;
 use std::future::Future;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use futures::Stream;
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
@@ -19,8 +20,9 @@ use openraft::raft::{
 use openraft::{AnyError, OptionalSend, Raft, RaftNetworkFactory, RaftNetworkV2, alias};
 use rotabase_engine::position::ShardId;
 
+use crate::remote::{CallFailure, Service};
 use crate::replica_machine::ReplicaMachine;
-use crate::type_config::{Machine, ReplicaId, TypeConfig, Vote};
+use crate::type_config::{Machine, MachineId, ReplicaId, TypeConfig, Vote};
 
 /// A replica's end of Raft.
 pub type Replica = Raft<TypeConfig, ReplicaMachine>;
@@ -52,6 +54,19 @@ pub trait Transport: Debug + Send + Sync + 'static {
 
     /// Ends that.
     fn leave(&self, shard: ShardId, replica: ReplicaId);
+
+    /// Makes a service the one that answers the questions of other machines.
+    fn serve(&self, service: Arc<dyn Service>);
+
+    /// Whether a machine can be asked now, as far as is known.
+    fn reaches(&self, machine: MachineId) -> bool;
+
+    /// Puts a question to the service of another machine. Questions are heard in the order in which this was called.
+    fn call(
+        &self,
+        machine: MachineId,
+        request: Bytes,
+    ) -> BoxFuture<'static, Result<Bytes, CallFailure>>;
 
     /// Sends one append, or a heartbeat.
     fn append(

@@ -10,18 +10,20 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures::future::join_all;
+use openraft::base::BoxFuture;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{Attempt, Metadata};
 use rotabase_engine::position::{ShardId, Version};
-use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use crate::commit::Commit;
 use crate::error::WriteError;
 use crate::node::Node;
+use crate::remote::message::PartAsk;
+use crate::remote::{Desk, LEADER_PATIENCE};
 use crate::request::{Decided, Outcome, Request};
-use crate::reservation::{Reserved, WriteId};
-use crate::shard::{Job, PartDecided, PartFailure, PartJob, Shard};
+use crate::reservation::WriteId;
+use crate::shard::{PartDecided, PartFailure};
 
 /// The requests that one shard is asked to decide at a time.
 pub const PIECE_REQUESTS_MAX: usize = 4096;
@@ -38,6 +40,8 @@ pub struct Write<D: Domain> {
     transaction: Uuid,
     /// The shards that it holds aggregates of, and the bytes that each holds of it.
     shards: BTreeMap<ShardId, Touched>,
+    /// Where these are led, or were when they were first asked.
+    held_at: BTreeMap<ShardId, Desk<D>>,
     stage: Stage,
     /// What its entries are prepared as, and the shard that then decides; known once something was decided.
     attempt: Option<(Attempt, ShardId)>,
@@ -78,6 +82,7 @@ impl<D: Domain> Write<D> {
             metadata: Arc::new(metadata),
             transaction,
             shards: BTreeMap::new(),
+            held_at: BTreeMap::new(),
             stage: Stage::New,
             attempt: None,
         }
@@ -138,7 +143,7 @@ impl<D: Domain> Write<D> {
         let count = piece.len();
         let shares = self.split(first, piece);
         let inner = &self.node.inner;
-        let begin = || Attempt::new(inner.clock.tick(), u64::from(inner.config.machine.id.0));
+        let begin = || Attempt::new(inner.clock.tick(), inner.attempt_tag());
         let first_shard = shares.first().map_or(ShardId(0), |share| share.shard);
         let attempt = *self.attempt.get_or_insert_with(|| (begin(), first_shard));
         for share in &shares {
@@ -155,9 +160,7 @@ impl<D: Domain> Write<D> {
         decided.emitted.resize(first + count, 0);
         let mut failures = Failures::default();
         for ((shard, numbers), answer) in numbers.into_iter().zip(answers) {
-            match answer
-                .unwrap_or_else(|_| Err(PartFailure::Other(WriteError::Unavailable { shard })))
-            {
+            match answer {
                 Ok(part) => self.take_over(shard, &numbers, &part, decided),
                 Err(failure) => failures.add(&numbers, failure),
             }
@@ -189,15 +192,16 @@ impl<D: Domain> Write<D> {
         // Whoever holds aggregates of a later shard may not wait for those of an earlier one.
         let may_wait = self.shards.last_key_value().is_none_or(|(last, _)| *last <= share.shard);
         self.shards.entry(share.shard).or_default();
-        let ids = share.requests.iter().map(|request| request.id.clone()).collect();
-        match self.shard(share.shard).reservations.reserve(self.id, ids, may_wait) {
-            Reserved::Granted => Ok(()),
-            Reserved::Busy => Err(WriteError::Conflict),
-            Reserved::Full => Err(WriteError::Overloaded),
-            Reserved::Waiting(granted) => {
-                granted.await.map_err(|_| WriteError::Unavailable { shard: share.shard })
+        let desk = match self.held_at.get(&share.shard) {
+            Some(desk) => desk.clone(),
+            None => {
+                let until = tokio::time::Instant::now() + LEADER_PATIENCE;
+                self.node.inner.desk(share.shard, until).await?
             }
-        }
+        };
+        let ids = share.requests.iter().map(|request| request.id.clone()).collect();
+        self.held_at.entry(share.shard).or_insert_with(|| desk.clone());
+        desk.reserve(self.id, ids, may_wait).await
     }
 
     fn ask(
@@ -205,20 +209,11 @@ impl<D: Domain> Write<D> {
         shard: ShardId,
         (attempt, deciding): (Attempt, ShardId),
         requests: Vec<Request<D>>,
-    ) -> oneshot::Receiver<Result<PartDecided, PartFailure<D>>> {
-        let (reply, answer) = oneshot::channel();
+    ) -> BoxFuture<'static, Result<PartDecided, PartFailure<D>>> {
         let continues = self.shards.get(&shard).is_some_and(|touched| touched.decided);
-        let job = PartJob {
-            write: self.id,
-            attempt,
-            deciding,
-            continues,
-            requests,
-            metadata: Arc::clone(&self.metadata),
-            reply,
-        };
-        self.shard(shard).enqueue(Job::Part(job));
-        answer
+        let metadata = Arc::clone(&self.metadata);
+        let write = self.id;
+        self.desk(shard).decide(PartAsk { write, attempt, deciding, continues, metadata, requests })
     }
 
     fn take_over(
@@ -238,8 +233,8 @@ impl<D: Domain> Write<D> {
         self.shards.insert(shard, touched);
     }
 
-    fn shard(&self, shard: ShardId) -> &Shard<D> {
-        self.node.inner.shard(shard)
+    fn desk(&self, shard: ShardId) -> &Desk<D> {
+        self.held_at.get(&shard).expect("whatever is asked was reserved first")
     }
 
     /// Stores all that was decided, all of it or nothing, and waits until it is safe. What it returns has no
@@ -258,6 +253,7 @@ impl<D: Domain> Write<D> {
             node: self.node.clone(),
             write: self.id,
             transaction: self.transaction,
+            desks: std::mem::take(&mut self.held_at),
             entries: self.shards.iter().map(|(shard, held)| (*shard, held.entries)).collect(),
             attempt,
             // What is prepared already says who decides.
@@ -283,8 +279,8 @@ impl<D: Domain> Write<D> {
         if !self.end() {
             return;
         }
-        for shard in self.shards.keys() {
-            self.shard(*shard).abort(self.id);
+        for desk in self.held_at.values() {
+            desk.abort(self.id);
         }
     }
 }

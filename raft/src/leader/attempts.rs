@@ -27,8 +27,8 @@ use crate::type_config::LeaderId;
 /// Decisions of this leadership that are remembered before those that are applied are let go.
 const DECISIONS_MAX: usize = 4096;
 
-/// The ids of statements that only the log knows of begin here; those of this node's clients never come so far.
-const RECOVERED_WRITES: u64 = 1 << 63;
+/// The ids of statements that only the log knows of begin here; those of clients never come so far.
+pub(crate) const RECOVERED_WRITES: u128 = 1 << 127;
 
 /// What one leader task knows of transactions over several entries.
 #[derive(Debug)]
@@ -37,18 +37,22 @@ pub(super) struct Attempts<D: Domain> {
     prepared: BTreeMap<Attempt, PreparedPart<D>>,
     /// Aborted before all was decided, with entries that are prepared.
     aborted: Vec<(Attempt, PreparedPart<D>)>,
+    /// Prepared for a machine that is gone: somebody else has to end them.
+    abandoned: Vec<Attempt>,
     /// What was prepared under an earlier leadership of this replica, and who held it.
     held: BTreeMap<Attempt, WriteId>,
     /// Decided under this leadership, by the sequence of the decision's entry; perhaps not yet applied.
     decisions: BTreeMap<Attempt, (u64, Verdict)>,
     /// Whether aggregates were taken from who held them when this leadership began.
     seized: bool,
-    recovered: u64,
+    recovered: u128,
 }
 
 #[derive(Debug)]
 struct PreparedPart<D: Domain> {
     write: WriteId,
+    /// The shard that decides.
+    deciding: ShardId,
     draft: Draft<D>,
     /// How many events each prepare holds.
     events: Vec<usize>,
@@ -85,6 +89,7 @@ impl<D: Domain> Default for Attempts<D> {
         Self {
             prepared: BTreeMap::new(),
             aborted: Vec::new(),
+            abandoned: Vec::new(),
             held: BTreeMap::new(),
             decisions: BTreeMap::new(),
             seized: false,
@@ -100,14 +105,24 @@ impl<D: Domain> Attempts<D> {
         let prepared = std::mem::take(&mut self.prepared).into_iter().chain(aborted);
         self.held.extend(prepared.map(|(attempt, part)| (attempt, part.write)));
         self.decisions.clear();
+        self.abandoned.clear();
         self.seized = false;
     }
 
     /// Ends an aborted statement as soon as what is prepared of it is known to be in the log.
     pub(super) fn end_later(&mut self, write: WriteId, draft: Draft<D>, early: EarlyPrepares) {
-        let EarlyPrepares { attempt, progress, events } = early;
+        let EarlyPrepares { attempt, deciding, progress, events } = early;
         let prepares = Prepares::Proposed(progress);
-        self.aborted.push((attempt, PreparedPart { write, draft, events, prepares }));
+        self.aborted.push((attempt, PreparedPart { write, deciding, draft, events, prepares }));
+    }
+
+    /// Has a statement's attempt ended by somebody else, if it has prepared anything; whether it has.
+    pub(super) fn abandon(&mut self, write: WriteId) -> bool {
+        let prepared = self.prepared.iter().find(|(_, part)| part.write == write);
+        if let Some((attempt, _)) = prepared {
+            self.abandoned.push(*attempt);
+        }
+        prepared.is_some()
     }
 
     /// Whether a statement may have lost aggregates that it was granted.
@@ -165,6 +180,7 @@ impl<D: Domain> LeaderTask<D> {
         self.shard.reservations.seize(write, draft.ids());
         let part = PreparedPart {
             write,
+            deciding: open.deciding,
             draft,
             events: entries.iter().map(|entry| entry.events.len()).collect(),
             prepares: Prepares::Recovered(open.prepares.iter().copied().collect()),
@@ -199,7 +215,7 @@ impl<D: Domain> LeaderTask<D> {
         };
         events.extend(entries.iter().map(EntryBuilder::len));
         let prepares = Prepares::Proposed(Arc::clone(&progress));
-        let part = PreparedPart { write, draft, events, prepares };
+        let part = PreparedPart { write, deciding, draft, events, prepares };
         self.attempts.prepared.insert(attempt, part);
         self.propose_prepares(leader, (attempt, deciding), entries, &progress).await;
         progress.finish(reply);
@@ -243,6 +259,23 @@ impl<D: Domain> LeaderTask<D> {
         ended
     }
 
+    /// Makes orphans of what was prepared for a machine that is gone, once it is known what is in the log of it.
+    pub(super) fn orphan_abandoned(&mut self) {
+        let attempts = &mut self.attempts;
+        let mut waiting = Vec::new();
+        for attempt in std::mem::take(&mut attempts.abandoned) {
+            // What is not there any more has ended meanwhile.
+            let Some(part) = attempts.prepared.get(&attempt) else { continue };
+            if part.is_quiet() {
+                self.shard.orphans.lock().insert(attempt, part.deciding);
+                self.shard.orphaned.notify_one();
+            } else {
+                waiting.push(attempt);
+            }
+        }
+        attempts.abandoned = waiting;
+    }
+
     /// Says what was decided of an attempt; decides it as is wished if nothing was.
     pub(super) async fn decide_attempt(
         &mut self,
@@ -277,10 +310,13 @@ impl<D: Domain> LeaderTask<D> {
         reply: oneshot::Sender<DecisionAnswer>,
     ) {
         self.shard.clock.observe(attempt.timestamp());
+        if let Wish::Commit { after, .. } = &wish {
+            self.shard.clock.observe(*after);
+        }
         let timestamp = self.shard.clock.tick();
         let mut verdict = Verdict::abort(timestamp);
         let mut entry = EntryBuilder::new();
-        if let Wish::Commit { write, parts, own_part } = wish {
+        if let Wish::Commit { write, parts, own_part, .. } = wish {
             let own = if own_part { self.take_only_entry(write) } else { Some(entry) };
             let prepared = own_part
                 || parts.of(self.shard.id) == 0

@@ -33,6 +33,7 @@ pub(super) struct Part<D: Domain> {
 #[derive(Debug)]
 pub(super) struct EarlyPrepares {
     pub(super) attempt: Attempt,
+    pub(super) deciding: ShardId,
     pub(super) progress: Arc<PartProgress>,
     /// How many events each of them holds.
     pub(super) events: Vec<usize>,
@@ -98,6 +99,15 @@ impl<D: Domain> LeaderTask<D> {
         }
         match (self.parts.remove(&write), continues) {
             (Some(part), true) => Ok(part),
+            // Whoever has given up, or was given up, holds nothing any more.
+            (None, false)
+                if !self
+                    .shard
+                    .reservations
+                    .holds_all(write, requests.iter().take(1).map(|request| &request.id)) =>
+            {
+                Err(WriteError::Conflict)
+            }
             (None, false) => {
                 Ok(Part { draft: Draft::default(), entries: Entries::default(), early: None })
             }
@@ -125,6 +135,7 @@ impl<D: Domain> LeaderTask<D> {
         self.propose(leader, timestamp).await;
         let early = part.early.get_or_insert_with(|| EarlyPrepares {
             attempt,
+            deciding,
             progress: PartProgress::unfinished(),
             events: Vec::new(),
         });
@@ -141,9 +152,12 @@ impl<D: Domain> LeaderTask<D> {
                 Some(Part { draft, early: Some(early), .. }) => {
                     self.attempts.end_later(write, draft, early);
                 }
+                // What is prepared is held until it is known what was decided.
+                None if self.attempts.abandon(write) => {}
                 _ => self.shard.reservations.release(write),
             }
         }
+        self.orphan_abandoned();
     }
 
     /// Proposes what is one entry in all, or confirms what emitted nothing, and lets its aggregates go.
@@ -201,6 +215,7 @@ impl<D: Domain> LeaderTask<D> {
         if self.end_aborted(leader).await {
             self.unpark();
         }
+        self.orphan_abandoned();
     }
 
     async fn follow_order(&mut self, leader: LeaderId, order: Order) {

@@ -18,18 +18,11 @@ use crate::history::{check, check_answers, entries, happened};
 use crate::world::{DEADLINE, deposit, execute};
 
 #[tokio::test(flavor = "multi_thread")]
-async fn three_voters_agree_and_say_who_leads() {
+async fn three_voters_agree() {
     let cluster = Cluster::start(3).await;
     for tag in 0..60 {
         cluster.execute(vec![deposit(u32::try_from(tag % 11).unwrap(), 1, tag)]).await.unwrap();
     }
-    let leader = cluster.leader(ShardId(0)).await;
-    let follower = (leader + 1) % 3;
-    let account = (0..1000).find(|id| cluster.nodes[0].shard_of(id).0 == 0).unwrap();
-    let error =
-        execute(&cluster.nodes[follower], vec![deposit(account, 1, 999)]).await.unwrap_err();
-    let WriteError::NotLeader { leader: told, .. } = error else { panic!("{error:?}") };
-    assert_eq!(told.id, Cluster::id(leader));
     cluster.settle().await;
     check(&entries(&cluster.nodes[0]));
     cluster.check_equal();
@@ -200,11 +193,8 @@ async fn a_strong_read_needs_the_leader() {
     let leader = cluster.leader(ShardId(0)).await;
     let positions = cluster.nodes[leader].read_barrier(DEADLINE).await.unwrap();
     assert!(positions.covers(&outcome.positions));
-    let error = cluster.nodes[(leader + 1) % 3].read_barrier(DEADLINE).await.unwrap_err();
-    assert!(
-        matches!(error, WriteError::NotLeader { .. } | WriteError::Unavailable { .. }),
-        "{error:?}"
-    );
+    let positions = cluster.nodes[(leader + 1) % 3].read_barrier(DEADLINE).await.unwrap();
+    assert!(positions.covers(&outcome.positions), "a follower asks it");
     cluster.isolate(leader);
     let stale = cluster.nodes[leader].read_barrier(Duration::from_secs(2)).await;
     assert!(stale.is_err(), "a leader that nobody hears must not answer: {stale:?}");

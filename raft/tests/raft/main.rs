@@ -7,6 +7,7 @@ mod accounts;
 mod cluster;
 mod deciding;
 mod failing;
+mod forwarding;
 mod history;
 mod restarting;
 mod transactions;
