@@ -41,6 +41,7 @@ mod hybrid_clock;
 mod leader;
 pub mod memory;
 pub mod metrics;
+pub mod net;
 pub mod node;
 mod open;
 pub mod placement;

@@ -61,6 +61,9 @@ pub enum CallFailure {
     /// The question was not sent: it was not heard.
     #[error("the machine cannot be reached")]
     Unsent,
+    /// It is longer than what can be sent.
+    #[error("the question is too long")]
+    TooLong,
     /// It was sent, and may have been heard.
     #[error("the connection was lost before an answer came")]
     Lost,
@@ -171,6 +174,7 @@ impl Counter {
         match tokio::time::timeout(deadline + ANSWER_GRACE, asked).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(CallFailure::Unsent)) => Err(WriteError::Unavailable { shard: self.shard }),
+            Ok(Err(CallFailure::TooLong)) => Err(WriteError::TooLarge),
             Ok(Err(CallFailure::Lost)) | Err(_) => Err(WriteError::OutcomeUnknown),
         }
     }
@@ -225,7 +229,7 @@ impl Counter {
         tokio::spawn(async move {
             let answer = match asked.await {
                 Ok(answer) => answer,
-                Err(CallFailure::Unsent) => Some(refused()),
+                Err(CallFailure::Unsent | CallFailure::TooLong) => Some(refused()),
                 Err(CallFailure::Lost) => None,
             };
             if let Some(answer) = answer {
@@ -268,8 +272,14 @@ impl<D: Domain> Desk<D> {
                 let shard = counter.shard;
                 let asked = counter.ask::<D, _>(&Ask::Decide { shard, part });
                 Box::pin(async move {
-                    let lost = |_| Err(PartFailure::Other(WriteError::Unavailable { shard }));
-                    asked.await.unwrap_or_else(lost)
+                    asked.await.unwrap_or_else(|failure| {
+                        Err(PartFailure::Other(match failure {
+                            CallFailure::TooLong => WriteError::TooLarge,
+                            CallFailure::Unsent | CallFailure::Lost => {
+                                WriteError::Unavailable { shard }
+                            }
+                        }))
+                    })
                 })
             }
         }

@@ -10,5 +10,6 @@ mod failing;
 mod forwarding;
 mod history;
 mod restarting;
+mod sockets;
 mod transactions;
 mod world;
