@@ -27,10 +27,10 @@ use crate::feed::NodeFeed;
 use crate::flight::{ShardAnswer, unstored};
 use crate::follower::Follower;
 use crate::hybrid_clock::HybridClock;
+use crate::leader::RECOVERED_WRITES;
 use crate::metrics::NodeMetrics;
 use crate::open;
 use crate::placement;
-use crate::leader::RECOVERED_WRITES;
 use crate::remote::{Counter, Desk, LEADER_PATIENCE, LEADER_RETRY};
 use crate::request::{Outcome, Request};
 use crate::reservation::WriteId;
@@ -194,8 +194,10 @@ impl<D: Domain> Node<D> {
         loop {
             let (requests, metadata) = (requests.clone(), metadata.clone());
             let result = self.execute_once(requests, metadata, transaction, until).await;
-            let moved =
-                matches!(result, Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. }));
+            let moved = matches!(
+                result,
+                Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
+            );
             if !moved || tokio::time::Instant::now() >= patience {
                 return result;
             }
@@ -289,7 +291,8 @@ impl<D: Domain> Node<D> {
 
     fn new_write(&self, metadata: Metadata, transaction: Uuid) -> Write<D> {
         let number = self.inner.next_write.fetch_add(1, Ordering::Relaxed);
-        let id = WriteId((u128::from(self.inner.run) << 64 | u128::from(number)) % RECOVERED_WRITES);
+        let id =
+            WriteId((u128::from(self.inner.run) << 64 | u128::from(number)) % RECOVERED_WRITES);
         Write::new(self.clone(), id, metadata, transaction)
     }
 

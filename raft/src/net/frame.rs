@@ -114,9 +114,7 @@ pub(super) fn parcels(body: &[u8]) -> io::Result<Vec<Read<'_>>> {
     Ok(parcels)
 }
 
-fn parcel<'a>(
-    reader: &mut Reader<'a>,
-) -> Result<Read<'a>, rotabase_engine::domain::DecodeError> {
+fn parcel<'a>(reader: &mut Reader<'a>) -> Result<Read<'a>, rotabase_engine::domain::DecodeError> {
     let mut inner = Reader::new("a parcel", reader.bytes()?);
     let (kind, id) = (inner.byte()?, inner.unsigned()?);
     Ok(Read { kind, id, payload: inner.take(inner.remaining())? })

@@ -134,10 +134,7 @@ struct Visit {
 }
 
 impl Visit {
-    async fn read(
-        mut self,
-        reading: &mut (impl tokio::io::AsyncRead + Unpin),
-    ) -> io::Result<()> {
+    async fn read(mut self, reading: &mut (impl tokio::io::AsyncRead + Unpin)) -> io::Result<()> {
         loop {
             let read = tokio::time::timeout(SILENCE_MAX, frame::read(reading, FRAME_BYTES_MAX));
             let body = read.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;

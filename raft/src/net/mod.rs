@@ -72,7 +72,11 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Duplex for T {}
 /// Makes connections secure, where certificates are configured.
 pub trait Security: Debug + Send + Sync + 'static {
     /// Secures a connection that was made to `address`.
-    fn client(&self, socket: TcpStream, address: &str) -> BoxFuture<'static, io::Result<Connection>>;
+    fn client(
+        &self,
+        socket: TcpStream,
+        address: &str,
+    ) -> BoxFuture<'static, io::Result<Connection>>;
 
     /// Secures a connection that was taken.
     fn server(&self, socket: TcpStream) -> BoxFuture<'static, io::Result<Connection>>;
@@ -249,7 +253,10 @@ impl Shared {
             return None;
         }
         if hello.cluster != self.cluster {
-            return Some(format!("this node is of cluster {}, not {}", self.cluster, hello.cluster));
+            return Some(format!(
+                "this node is of cluster {}, not {}",
+                self.cluster, hello.cluster
+            ));
         }
         if hello.shards != self.shards {
             return Some(format!("the cluster has {} shards, not {}", self.shards, hello.shards));
@@ -391,7 +398,8 @@ impl Transport for Space {
             let (id, answers) =
                 live.open_stream().map_err(|_| unreachable("the connection is lost"))?;
             let window = Arc::new(Semaphore::new(STREAM_WINDOW));
-            let pump = tokio::spawn(pump(Arc::clone(&live), id, address, requests, Arc::clone(&window)));
+            let pump =
+                tokio::spawn(pump(Arc::clone(&live), id, address, requests, Arc::clone(&window)));
             let stream = AppendStream { live, id, answers, window, pump, ended: false };
             let answers = futures::stream::unfold(stream, |mut stream| async move {
                 let answer = stream.next().await?;

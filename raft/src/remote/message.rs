@@ -80,8 +80,7 @@ impl<D: Domain> Travel for Request<D> {
     fn get(from: &mut Reader<'_>) -> Read<Self> {
         let id = D::decode_id(from.bytes()?)?;
         let expected_version = Travel::get(from)?;
-        let command =
-            if bool::get(from)? { Some(D::decode_command(from.bytes()?)?) } else { None };
+        let command = if bool::get(from)? { Some(D::decode_command(from.bytes()?)?) } else { None };
         Ok(Self { id, expected_version, command })
     }
 }

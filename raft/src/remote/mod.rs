@@ -40,9 +40,7 @@ use crate::flight::{PartOutcome, ShardAnswer};
 use crate::node::NodeInner;
 use crate::request::{Outcome, Request};
 use crate::reservation::{Reserved, WriteId};
-use crate::shard::{
-    DecisionAnswer, Job, Order, PartDecided, PartFailure, PartJob, Shard,
-};
+use crate::shard::{DecisionAnswer, Job, Order, PartDecided, PartFailure, PartJob, Shard};
 use crate::transport::Transport;
 use crate::type_config::MachineId;
 
@@ -184,8 +182,10 @@ impl Counter {
         &self,
         shards: Vec<ShardId>,
     ) -> Result<Vec<LogIndex>, WriteError<D>> {
-        let answer: Result<Vec<LogIndex>, WriteError<D>> =
-            self.ask::<D, _>(&Ask::ReadIndex { shards }).await.unwrap_or_else(|_| self.unavailable());
+        let answer: Result<Vec<LogIndex>, WriteError<D>> = self
+            .ask::<D, _>(&Ask::ReadIndex { shards })
+            .await
+            .unwrap_or_else(|_| self.unavailable());
         answer
     }
 
@@ -224,8 +224,7 @@ impl Counter {
         reply: oneshot::Sender<A>,
         refused: impl FnOnce() -> A + Send + 'static,
     ) {
-        let asked =
-            self.ask::<D, Option<A>>(&Ask::Errand { shard: self.shard, errand });
+        let asked = self.ask::<D, Option<A>>(&Ask::Errand { shard: self.shard, errand });
         tokio::spawn(async move {
             let answer = match asked.await {
                 Ok(answer) => answer,
@@ -322,9 +321,7 @@ async fn wait_for<D: Domain>(shard: ShardId, reserved: Reserved) -> Result<(), W
         Reserved::Granted => Ok(()),
         Reserved::Busy => Err(WriteError::Conflict),
         Reserved::Full => Err(WriteError::Overloaded),
-        Reserved::Waiting(granted) => {
-            granted.await.map_err(|_| WriteError::Unavailable { shard })
-        }
+        Reserved::Waiting(granted) => granted.await.map_err(|_| WriteError::Unavailable { shard }),
     }
 }
 
@@ -338,11 +335,7 @@ fn decide<D: Domain>(
     let job = PartJob { write, attempt, deciding, continues, requests, metadata, reply };
     shard.enqueue(Job::Part(job));
     let shard = shard.id;
-    async move {
-        answer
-            .await
-            .unwrap_or(Err(PartFailure::Other(WriteError::Unavailable { shard })))
-    }
+    async move { answer.await.unwrap_or(Err(PartFailure::Other(WriteError::Unavailable { shard }))) }
 }
 
 /// What another machine is told of a statement's end: nothing, if it has to come in pieces.

@@ -174,4 +174,3 @@ impl<D: Domain> NodeSession<D> {
         }
     }
 }
-

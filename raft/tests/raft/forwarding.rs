@@ -104,9 +104,8 @@ struct Told {
 impl Told {
     async fn transfer(self: Arc<Self>, node: Node<Accounts>, accounts: Vec<u32>, seed: u64) {
         let random = Seeded::new(seed);
-        let any = |count: usize| {
-            usize::try_from(random.below(u64::try_from(count).unwrap())).unwrap()
-        };
+        let any =
+            |count: usize| usize::try_from(random.below(u64::try_from(count).unwrap())).unwrap();
         while !self.stop.load(Ordering::Relaxed) {
             let tag = self.next_tag.fetch_add(1, Ordering::Relaxed) + 1000;
             let from = any(accounts.len());

@@ -3,7 +3,9 @@
 
 use uuid::Uuid;
 
-use super::{id, leg, read_aircraft_type, read_ground_time, write_aircraft_type, write_ground_time};
+use super::{
+    id, leg, read_aircraft_type, read_ground_time, write_aircraft_type, write_ground_time,
+};
 use crate::domain::DecodeError;
 use crate::schedule::value::{LegId, RotationId};
 use crate::schedule::{AggregateId, Command, Leg, Refusal};
@@ -92,13 +94,10 @@ pub(in crate::schedule) fn decode(bytes: &[u8]) -> Result<Command, DecodeError> 
         34 => Command::RemoveRotation,
         35 => Command::RequireRotation,
         36 => Command::AddLeg(read_leg(from)?),
-        37 => Command::RescheduleLeg {
-            leg: read_leg(from)?,
-            expected: read_option(from, read_leg)?,
-        },
-        38 => {
-            Command::RemoveLeg { id: read_leg_id(from)?, expected: read_option(from, read_leg)? }
+        37 => {
+            Command::RescheduleLeg { leg: read_leg(from)?, expected: read_option(from, read_leg)? }
         }
+        38 => Command::RemoveLeg { id: read_leg_id(from)?, expected: read_option(from, read_leg)? },
         48 => Command::ScheduleOpenLeg(read_leg(from)?),
         49 => Command::RescheduleOpenLeg {
             leg: read_leg(from)?,
@@ -202,16 +201,17 @@ fn read_aggregate(reader: &mut Reader<'_>) -> Result<AggregateId, DecodeError> {
 mod tests {
     use super::*;
     use crate::schedule::{
-        BlockTime, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, MinimumGroundTime, UtcTime,
+        BlockTime, DayOfOrigin, FlightDesignator, FlightId, FlightNumber, MinimumGroundTime,
+        UtcTime,
     };
 
-    fn a_leg() -> Box<Leg> {
+    fn a_leg() -> Leg {
         let flight = FlightId {
             carrier: "LH".parse().unwrap(),
             number: FlightNumber::new(400).unwrap(),
             suffix: "".parse().unwrap_or_default(),
         };
-        Box::new(Leg {
+        Leg {
             id: LegId(Uuid::from_u128(7)),
             designator: FlightDesignator {
                 flight,
@@ -226,7 +226,7 @@ mod tests {
             itinerary_variation: 2,
             service_type: "J".parse().unwrap(),
             aircraft_type: "744".parse().ok(),
-        })
+        }
     }
 
     fn commands() -> Vec<Command> {
@@ -251,12 +251,12 @@ mod tests {
             Command::RenameRotation(None),
             Command::RemoveRotation,
             Command::RequireRotation,
-            Command::AddLeg(a_leg()),
-            Command::RescheduleLeg { leg: a_leg(), expected: Some(a_leg()) },
+            Command::AddLeg(Box::new(a_leg())),
+            Command::RescheduleLeg { leg: Box::new(a_leg()), expected: Some(Box::new(a_leg())) },
             Command::RemoveLeg { id, expected: None },
-            Command::ScheduleOpenLeg(a_leg()),
-            Command::RescheduleOpenLeg { leg: a_leg(), expected: None },
-            Command::CancelOpenLeg { id, expected: Some(a_leg()) },
+            Command::ScheduleOpenLeg(Box::new(a_leg())),
+            Command::RescheduleOpenLeg { leg: Box::new(a_leg()), expected: None },
+            Command::CancelOpenLeg { id, expected: Some(Box::new(a_leg())) },
         ]
     }
 
@@ -279,7 +279,7 @@ mod tests {
         let refusals = [
             Refusal::AlreadyExists(airport),
             Refusal::Missing(airport),
-            Refusal::LegsOverlap { added: a_leg(), existing: a_leg() },
+            Refusal::LegsOverlap { added: Box::new(a_leg()), existing: Box::new(a_leg()) },
             Refusal::LegExists(id),
             Refusal::LegMissing(id),
             Refusal::LegChanged(id),
