@@ -384,6 +384,15 @@ impl Db {
             + self.property(family, "rocksdb.cur-size-all-mem-tables")
     }
 
+    /// Roughly how many bytes a range takes on disk; what is in memory only does not count.
+    pub fn range_bytes(&self, range: &KeyRange) -> u64 {
+        // No key of ours is as long as this.
+        let upper = range.upper.clone().unwrap_or_else(|| vec![u8::MAX; 64]);
+        let asked = rocksdb::Range::new(&range.lower, &upper);
+        let sizes = self.raw.get_approximate_sizes_cf(self.handle(range.family), &[asked]);
+        sizes.iter().sum()
+    }
+
     /// Roughly how many rows a family has.
     pub fn family_rows(&self, family: Family) -> u64 {
         self.property(family, "rocksdb.estimate-num-keys")

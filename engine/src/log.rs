@@ -356,6 +356,12 @@ impl LogStore {
         self.db.family_bytes(self.families.log)
     }
 
+    /// Roughly the bytes of the log of each shard on disk; what is in memory only does not count.
+    pub fn shard_bytes(&self, shard: ShardId) -> u64 {
+        let range = log_row::key_range(self.families.log, shard, LogIndex(0), LogIndex(u64::MAX));
+        self.db.range_bytes(&range)
+    }
+
     /// Makes everything written so far durable, derived data included: for an orderly end.
     pub fn flush(&self) -> Result<(), StoreError> {
         let Families { log, meta, index, snapshots } = self.families;

@@ -390,6 +390,13 @@ impl ShardLog for MemoryLog {
         self.inner.lock().failed.clone()
     }
 
+    fn shard_bytes(&self, shard: ShardId) -> u64 {
+        let inner = self.inner.lock();
+        let rows =
+            inner.written.get(usize::from(shard.0)).into_iter().flat_map(|it| it.rows.values());
+        u64::try_from(rows.map(LogRow::bytes).sum::<usize>()).unwrap_or(u64::MAX)
+    }
+
     fn bytes(&self) -> u64 {
         let inner = self.inner.lock();
         let bytes: usize =

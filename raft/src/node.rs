@@ -471,6 +471,11 @@ impl<D: Domain> Node<D> {
         self.inner.log.bytes()
     }
 
+    /// Roughly the bytes of one shard's log on disk; what is in memory only does not count.
+    pub fn shard_log_bytes(&self, shard: ShardId) -> u64 {
+        self.inner.log.shard_bytes(shard)
+    }
+
     /// Stops taking commands, finishes what was taken, and closes the shards.
     pub async fn shutdown(&self) {
         if self.inner.closed.swap(true, Ordering::AcqRel) {

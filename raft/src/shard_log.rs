@@ -80,6 +80,9 @@ pub trait ShardLog: Debug + Send + Sync + 'static {
     /// Roughly the bytes of all logs.
     fn bytes(&self) -> u64;
 
+    /// Roughly the bytes of one shard's log, as far as it is on disk.
+    fn shard_bytes(&self, shard: ShardId) -> u64;
+
     /// Finishes what was submitted, makes it durable and refuses everything else. May block.
     fn shutdown(&self);
 }

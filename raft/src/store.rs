@@ -167,6 +167,10 @@ impl ShardLog for DirectoryLog {
         self.writer.failure()
     }
 
+    fn shard_bytes(&self, shard: ShardId) -> u64 {
+        self.store.shard_bytes(shard)
+    }
+
     fn bytes(&self) -> u64 {
         self.store.bytes()
     }

@@ -3,6 +3,7 @@
 //!
 //! It wires the layers together and owns what they share; it decides nothing.
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -31,12 +32,13 @@ use tokio::task::JoinHandle;
 use crate::replica::{Replica, ReplicaOptions};
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
+use crate::session::advisory::AdvisoryLocks;
 use crate::session::block::BlockMemory;
 use crate::session::channels::Channels;
 use crate::session::client::Session;
 use crate::session::registry::Registry;
 use crate::session::{Backend, Login, SessionStart};
-use crate::system::RunningSystem;
+use crate::system::{RunningSystem, Terminate};
 
 /// The queries that may run at once beside those that are answered directly; others wait their turn.
 pub const QUERIES_MAX: usize = 16;
@@ -129,6 +131,7 @@ pub(crate) struct Shared {
     pub(crate) copies: crate::session::copy::Progress,
     pub(crate) sessions: Arc<Registry>,
     pub(crate) channels: Arc<Channels>,
+    pub(crate) advisory: Arc<AdvisoryLocks>,
     /// The memory of all transaction blocks.
     pub(crate) blocks: BlockMemory,
     /// Held by every block that commits; alone by those that have to look through the feed first.
@@ -137,6 +140,8 @@ pub(crate) struct Shared {
     acknowledged: Mutex<Positions>,
     /// The names and the running system, as statements see them.
     pub(crate) system: Arc<System>,
+    /// The running system behind it.
+    running: Arc<RunningSystem>,
     /// The relations that need no view.
     base: Catalog,
     catalog: RwLock<Arc<Catalog>>,
@@ -201,10 +206,12 @@ impl Database {
             copies: crate::session::copy::Progress::default(),
             sessions: Arc::default(),
             channels,
+            advisory: Arc::default(),
             blocks: BlockMemory::default(),
             commits: tokio::sync::RwLock::default(),
             acknowledged: Mutex::default(),
             system: Arc::new(System::new(Arc::<RunningSystem>::clone(&running))),
+            running: Arc::clone(&running),
             catalog: RwLock::new(Arc::new(base.clone())),
             base,
             generation: AtomicU64::new(0),
@@ -230,11 +237,16 @@ impl Database {
                 user: user.to_owned(),
                 database: user.to_owned(),
                 settings: Vec::new(),
-                pid: 0,
+                pid: self.shared.sessions.embedded_pid(),
                 peer: None,
                 tls: false,
             },
         )
+    }
+
+    /// Makes known where clients connect to, and how a session is ended.
+    pub(crate) fn serve(&self, address: SocketAddr, terminate: Terminate) {
+        self.shared.running.serve(address, terminate);
     }
 
     /// Sends commands of the domain past SQL: all are carried out or none.

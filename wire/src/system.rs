@@ -1,30 +1,49 @@
 //! What the catalog shows of the running system: roles, sessions, shards, projections. Plain rows, made when
 //! somebody looks.
 
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use rotabase_queries::catalog::{
-    CopyRow, GrantRow, NodeRow, ProjectionRow, RoleRow, SessionRow, SettingRow, ShardRow, Stop,
-    SystemState,
+    ActivityRow, AdvisoryLock, AdvisoryRow, CopyRow, GrantRow, NodeRow, ProjectionRow, RoleRow,
+    SessionRow, SettingRow, ShardRow, Stop, SystemState,
 };
-use rotabase_queries::error::Result;
-use rotabase_queries::exec::Settings;
+use rotabase_queries::error::{Result, SqlError};
+use rotabase_queries::exec::{Cancel, Settings};
 use rotabase_queries::types::Interval;
 
 use crate::database::Shared;
 use crate::roles::Privilege;
 
+/// Ends the session of a process id; whether there is one.
+pub(crate) type Terminate = Box<dyn Fn(i32) -> bool + Send + Sync>;
+
+/// What a server adds to a database.
+struct Served {
+    address: SocketAddr,
+    terminate: Terminate,
+}
+
+impl std::fmt::Debug for Served {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Served").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
 /// The running system behind the catalog. The database is known to it once it is open.
 #[derive(Debug)]
 pub(crate) struct RunningSystem {
     shared: OnceLock<Weak<Shared>>,
+    served: OnceLock<Served>,
     started_at: i64,
 }
 
 impl RunningSystem {
     /// A system that begins now.
     pub(crate) fn new(started_at: i64) -> Arc<Self> {
-        Arc::new(Self { shared: OnceLock::new(), started_at })
+        Arc::new(Self { shared: OnceLock::new(), served: OnceLock::new(), started_at })
     }
 
     /// Makes the database known.
@@ -32,10 +51,24 @@ impl RunningSystem {
         assert!(self.shared.set(Arc::downgrade(shared)).is_ok(), "a system has one database");
     }
 
+    /// Makes known where clients connect to, and how a session of theirs is ended.
+    pub(crate) fn serve(&self, address: SocketAddr, terminate: Terminate) {
+        let _ = self.served.set(Served { address, terminate });
+    }
+
+    fn advisory(&self) -> Result<Arc<crate::session::advisory::AdvisoryLocks>> {
+        let shared = self.shared.get().and_then(Weak::upgrade);
+        let shared = shared.ok_or_else(|| SqlError::internal("the database is closed"))?;
+        Ok(Arc::clone(&shared.advisory))
+    }
+
     fn with<T: Default>(&self, look: impl FnOnce(&Shared) -> T) -> T {
         self.shared.get().and_then(Weak::upgrade).map(|shared| look(&shared)).unwrap_or_default()
     }
 }
+
+/// The bytes that a row takes at least.
+const ROW_BYTES: u64 = 64;
 
 fn interval(time: std::time::Duration) -> Interval {
     let microseconds = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
@@ -112,8 +145,7 @@ impl SystemState for RunningSystem {
     fn shards(&self) -> Vec<ShardRow> {
         self.with(|shared| {
             let status = shared.node.status();
-            let share =
-                signed(shared.node.log_bytes()) / i64::try_from(status.len().max(1)).unwrap_or(1);
+            let sizes = shard_sizes(shared, &status);
             let row = |it: rotabase_raft::ShardStatus| ShardRow {
                 shard: i32::from(it.shard.0),
                 leader: it.leader.as_ref().map(|machine| i64::from(machine.id.0)),
@@ -122,7 +154,7 @@ impl SystemState for RunningSystem {
                 last_index: signed(it.last_index.0),
                 committed: signed(it.applied.0),
                 applied: signed(it.applied.0),
-                size_bytes: share,
+                size_bytes: signed(sizes.get(usize::from(it.shard.0)).copied().unwrap_or(0)),
             };
             status.into_iter().map(row).collect()
         })
@@ -133,7 +165,7 @@ impl SystemState for RunningSystem {
             let led = shared.node.status().iter().filter(|shard| shard.leading).count();
             vec![NodeRow {
                 node: 1,
-                address: String::new(),
+                address: self.served.get().map_or(String::new(), |it| it.address.to_string()),
                 role: if shared.replica().is_some() { "replica" } else { "voter" }.to_owned(),
                 connected: true,
                 this_node: true,
@@ -189,13 +221,77 @@ impl SystemState for RunningSystem {
         self.started_at
     }
 
+    fn listening(&self) -> Option<(String, i32)> {
+        let address = self.served.get()?.address;
+        Some((address.ip().to_string(), i32::from(address.port())))
+    }
+
+    fn relation_bytes(&self, relation: &str) -> Option<(i64, i64)> {
+        self.with(|shared| {
+            if relation == "events" {
+                return Some((signed(shared.node.log_bytes()), 0));
+            }
+            let (rows, indexes) = shared.projections.relation_bytes(relation)?;
+            // What is not on disk yet counts as much as its rows take at least.
+            let least = shared.relation(relation).map_or(0, |it| it.estimate()) * ROW_BYTES;
+            Some((signed(rows.max(least)), signed(indexes)))
+        })
+    }
+
+    fn activity(&self) -> ActivityRow {
+        self.with(|shared| {
+            let [sessions, committed, rolled_back] =
+                shared.sessions.counts.each_ref().map(|it| signed(it.load(Ordering::Relaxed)));
+            ActivityRow { committed, rolled_back, sessions }
+        })
+    }
+
+    fn advisory_lock(
+        &self,
+        pid: i32,
+        lock: AdvisoryLock,
+        cancel: &Cancel,
+        timeout: Option<Duration>,
+    ) -> Result<()> {
+        self.advisory()?.lock(pid, lock, cancel, timeout)
+    }
+
+    fn advisory_try_lock(&self, pid: i32, lock: AdvisoryLock) -> Result<bool> {
+        self.advisory()?.try_lock(pid, lock)
+    }
+
+    fn advisory_unlock(&self, pid: i32, lock: AdvisoryLock) -> bool {
+        self.with(|shared| shared.advisory.unlock(pid, lock))
+    }
+
+    fn advisory_unlock_all(&self, pid: i32) {
+        self.with(|shared| shared.advisory.unlock_all(pid));
+    }
+
+    fn advisory_locks(&self) -> Vec<AdvisoryRow> {
+        self.with(|shared| shared.advisory.rows())
+    }
+
     fn stop_session(&self, pid: i32, how: Stop) -> bool {
         match how {
             Stop::Statement => self.with(|shared| shared.sessions.cancel(pid)),
-            // Ending a connection is the protocol layer's business.
-            Stop::Session => false,
+            // Ending a connection is the protocol's business.
+            Stop::Session => self.served.get().is_some_and(|served| (served.terminate)(pid)),
         }
     }
+}
+
+/// The bytes of each shard's log: what is on disk of it, and its part of what is in memory by the length of its log.
+fn shard_sizes(shared: &Shared, status: &[rotabase_raft::ShardStatus]) -> Vec<u64> {
+    let on_disk: Vec<u64> = status.iter().map(|it| shared.node.shard_log_bytes(it.shard)).collect();
+    let in_memory = shared.node.log_bytes().saturating_sub(on_disk.iter().sum());
+    let entries: u64 = status.iter().map(|it| it.last_index.0).sum();
+    let part = |entry: &rotabase_raft::ShardStatus| {
+        let part =
+            u128::from(in_memory) * u128::from(entry.last_index.0) / u128::from(entries.max(1));
+        u64::try_from(part).unwrap_or(u64::MAX)
+    };
+    status.iter().zip(on_disk).map(|(it, bytes)| bytes + part(it)).collect()
 }
 
 fn privilege_name(privilege: Privilege) -> &'static str {

@@ -9,7 +9,9 @@
 //!
 //! It must never know sessions, shards or nodes: of these it has plain rows.
 
+mod advisory;
 mod cell;
+mod comments;
 mod definitions;
 pub(crate) mod functions;
 mod information_schema;
@@ -30,10 +32,11 @@ mod table;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+pub use advisory::{AdvisoryKey, AdvisoryLock, AdvisoryRow};
 pub use names::quote;
 pub use state::{
-    BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, RoleRow, SessionRow,
-    SettingRow, ShardRow, Stop, SystemState, role_oid,
+    ActivityRow, BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, RoleRow,
+    SessionRow, SettingRow, ShardRow, Stop, SystemState, role_oid,
 };
 pub use system::System;
 

@@ -122,6 +122,12 @@ impl Class {
         self.relation().map(|it| it.schema().comment).filter(|comment| !comment.is_empty())
     }
 
+    /// About how many rows it has, where that is maintained.
+    pub(crate) fn row_estimate(&self) -> Option<i64> {
+        let relation = self.relation().filter(|_| !self.is_system())?;
+        Some(i64::try_from(relation.estimate()).unwrap_or(i64::MAX))
+    }
+
     /// Whether it takes commands.
     pub(crate) fn is_writable(&self) -> bool {
         self.relation().is_some_and(|it| it.schema().kind == RelationKind::Table)

@@ -1,10 +1,12 @@
 //! What the catalog shows of the running system, as plain rows; whoever runs it hands them in.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
+use super::advisory::{AdvisoryLock, AdvisoryRow};
 use super::setting_unit::SettingUnit;
-use crate::error::Result;
-use crate::exec::Settings;
+use crate::error::{Result, SqlError};
+use crate::exec::{Cancel, Settings};
 use crate::types::Interval;
 
 /// The role that every database has, and its OID.
@@ -30,6 +32,17 @@ pub struct GrantRow {
     pub table: String,
     /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
     pub privilege: &'static str,
+}
+
+/// What all sessions have done since the server started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ActivityRow {
+    /// Transactions that were committed, statements outside a block among them.
+    pub committed: i64,
+    /// Transactions that were rolled back.
+    pub rolled_back: i64,
+    /// Sessions that were opened.
+    pub sessions: i64,
 }
 
 /// A session. Times are microseconds since 2000-01-01 UTC.
@@ -200,12 +213,8 @@ pub trait SystemState: Debug + Send + Sync {
     fn projections(&self) -> Vec<ProjectionRow> {
         Vec::new()
     }
-    /// The number of rows of a relation, where that is known without reading them.
-    fn row_estimate(&self, _relation: u32) -> Option<i64> {
-        None
-    }
-    /// The bytes of a relation, where that is known.
-    fn relation_bytes(&self, _relation: u32) -> Option<i64> {
+    /// The bytes of a relation and of its indexes, by its name in schema `public`, where that is known.
+    fn relation_bytes(&self, _relation: &str) -> Option<(i64, i64)> {
         None
     }
     /// The bytes of all the database's files, where that is known.
@@ -224,10 +233,42 @@ pub trait SystemState: Debug + Send + Sync {
     fn listening(&self) -> Option<(String, i32)> {
         None
     }
+    /// Takes an advisory lock for a session, and waits until it can, is cancelled, or for so long.
+    fn advisory_lock(
+        &self,
+        _pid: i32,
+        _lock: AdvisoryLock,
+        _cancel: &Cancel,
+        _timeout: Option<Duration>,
+    ) -> Result<()> {
+        Err(no_locks())
+    }
+    /// Takes an advisory lock if nobody is in the way; whether it was taken.
+    fn advisory_try_lock(&self, _pid: i32, _lock: AdvisoryLock) -> Result<bool> {
+        Err(no_locks())
+    }
+    /// Gives an advisory lock of the session back; whether it was held.
+    fn advisory_unlock(&self, _pid: i32, _lock: AdvisoryLock) -> bool {
+        false
+    }
+    /// Gives back all of a session's advisory locks that do not end with its transaction.
+    fn advisory_unlock_all(&self, _pid: i32) {}
+    /// All advisory locks.
+    fn advisory_locks(&self) -> Vec<AdvisoryRow> {
+        Vec::new()
+    }
+    /// What all sessions have done.
+    fn activity(&self) -> ActivityRow {
+        ActivityRow::default()
+    }
     /// Asks a session to stop its statement, or to end; whether there is one.
     fn stop_session(&self, _pid: i32, _how: Stop) -> bool {
         false
     }
+}
+
+fn no_locks() -> SqlError {
+    SqlError::unsupported("there are no advisory locks without a database")
 }
 
 /// How a session is stopped.

@@ -48,7 +48,12 @@ impl<'a> Rows<'a> {
 
     /// Appends a row.
     pub(crate) fn push<const N: usize>(&mut self, row: [Datum; N]) {
-        assert_eq!(N, self.places.len(), "a value for each column of {}", self.schema.name);
+        self.push_row(row.into());
+    }
+
+    /// The same, of a row whose length is not known here.
+    pub(crate) fn push_row(&mut self, row: Vec<Datum>) {
+        assert_eq!(row.len(), self.places.len(), "a value for each column of {}", self.schema.name);
         let start = self.values.len();
         self.values.extend_from_slice(&self.template);
         for (place, value) in self.places.iter().zip(row) {

@@ -51,6 +51,30 @@ use rotabase_engine::schedule::{
 
 use super::row::LegOwner;
 
+/// The tables that hold the rows of a relation, and those that are its indexes.
+pub(crate) fn tables_of(relation: &str) -> Option<(&'static [u8], &'static [u8])> {
+    Some(match relation {
+        "airports" => (&[table::AIRPORTS], &[]),
+        "airplanes" => (&[table::AIRPLANES], &[table::ROTATION_AIRPLANES]),
+        "rotations" => (&[table::ROTATIONS], &[table::ROTATION_NAMES]),
+        "legs" => (
+            &[table::LEGS],
+            &[
+                table::RIVALS,
+                table::ROTATION_LEGS,
+                table::DESIGNATORS,
+                table::DEPARTURES,
+                table::ARRIVALS,
+            ],
+        ),
+        "leg_history" => (&[table::LEG_HISTORY], &[]),
+        "airport_history" => (&[table::AIRPORT_HISTORY], &[]),
+        "airplane_history" => (&[table::AIRPLANE_HISTORY], &[]),
+        "rotation_history" => (&[table::ROTATION_HISTORY], &[]),
+        _ => return None,
+    })
+}
+
 /// The first byte of a key.
 pub(crate) mod table {
     pub(crate) const META: u8 = 0x01;

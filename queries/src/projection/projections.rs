@@ -257,6 +257,13 @@ impl Projections {
         }
     }
 
+    /// Roughly the bytes on disk of a relation and of its indexes, by its name.
+    pub fn relation_bytes(&self, relation: &str) -> Option<(u64, u64)> {
+        let (rows, indexes) = super::key::tables_of(relation)?;
+        let store = self.shared.current.read().store.clone();
+        Some((store.table_bytes(rows), store.table_bytes(indexes)))
+    }
+
     /// Folds everything anew beside what serves, and swaps when it has come as far. Returns at once; false if
     /// it is being done already.
     pub fn rebuild(&self) -> Result<bool> {

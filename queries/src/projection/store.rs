@@ -154,6 +154,12 @@ impl Store {
         self.db().family_bytes(self.family)
     }
 
+    /// Roughly the bytes on disk of what keys begin with one of these bytes.
+    pub(crate) fn table_bytes(&self, tables: &[u8]) -> u64 {
+        let range = |table: &u8| KeyRange::prefix(self.family, vec![*table]);
+        tables.iter().map(|table| self.db().range_bytes(&range(table))).sum()
+    }
+
     fn meta(&self, what: u8) -> Result<Option<u64>> {
         self.get(&meta_key(what), |value| Fields(value).uint8())
     }

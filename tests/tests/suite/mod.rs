@@ -8,6 +8,7 @@ mod listen;
 mod main_job;
 mod random_select;
 mod replica;
+mod sessions;
 mod slt;
 mod subscribe;
 mod tidy;

@@ -50,6 +50,9 @@ impl Serving {
         let backend = Arc::new(database.clone());
         let server = Server::start(listener, backend, server_config, random, &metrics)
             .map_err(|error| CliError::io("start the server", error))?;
+        let registry = Arc::downgrade(server.registry());
+        let terminate = move |pid| registry.upgrade().is_some_and(|it| it.terminate_session(pid));
+        database.serve(server.address(), Box::new(terminate));
         let health: Arc<dyn Health> = Arc::<Watched>::clone(&watched);
         let http = HttpServer::start(http_listener, metrics, health)
             .map_err(|error| CliError::io("start the HTTP server", error))?;

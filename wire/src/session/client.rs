@@ -17,6 +17,7 @@ use rotabase_queries::sql::{self, Bound, Statement, Utility};
 use rotabase_queries::types::{Datum, PgType};
 use tokio::sync::Notify;
 
+use super::advisory::Held;
 use super::api::{
     CancelHandle, ExecuteOptions, Execution, Notice, Notification, Prepared, SessionApi,
     SessionStart, Severity, Statements,
@@ -98,6 +99,7 @@ pub struct Session {
     pub(crate) running: Arc<Running>,
     pub(crate) listening: Listening,
     place: Place,
+    advisory: Held,
     notices: Vec<Notice>,
     wakeup: Arc<Notify>,
 }
@@ -135,6 +137,7 @@ impl Session {
         let channels = &database.shared().channels;
         let listening = Listening::new(channels, start.pid, &wakeup, &notifications);
         let place = database.shared().sessions.enter(identity, now, Arc::clone(&running));
+        let advisory = database.shared().advisory.of_session(start.pid);
         let mut session = Self {
             database,
             settings,
@@ -152,6 +155,7 @@ impl Session {
             running,
             listening,
             place,
+            advisory,
             notices: Vec::new(),
             wakeup,
         };
@@ -378,6 +382,12 @@ impl Session {
         Ok(())
     }
 
+    /// A transaction that several statements could belong to has ended.
+    pub(crate) fn transaction_ended(&self, committed: bool) {
+        self.advisory.end_transaction();
+        self.place.end_transaction(committed);
+    }
+
     /// Sends what the statement has notified, or keeps it until the block commits.
     fn notify(&mut self) -> Result<()> {
         self.listening.take_requested()?;
@@ -509,6 +519,10 @@ impl SessionApi for Session {
         self.settings.begin(self.block.as_ref().map_or(now, |block| block.started));
         self.place.begin(&prepared.statement.statement, now);
         self.in_sequence = !options.ends_transaction;
+        let was_open = self.block.is_some() || self.status != Status::Idle;
+        if !was_open {
+            self.advisory.end_transaction();
+        }
         let mut result = self.run(prepared, parameters).await;
         if result.is_ok()
             && let Err(error) = self.end_sequence(options).await
@@ -525,7 +539,11 @@ impl SessionApi for Session {
                 self.listening.shown_is_void();
             }
         }
-        self.place.end(self.transaction_status(), self.now());
+        if self.block.is_none() && self.status == Status::Idle && !was_open {
+            self.place.end_transaction(result.is_ok());
+        }
+        let transaction = self.block.as_ref().map(|block| block.started);
+        self.place.end(self.transaction_status(), transaction, self.now());
         result
     }
 
@@ -562,6 +580,9 @@ impl SessionApi for Session {
 
     async fn sync(&mut self) -> Result<()> {
         self.commit_implicit().await?;
+        if self.block.is_none() && self.status == Status::Idle {
+            self.advisory.end_transaction();
+        }
         // What a statement has notified whose rows were made after it had begun.
         self.notify()
     }

@@ -4,6 +4,7 @@
 //! messages look. [`client`] is the session of a [`crate::Database`]; the modules beside it carry out one kind of
 //! statement each.
 
+pub(crate) mod advisory;
 pub mod api;
 pub(crate) mod block;
 pub(crate) mod channels;

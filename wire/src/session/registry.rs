@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU8, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rotabase_queries::catalog::SessionRow;
@@ -14,6 +14,8 @@ use super::running::Running;
 /// All sessions of a database, by a number of their own.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
+    /// Sessions that were opened, transactions that were committed and rolled back.
+    pub(crate) counts: [AtomicU64; 3],
     sessions: Mutex<(u64, BTreeMap<u64, Arc<Known>>)>,
 }
 
@@ -29,6 +31,7 @@ pub(crate) struct Known {
     statement: Mutex<Option<Arc<Statement>>>,
     active: AtomicU8,
     status: AtomicU8,
+    transaction_start: AtomicI64,
     query_start: AtomicI64,
     state_change: AtomicI64,
     running: Arc<Running>,
@@ -71,15 +74,24 @@ impl Registry {
             statement: Mutex::new(None),
             active: AtomicU8::new(0),
             status: AtomicU8::new(b'I'),
+            transaction_start: AtomicI64::new(0),
             query_start: AtomicI64::new(0),
             state_change: AtomicI64::new(now),
             running,
         });
+        self.counts[0].fetch_add(1, Ordering::Relaxed);
         let mut sessions = self.sessions.lock();
         sessions.0 += 1;
         let number = sessions.0;
         sessions.1.insert(number, Arc::clone(&known));
         Place { registry: Arc::clone(self), number, known }
+    }
+
+    /// A process id for a session that has no process in any sense: below zero, where no client's is.
+    pub(crate) fn embedded_pid(&self) -> i32 {
+        let mut sessions = self.sessions.lock();
+        sessions.0 += 1;
+        -i32::try_from(sessions.0 % (1 << 31)).unwrap_or(i32::MAX)
     }
 
     /// All sessions, oldest first.
@@ -105,11 +117,17 @@ impl Place {
         self.known.state_change.store(now, Ordering::Relaxed);
     }
 
-    /// It has ended, and left the transaction in this state.
-    pub(crate) fn end(&self, status: u8, now: i64) {
+    /// It has ended, and left the transaction in this state, which began then if there is one.
+    pub(crate) fn end(&self, status: u8, transaction: Option<i64>, now: i64) {
+        self.known.transaction_start.store(transaction.unwrap_or(0), Ordering::Relaxed);
         self.known.active.store(0, Ordering::Relaxed);
         self.known.status.store(status, Ordering::Relaxed);
         self.known.state_change.store(now, Ordering::Relaxed);
+    }
+
+    /// A transaction has ended.
+    pub(crate) fn end_transaction(&self, committed: bool) {
+        self.registry.counts[if committed { 1 } else { 2 }].fetch_add(1, Ordering::Relaxed);
     }
 
     /// The client has changed its name.
@@ -143,7 +161,8 @@ impl Known {
             client_port: self.peer.map(|peer| i32::from(peer.port())),
             state: state.to_owned(),
             connected_at: self.connected_at,
-            transaction_start: None,
+            transaction_start: time(&self.transaction_start)
+                .or_else(|| time(&self.query_start).filter(|_| state == "active")),
             query_start: time(&self.query_start),
             state_change: time(&self.state_change),
             query: self

@@ -88,6 +88,7 @@ impl Session {
         if self.status == Status::Idle && self.block.take().is_some() {
             self.settings.leave_block(false);
             self.listening.roll_back();
+            self.transaction_ended(false);
         }
     }
 
@@ -135,6 +136,7 @@ impl Session {
         };
         self.settings.leave_block(result.is_ok());
         self.cursors.end_block(result.is_ok());
+        self.transaction_ended(result.is_ok());
         if result.is_ok() {
             self.listening.commit();
         } else {
@@ -157,6 +159,7 @@ impl Session {
         self.status = Status::Idle;
         self.settings.leave_block(false);
         self.cursors.end_block(false);
+        self.transaction_ended(false);
         self.listening.roll_back();
         self.chain(modes.filter(|_| chain));
         Ok(())

@@ -6,6 +6,7 @@
 pub(crate) mod access;
 pub(crate) mod comments;
 pub(crate) mod definitions;
+pub(crate) mod locks;
 pub(crate) mod lookup;
 pub(crate) mod session;
 pub(crate) mod sets;

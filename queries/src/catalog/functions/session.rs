@@ -60,7 +60,6 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(2171, "pg_cancel_backend", &[Int4], Bool, |c, a| stop(c, a.int4(0)?, Stop::Statement)).volatile(),
     f(2096, "pg_terminate_backend", &[Int4, Int8], Bool, |c, a| stop(c, a.int4(0)?, Stop::Session)).volatile(),
     f(0, "pg_terminate_backend", &[Int4], Bool, |c, a| stop(c, a.int4(0)?, Stop::Session)).volatile(),
-    f(2561, "pg_blocking_pids", &[Int4], Int4Array, |_, _| Ok(array(Int4, Vec::new()))).volatile(),
     f(3376, "pg_safe_snapshot_blocking_pids", &[Int4], Int4Array, |_, _| Ok(array(Int4, Vec::new()))).volatile(),
     f(2854, "pg_my_temp_schema", &[], Oid, |_, _| Ok(Datum::Oid(0))).stable(),
     f(2855, "pg_is_other_temp_schema", &[Oid], Bool, |_, _| Ok(Datum::Bool(false))).stable(),
@@ -70,10 +69,6 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(3296, "pg_notification_queue_usage", &[], Float8, |_, _| Ok(Datum::Float8(0.0))).volatile(),
     f(3800, "pg_current_logfile", &[], Text, |_, _| Ok(Datum::Null)).volatile(),
     f(3830, "pg_last_xact_replay_timestamp", &[], TimestampTz, |_, _| Ok(Datum::Null)).volatile(),
-    // Nothing holds an advisory lock, so there is none to give back; poolers do it for every session.
-    f(2892, "pg_advisory_unlock_all", &[], Void, |_, _| Ok(Datum::Null)).volatile(),
-    f(2884, "pg_advisory_unlock", &[Int8], Bool, |_, _| Ok(Datum::Bool(false))).volatile(),
-    f(2890, "pg_advisory_unlock", &[Int4, Int4], Bool, |_, _| Ok(Datum::Bool(false))).volatile(),
 ];
 
 /// PostgreSQL's form, which tools take apart, with our name in it.

@@ -1,6 +1,8 @@
 //! Sizes of relations and of the database, as far as they are known.
 
 use super::{objects, system};
+use crate::catalog::SystemState;
+use crate::catalog::objects::{Class, Found};
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::EvalContext;
 use crate::types::PgType::*;
@@ -19,8 +21,8 @@ static FUNCTIONS: &[ScalarFunction] = &[
         if a.text(1)? == "main" { relation(c, a) } else { Ok(Datum::Int8(0)) }
     }).volatile(),
     f(2997, "pg_table_size", &[Regclass], Int8, relation).volatile(),
-    f(2286, "pg_total_relation_size", &[Regclass], Int8, relation).volatile(),
-    f(2998, "pg_indexes_size", &[Regclass], Int8, |c, a| known(c, a.oid(0)?, 0)).volatile(),
+    f(2286, "pg_total_relation_size", &[Regclass], Int8, |c, a| known(c, a.oid(0)?, |(rows, indexes)| rows + indexes)).volatile(),
+    f(2998, "pg_indexes_size", &[Regclass], Int8, |c, a| known(c, a.oid(0)?, |(_, indexes)| indexes)).volatile(),
     f(2168, "pg_database_size", &[Name], Int8, |c, a| {
         let name = a.text(0)?;
         if name == c.exec.settings.database {
@@ -38,20 +40,38 @@ static FUNCTIONS: &[ScalarFunction] = &[
     f(3334, "pg_size_bytes", &[Text], Int8, |_, a| size_bytes(a.text(0)?).map(Datum::Int8)),
     f(1928, "pg_stat_get_numscans", &[Oid], Int8, |_, _| Ok(Datum::Int8(0))).stable(),
     f(2878, "pg_stat_get_live_tuples", &[Oid], Int8, |c, a| {
-        Ok(Datum::Int8(system(c).state().row_estimate(a.oid(0)?).unwrap_or(0)))
+        let objects = objects(c);
+        Ok(Datum::Int8(objects.class(a.oid(0)?).and_then(Class::row_estimate).unwrap_or(0)))
     }).stable(),
     f(2879, "pg_stat_get_dead_tuples", &[Oid], Int8, |_, _| Ok(Datum::Int8(0))).stable(),
 ];
 
 fn relation(context: &EvalContext<'_>, a: &[Datum]) -> Result<Datum> {
-    let oid = a.oid(0)?;
-    known(context, oid, system(context).state().relation_bytes(oid).unwrap_or(0))
+    known(context, a.oid(0)?, |(rows, _)| rows)
 }
 
 /// A size, null for what is no relation.
 #[expect(clippy::unnecessary_wraps, reason = "what functions of the tables give")]
-fn known(context: &EvalContext<'_>, oid: u32, bytes: i64) -> Result<Datum> {
-    Ok(objects(context).found(oid).map_or(Datum::Null, |_| Datum::Int8(bytes)))
+fn known(context: &EvalContext<'_>, oid: u32, bytes: fn((i64, i64)) -> i64) -> Result<Datum> {
+    let objects = objects(context);
+    let Some(found) = objects.found(oid) else { return Ok(Datum::Null) };
+    Ok(Datum::Int8(bytes(sizes(system(context).state(), &found))))
+}
+
+/// The bytes of a relation and of its indexes; all indexes of a relation count as equally large.
+pub(crate) fn sizes(state: &dyn SystemState, found: &Found<'_>) -> (i64, i64) {
+    let of_class = |class: &Class| {
+        let relation = Some(class).filter(|class| !class.is_system() && class.view().is_none());
+        relation.and_then(|class| state.relation_bytes(&class.name)).unwrap_or((0, 0))
+    };
+    match found {
+        Found::Class(class) => of_class(class),
+        Found::Index(class, index) if index.primary => (of_class(class).0, 0),
+        Found::Index(class, _) => {
+            let others = i64::try_from(class.indexes().len().saturating_sub(1)).unwrap_or(1);
+            (of_class(class).1 / others.max(1), 0)
+        }
+    }
 }
 
 /// A number of bytes as people read it: units grow when ten thousand of one are passed, and halves are rounded away

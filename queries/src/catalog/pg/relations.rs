@@ -1,15 +1,17 @@
 //! Relations and their columns: `pg_class`, `pg_attribute` and what belongs to them.
 
 use crate::catalog::cell::{array, bool, int2, int4, letter, oid, text};
+use crate::catalog::comments;
+use crate::catalog::functions::sizes::sizes;
 use crate::catalog::objects::{Attribute, Class, Objects};
-use crate::catalog::relation::Maker;
+use crate::catalog::relation::{Maker, Scope};
 use crate::catalog::state::{BOOTSTRAP_ROLE, GrantRow};
 use crate::catalog::table::Rows;
 use crate::types::{Datum, PgType};
 
 pub(super) static MAKERS: &[Maker] = &[
     Maker::of_names("pg_namespace", &["oid", "nspname", "nspowner"], namespaces),
-    Maker::of_names("pg_class", CLASS, classes),
+    Maker::live("pg_class", CLASS, classes),
     Maker::of_names("pg_attribute", ATTRIBUTE, attributes),
     Maker::of_names("pg_attrdef", &["oid", "adrelid", "adnum", "adbin"], defaults),
     Maker::of_names(
@@ -38,6 +40,7 @@ const CLASS: &[&str] = &[
     "relam",
     "relfilenode",
     "reltuples",
+    "relpages",
     "relhasindex",
     "relpersistence",
     "relkind",
@@ -53,7 +56,15 @@ const CLASS: &[&str] = &[
 const HEAP: u32 = 2;
 const BTREE: u32 = 403;
 
-fn classes(objects: &Objects, rows: &mut Rows<'_>) {
+/// The bytes of a page, as `pg_class.relpages` counts them.
+const PAGE_BYTES: i64 = 8192;
+
+fn classes(scope: &Scope<'_>, rows: &mut Rows<'_>) {
+    let objects = scope.objects;
+    let pages = |oid: u32| {
+        let bytes = objects.found(oid).map_or(0, |found| sizes(scope.state, &found).0);
+        int4((bytes + PAGE_BYTES - 1) / PAGE_BYTES)
+    };
     for class in &objects.classes {
         let namespace = oid(objects.namespace_oid(&class.schema));
         let table = class.kind == b'r';
@@ -64,7 +75,8 @@ fn classes(objects: &Objects, rows: &mut Rows<'_>) {
             oid(class.owner),
             oid(if table { HEAP } else { 0 }),
             oid(if table { class.oid } else { 0 }),
-            Datum::Float4(if table { -1.0 } else { 0.0 }),
+            tuples(class),
+            pages(class.oid),
             bool(!class.indexes().is_empty()),
             letter(b'p'),
             letter(class.kind),
@@ -84,7 +96,8 @@ fn classes(objects: &Objects, rows: &mut Rows<'_>) {
                 oid(class.owner),
                 oid(BTREE),
                 oid(index.oid),
-                Datum::Float4(0.0),
+                tuples(class),
+                pages(index.oid),
                 bool(false),
                 letter(b'p'),
                 letter(b'i'),
@@ -97,6 +110,20 @@ fn classes(objects: &Objects, rows: &mut Rows<'_>) {
             ]);
         }
     }
+}
+
+/// The number of rows as `reltuples` has it: -1 for a table of which it is not known.
+#[expect(
+    clippy::as_conversions,
+    clippy::cast_precision_loss,
+    reason = "it is a float in PostgreSQL"
+)]
+fn tuples(class: &Class) -> Datum {
+    Datum::Float4(match class.row_estimate() {
+        _ if class.kind != b'r' => 0.0,
+        Some(rows) => rows as f32,
+        None => -1.0,
+    })
 }
 
 fn is_referenced(objects: &Objects, class: &Class) -> bool {
@@ -226,6 +253,11 @@ fn descriptions(objects: &Objects, rows: &mut Rows<'_>) {
     for class in &objects.classes {
         if let Some(comment) = class.comment() {
             rows.push([oid(class.oid), oid(PG_CLASS), int4(0), text(comment)]);
+        }
+        for (place, attribute) in objects.attributes(class).iter().enumerate() {
+            if let Some(comment) = comments::of_column(class, &attribute.name) {
+                rows.push([oid(class.oid), oid(PG_CLASS), int4(place + 1), text(comment)]);
+            }
         }
     }
     for schema in objects.namespaces.iter().filter(|schema| !schema.comment.is_empty()) {

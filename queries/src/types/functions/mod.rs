@@ -15,7 +15,8 @@ pub(crate) mod compare;
 mod datetime;
 pub(crate) mod define;
 pub(crate) mod floats;
-pub(crate) mod integers;
+pub(crate) mod hashes;
+mod integers;
 mod io;
 mod json;
 mod like;
@@ -30,6 +31,7 @@ mod strings;
 mod system;
 pub mod tables;
 mod to_char;
+mod unistr;
 mod windows;
 
 use std::cmp::Ordering;

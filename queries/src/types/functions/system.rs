@@ -12,7 +12,7 @@ use super::{Arguments, ScalarFunction};
 use crate::error::Result;
 use crate::exec::EvalContext;
 use crate::types::Datum;
-use crate::types::PgType::*;
+use crate::types::PgType::{self, *};
 
 pub(super) static TABLE: FunctionTable = FunctionTable::scalars(FUNCTIONS);
 
@@ -54,6 +54,51 @@ fn seconds(microseconds: i128) -> f64 {
         + i32::try_from(microseconds % 1_000_000).map_or(0.0, f64::from) / 1e6
 }
 
+/// The bytes that PostgreSQL needs for a value in memory; of `jsonb` and records those of its text.
+fn column_size(a: &[Datum]) -> Result<Datum> {
+    let ty = typed(a)?.types.first().copied().unwrap_or(Text);
+    Ok(match a.first() {
+        Some(value) if !value.is_null() => {
+            Datum::Int4(i32::try_from(size(value, ty)).unwrap_or(i32::MAX))
+        }
+        _ => Datum::Null,
+    })
+}
+
+fn size(value: &Datum, ty: PgType) -> usize {
+    const HEADER: usize = 4;
+    if let Ok(length) = usize::try_from(ty.row().length) {
+        return length;
+    }
+    match value {
+        Datum::Text(text) => HEADER + text.len(),
+        Datum::Bytea(bytes) => HEADER + bytes.len(),
+        Datum::Numeric(number) => {
+            let text = number.to_string();
+            let (whole, fraction) = text.split_once('.').unwrap_or((&text, ""));
+            let whole = whole.trim_start_matches('-').trim_start_matches('0');
+            let fraction = fraction.trim_end_matches('0');
+            HEADER + 2 + 2 * (whole.len().div_ceil(4) + fraction.len().div_ceil(4))
+        }
+        Datum::Array(array) => {
+            let element = array.element;
+            let sizes =
+                array.elements.iter().filter(|it| !it.is_null()).map(|it| size(it, element));
+            let variable = ty_length(element).is_none();
+            let padded = sizes.map(|size| if variable { size.next_multiple_of(4) } else { size });
+            16 + 8 * array.dimensions.len() + padded.sum::<usize>()
+        }
+        other => {
+            HEADER
+                + crate::types::text::to_string(other, ty, &crate::exec::Settings::default()).len()
+        }
+    }
+}
+
+fn ty_length(ty: PgType) -> Option<usize> {
+    usize::try_from(ty.row().length).ok()
+}
+
 fn random_uuid(context: &EvalContext<'_>) -> Datum {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&context.exec.random.next_u64().to_be_bytes());
@@ -64,6 +109,7 @@ fn random_uuid(context: &EvalContext<'_>) -> Datum {
 #[rustfmt::skip]
 static FUNCTIONS: &[ScalarFunction] = &[
     f(1619, "pg_typeof", &[Any], Regtype, |_, a| pg_typeof(a)).typed().lax().stable(),
+    f(1269, "pg_column_size", &[Any], Int4, |_, a| column_size(a)).typed().stable(),
     f(438, "num_nulls", &[Any], Int4, |_, a| count_nulls(a, true)).typed().lax().variadic(),
     f(440, "num_nonnulls", &[Any], Int4, |_, a| count_nulls(a, false)).typed().lax().variadic(),
     f(2626, "pg_sleep", &[Float8], Void, |c, a| sleep(c, a.float8(0)?)).volatile(),
