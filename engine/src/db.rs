@@ -393,6 +393,12 @@ impl Db {
         sizes.iter().sum()
     }
 
+    /// The bytes that the cache of blocks read from disk holds, and how many it may.
+    pub fn block_cache_bytes(&self) -> (u64, u64) {
+        let property = |name| self.raw.property_int_value(name).ok().flatten().unwrap_or(0);
+        (property("rocksdb.block-cache-usage"), property("rocksdb.block-cache-capacity"))
+    }
+
     /// Roughly how many rows a family has.
     pub fn family_rows(&self, family: Family) -> u64 {
         self.property(family, "rocksdb.estimate-num-keys")

@@ -356,6 +356,11 @@ impl LogStore {
         self.db.family_bytes(self.families.log)
     }
 
+    /// The bytes that the cache of blocks read from disk holds, and how many it may.
+    pub fn block_cache_bytes(&self) -> (u64, u64) {
+        self.db.block_cache_bytes()
+    }
+
     /// Roughly the bytes of the log of each shard on disk; what is in memory only does not count.
     pub fn shard_bytes(&self, shard: ShardId) -> u64 {
         let range = log_row::key_range(self.families.log, shard, LogIndex(0), LogIndex(u64::MAX));

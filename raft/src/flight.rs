@@ -356,12 +356,8 @@ impl<D: Domain> Flight<D> {
         let metrics = &self.pipeline.metrics;
         match (ending, self.sequence) {
             (Ending::Committed { events, .. }, _) => {
-                add(&metrics.commits, 1);
                 add(&metrics.events, *events);
-                let taken = self.pipeline.clock.now_microseconds() - self.departed;
-                metrics
-                    .commit_microseconds
-                    .fetch_add(u64::try_from(taken).unwrap_or(0), Ordering::Relaxed);
+                metrics.committed(self.pipeline.clock.now_microseconds() - self.departed);
             }
             (Ending::Refused(_), Some(sequence)) => {
                 add(&metrics.lost_entries, 1);

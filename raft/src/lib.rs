@@ -68,7 +68,7 @@ pub mod write;
 
 pub use error::{NodeError, WriteError};
 pub use follower::is_follower;
-pub use metrics::NodeMetrics;
+pub use metrics::{COMMIT_BOUNDS_MICROSECONDS, NodeMetrics};
 pub use node::{Environment, Node, NodeConfig};
 pub use request::{Decided, Outcome, Request};
 pub use row_subscription::RowSubscription;

@@ -19,6 +19,8 @@ pub struct NodeMetrics {
     pub commits: AtomicU64,
     /// The time from proposal to commit, summed.
     pub commit_microseconds: AtomicU64,
+    /// How many commits took at most so long and longer than the bound before it; and those above the last bound.
+    pub commit_buckets: [AtomicU64; COMMIT_BOUNDS_MICROSECONDS.len() + 1],
     /// Log entries that were refused or lost on the way.
     pub lost_entries: AtomicU64,
     /// Commands that were turned away because a queue was full.
@@ -33,6 +35,23 @@ pub struct NodeMetrics {
     pub prepares: AtomicU64,
     /// How often this node began to lead a shard.
     pub leaderships: AtomicU64,
+}
+
+/// The upper bounds of [`NodeMetrics::commit_buckets`]: 1-2-5 steps from 0.1 ms to 10 s.
+pub const COMMIT_BOUNDS_MICROSECONDS: [u64; 16] = [
+    100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000,
+    1_000_000, 2_000_000, 5_000_000, 10_000_000,
+];
+
+impl NodeMetrics {
+    /// Notes how long a commit took.
+    pub(crate) fn committed(&self, microseconds: i64) {
+        let microseconds = u64::try_from(microseconds).unwrap_or(0);
+        let bucket = COMMIT_BOUNDS_MICROSECONDS.partition_point(|bound| *bound < microseconds);
+        add(&self.commits, 1);
+        add(&self.commit_buckets[bucket], 1);
+        self.commit_microseconds.fetch_add(microseconds, Ordering::Relaxed);
+    }
 }
 
 pub(crate) fn add(counter: &AtomicU64, amount: usize) {

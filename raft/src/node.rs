@@ -9,6 +9,7 @@ use futures::future::{join_all, try_join_all};
 use openraft::ReadPolicy;
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
+use rotabase_engine::aggregates::AggregateStats;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
@@ -469,6 +470,21 @@ impl<D: Domain> Node<D> {
     /// Roughly the bytes of all logs.
     pub fn log_bytes(&self) -> u64 {
         self.inner.log.bytes()
+    }
+
+    /// What the caches of aggregates have done.
+    pub fn aggregate_stats(&self) -> AggregateStats {
+        self.inner.log.aggregate_stats()
+    }
+
+    /// The bytes that the log's cache of blocks holds, and how many it may.
+    pub fn block_cache_bytes(&self) -> (u64, u64) {
+        self.inner.log.block_cache_bytes()
+    }
+
+    /// Transactions of which a shard here holds a part without knowing what came of them, over all shards.
+    pub fn open_prepares(&self) -> usize {
+        self.inner.shards.iter().map(|shard| shard.machine.lock().prepared.len()).sum()
     }
 
     /// Roughly the bytes of one shard's log on disk; what is in memory only does not count.

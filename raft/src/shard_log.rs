@@ -7,6 +7,7 @@ use std::fmt::Debug;
 use std::ops::Range;
 
 use bytes::Bytes;
+use rotabase_engine::aggregates::AggregateStats;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::{Attempt, Entry, Resolved};
 use rotabase_engine::index::{Applied, Indexer, Prepared};
@@ -82,6 +83,16 @@ pub trait ShardLog: Debug + Send + Sync + 'static {
 
     /// Roughly the bytes of one shard's log, as far as it is on disk.
     fn shard_bytes(&self, shard: ShardId) -> u64;
+
+    /// What the caches of aggregates over this log have done, as far as that is counted.
+    fn aggregate_stats(&self) -> AggregateStats {
+        AggregateStats::default()
+    }
+
+    /// The bytes that the cache of blocks read from disk holds, and how many it may.
+    fn block_cache_bytes(&self) -> (u64, u64) {
+        (0, 0)
+    }
 
     /// Finishes what was submitted, makes it durable and refuses everything else. May block.
     fn shutdown(&self);

@@ -5,7 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rotabase_engine::aggregates::{AGGREGATE_CACHE_BYTES_DEFAULT, Aggregates};
+use parking_lot::Mutex;
+use rotabase_engine::aggregates::{
+    AGGREGATE_CACHE_BYTES_DEFAULT, AggregateCounters, AggregateStats, Aggregates,
+};
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Attempt;
@@ -28,6 +31,8 @@ pub struct DirectoryStore {
 struct DirectoryLog {
     store: Arc<LogStore>,
     writer: Arc<LogWriter>,
+    /// What the aggregates of each shard have done.
+    counters: Mutex<Vec<Arc<AggregateCounters>>>,
 }
 
 impl DirectoryStore {
@@ -41,7 +46,7 @@ impl DirectoryStore {
         let store = LogStore::open(path, options)?;
         let writer = LogWriter::start(Arc::clone(&store), on_fatal)?;
         Ok(Arc::new(Self {
-            log: Arc::new(DirectoryLog { store, writer }),
+            log: Arc::new(DirectoryLog { store, writer, counters: Mutex::default() }),
             aggregate_bytes: AGGREGATE_CACHE_BYTES_DEFAULT,
         }))
     }
@@ -70,7 +75,9 @@ impl<D: Domain> Store<D> for DirectoryStore {
 
     fn aggregates(&self, shard: ShardId) -> Box<dyn AggregateSource<D>> {
         let bytes_max = self.aggregate_bytes / usize::from(self.log.shards()).max(1);
-        Box::new(Aggregates::new(shard, Arc::clone(&self.log.writer), bytes_max))
+        let aggregates = Aggregates::new(shard, Arc::clone(&self.log.writer), bytes_max);
+        self.log.counters.lock().push(aggregates.counters());
+        Box::new(aggregates)
     }
 }
 
@@ -165,6 +172,24 @@ impl ShardLog for DirectoryLog {
 
     fn failure(&self) -> Option<StoreError> {
         self.writer.failure()
+    }
+
+    fn aggregate_stats(&self) -> AggregateStats {
+        let mut sum = AggregateStats::default();
+        for counters in &*self.counters.lock() {
+            let of_shard = counters.read();
+            sum.hits += of_shard.hits;
+            sum.misses += of_shard.misses;
+            sum.passivations += of_shard.passivations;
+            sum.snapshots += of_shard.snapshots;
+            sum.aggregates += of_shard.aggregates;
+            sum.bytes += of_shard.bytes;
+        }
+        sum
+    }
+
+    fn block_cache_bytes(&self) -> (u64, u64) {
+        self.store.block_cache_bytes()
     }
 
     fn shard_bytes(&self, shard: ShardId) -> u64 {

@@ -67,6 +67,19 @@ enum Source {
     /// A number that only grows and is kept elsewhere.
     Read(Box<dyn Fn() -> f64 + Send + Sync>),
     Histogram(Histogram),
+    /// A histogram that is kept elsewhere.
+    ReadHistogram(Box<dyn Fn() -> Option<Observed> + Send + Sync>),
+}
+
+/// What a histogram has observed.
+#[derive(Debug)]
+pub struct Observed {
+    /// The upper bounds of its buckets.
+    pub bounds_microseconds: &'static [u64],
+    /// The observations up to each bound and above the one before it, and those above the last.
+    pub buckets: Vec<u64>,
+    /// All observations together.
+    pub sum_microseconds: u64,
 }
 
 struct Family {
@@ -110,6 +123,18 @@ impl Metrics {
         let source = Source::Histogram(histogram.clone());
         family(&mut families, name, help).members.push((labels.to_owned(), source));
         histogram
+    }
+
+    /// Registers a histogram of durations that is kept elsewhere.
+    pub fn histogram_read(
+        &self,
+        name: &'static str,
+        help: &'static str,
+        read: impl Fn() -> Option<Observed> + Send + Sync + 'static,
+    ) {
+        let mut families = self.families.lock();
+        let source = Source::ReadHistogram(Box::new(read));
+        family(&mut families, name, help).members.push((String::new(), source));
     }
 
     /// Registers a counter that is kept elsewhere.
@@ -174,7 +199,7 @@ fn render_family(page: &mut String, family: &Family) {
     let Family { name, help, members } = family;
     let kind = match members.first() {
         Some((_, Source::Counter(_) | Source::Read(_))) => "counter",
-        Some((_, Source::Histogram(_))) => "histogram",
+        Some((_, Source::Histogram(_) | Source::ReadHistogram(_))) => "histogram",
         _ => "gauge",
     };
     let _ = writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}");
@@ -187,26 +212,34 @@ fn render_family(page: &mut String, family: &Family) {
                     sample(page, name, &labels, &value.to_string());
                 }
             }
-            Source::Histogram(histogram) => render_histogram(page, name, labels, &histogram.0),
+            Source::Histogram(histogram) => {
+                let state = &histogram.0;
+                let observed = Observed {
+                    bounds_microseconds: &BUCKETS_MICROSECONDS,
+                    buckets: state.buckets.iter().map(|it| it.load(Ordering::Relaxed)).collect(),
+                    sum_microseconds: state.sum_microseconds.load(Ordering::Relaxed),
+                };
+                render_histogram(page, name, labels, &observed);
+            }
+            Source::ReadHistogram(read) => {
+                if let Some(observed) = read() {
+                    render_histogram(page, name, labels, &observed);
+                }
+            }
         }
     }
 }
 
-fn render_histogram(page: &mut String, name: &str, labels: &str, state: &HistogramState) {
+fn render_histogram(page: &mut String, name: &str, labels: &str, state: &Observed) {
     let comma = if labels.is_empty() { "" } else { "," };
     let mut count = 0;
     for (place, bucket) in state.buckets.iter().enumerate() {
-        count += bucket.load(Ordering::Relaxed);
+        count += bucket;
         let bound =
-            BUCKETS_MICROSECONDS.get(place).map_or("+Inf".to_owned(), |bound| seconds(*bound));
+            state.bounds_microseconds.get(place).map_or("+Inf".to_owned(), |bound| seconds(*bound));
         let _ = writeln!(page, "{name}_bucket{{{labels}{comma}le=\"{bound}\"}} {count}");
     }
-    sample(
-        page,
-        &format!("{name}_sum"),
-        labels,
-        &seconds(state.sum_microseconds.load(Ordering::Relaxed)),
-    );
+    sample(page, &format!("{name}_sum"), labels, &seconds(state.sum_microseconds));
     sample(page, &format!("{name}_count"), labels, &count.to_string());
 }
 

@@ -1,57 +1,49 @@
 //! What the database tells about itself in numbers.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
-use rotabase_raft::{NodeMetrics, ShardStatus};
+use rotabase_engine::aggregates::AggregateStats;
+use rotabase_raft::{COMMIT_BOUNDS_MICROSECONDS, NodeMetrics, ShardStatus};
 
 use super::health::Watched;
 use crate::http::Health as _;
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, Observed};
 
-/// A counter of the node: its name, what it counts, where it is, and by how much it is too large.
-type NodeCounter = (&'static str, &'static str, fn(&NodeMetrics) -> &AtomicU64, f64);
+/// A counter of the node: its name, what it counts, and where it is.
+type NodeCounter = (&'static str, &'static str, fn(&NodeMetrics) -> &AtomicU64);
 
-const NODE_COUNTERS: [NodeCounter; 9] = [
+const NODE_COUNTERS: [NodeCounter; 12] = [
+    ("rotabase_commands_total", "Commands decided, refused ones included.", |node| &node.commands),
+    ("rotabase_refusals_total", "Statements refused by a rule or an expected version.", |node| {
+        &node.refusals
+    }),
+    ("rotabase_events_total", "Events committed.", |node| &node.events),
+    ("rotabase_log_entries_total", "Log entries proposed.", |node| &node.entries),
+    ("rotabase_log_bytes_total", "Bytes of the log entries proposed.", |node| &node.entry_bytes),
+    ("rotabase_log_entries_lost_total", "Log entries refused or lost on the way.", |node| {
+        &node.lost_entries
+    }),
+    ("rotabase_overloads_total", "Commands turned away by a full queue.", |node| &node.overloads),
     (
-        "rotabase_commands_total",
-        "Commands decided, refused ones included.",
-        |node| &node.commands,
-        1.0,
+        "rotabase_transactions_total",
+        "Transactions over several log entries that were begun here.",
+        |node| &node.transactions,
     ),
     (
-        "rotabase_refusals_total",
-        "Statements refused by a rule or an expected version.",
-        |node| &node.refusals,
-        1.0,
-    ),
-    ("rotabase_events_total", "Events committed.", |node| &node.events, 1.0),
-    ("rotabase_log_entries_total", "Log entries proposed.", |node| &node.entries, 1.0),
-    (
-        "rotabase_log_bytes_total",
-        "Bytes of the log entries proposed.",
-        |node| &node.entry_bytes,
-        1.0,
-    ),
-    ("rotabase_commit_seconds_count", "Log entries committed.", |node| &node.commits, 1.0),
-    (
-        "rotabase_commit_seconds_sum",
-        "Time from proposal to commit.",
-        |node| &node.commit_microseconds,
-        1e6,
+        "rotabase_transactions_given_up_total",
+        "Those of them of which nothing was stored.",
+        |node| &node.transactions_given_up,
     ),
     (
-        "rotabase_log_entries_lost_total",
-        "Log entries refused or lost on the way.",
-        |node| &node.lost_entries,
-        1.0,
+        "rotabase_transactions_resolved_total",
+        "Transactions prepared under an earlier leader that were ended here.",
+        |node| &node.transactions_resolved,
     ),
-    (
-        "rotabase_overloads_total",
-        "Commands turned away by a full queue.",
-        |node| &node.overloads,
-        1.0,
-    ),
+    ("rotabase_prepares_total", "Log entries that prepare.", |node| &node.prepares),
+    ("rotabase_leaderships_total", "How often this node began to lead a shard.", |node| {
+        &node.leaderships
+    }),
 ];
 
 /// Registers what a watched database tells.
@@ -94,6 +86,27 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
         "The bytes that the projections take on disk.",
         read(|watched| float(watched.database.projections().status().bytes)),
     );
+    register_caches(&weak, metrics);
+    metrics.gauge(
+        "rotabase_open_prepares",
+        "Transactions of which a shard holds a part without knowing what came of them.",
+        read(|watched| float(count(watched.database.node().open_prepares()))),
+    );
+    let latency = weak.clone();
+    metrics.histogram_read(
+        "rotabase_commit_seconds",
+        "Time from the proposal of a log entry to its commit.",
+        move || {
+            let watched = latency.upgrade()?;
+            let metrics = watched.database.node().metrics();
+            let buckets = metrics.commit_buckets.iter().map(|it| it.load(Ordering::Relaxed));
+            Some(Observed {
+                bounds_microseconds: &COMMIT_BOUNDS_MICROSECONDS,
+                buckets: buckets.collect(),
+                sum_microseconds: metrics.commit_microseconds.load(Ordering::Relaxed),
+            })
+        },
+    );
     let shards = weak.clone();
     metrics.gauges(
         "rotabase_shard_last_index",
@@ -106,15 +119,60 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
             watched.database.shards().into_iter().map(sample).collect()
         },
     );
-    for (name, help, counter, unit) in NODE_COUNTERS {
+    for (name, help, counter) in NODE_COUNTERS {
         let weak = weak.clone();
         metrics.counter_read(name, help, move || {
-            let count = |watched: Arc<Watched>| {
+            let read = |watched: Arc<Watched>| {
                 counter(watched.database.node().metrics()).load(Ordering::Relaxed)
             };
-            weak.upgrade().map_or(0.0, |watched| float(count(watched)) / unit)
+            weak.upgrade().map_or(0.0, |watched| float(read(watched)))
         });
     }
+}
+
+/// Registers what is kept in memory of what is on disk.
+fn register_caches(watched: &Weak<Watched>, metrics: &Metrics) {
+    type Number = fn(AggregateStats) -> u64;
+    let counters: [(&'static str, &'static str, Number); 3] = [
+        ("rotabase_aggregate_cache_hits_total", "Aggregates found in memory.", |it| it.hits),
+        ("rotabase_aggregate_cache_misses_total", "Aggregates read from disk.", |it| it.misses),
+        ("rotabase_aggregate_passivations_total", "Aggregates that had to leave memory.", |it| {
+            it.passivations
+        }),
+    ];
+    for (name, help, number) in counters {
+        let weak = Weak::clone(watched);
+        metrics.counter_read(name, help, move || {
+            weak.upgrade()
+                .map_or(0.0, |watched| float(number(watched.database.node().aggregate_stats())))
+        });
+    }
+    let gauges: [(&'static str, &'static str, fn(&Watched) -> u64); 4] = [
+        ("rotabase_aggregate_cache_aggregates", "Aggregates in memory.", |it| {
+            it.database.node().aggregate_stats().aggregates
+        }),
+        ("rotabase_aggregate_cache_bytes", "The bytes that aggregates take in memory.", |it| {
+            it.database.node().aggregate_stats().bytes
+        }),
+        (
+            "rotabase_log_cache_bytes",
+            "The bytes of the log that are in memory because they were read.",
+            |it| it.database.node().block_cache_bytes().0,
+        ),
+        ("rotabase_log_cache_bytes_max", "The bytes of the log that may be.", |it| {
+            it.database.node().block_cache_bytes().1
+        }),
+    ];
+    for (name, help, number) in gauges {
+        let weak = Weak::clone(watched);
+        metrics.gauge(name, help, move || {
+            weak.upgrade().map_or(0.0, |watched| float(number(&watched)))
+        });
+    }
+}
+
+fn count(count: usize) -> u64 {
+    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// A number for Prometheus, which knows floats only.
