@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::db::StoreError;
 use crate::entry::CommittedEntry;
-use crate::position::{LogIndex, ShardId};
+use crate::position::{LogIndex, Position, Positions, ShardId};
 
 /// The bytes of entries that one read of the feed gives, at least one entry even if it is longer.
 pub const FEED_READ_BYTES_MAX: usize = 4 << 20;
@@ -18,6 +18,15 @@ pub trait Feed: Debug + Send + Sync {
 
     /// The index of the newest committed and applied log entry of `shard`; entries without events count.
     fn committed(&self, shard: ShardId) -> LogIndex;
+
+    /// The watermarks of [`Feed::committed`] of all shards.
+    fn committed_positions(&self) -> Positions {
+        let mut committed = Positions::default();
+        for shard in (0..self.shards()).map(ShardId) {
+            committed.advance(shard, Position::end_of(self.committed(shard)));
+        }
+        committed
+    }
 
     /// Appends to `out` entries of `shard` with index above `after` and not above [`Feed::committed`], in
     /// order, those without events left out, [`FEED_READ_BYTES_MAX`] at a time. Returns the index that has

@@ -44,8 +44,12 @@ impl Position {
         Self(index.0 << ORDINAL_BITS | u64::try_from(ordinal).expect("below 2^20"))
     }
 
-    /// The watermark that covers every event of the entry at `index`, whatever it holds.
+    /// The watermark that covers every event of the entry at `index`, whatever it holds. Logs begin at 1: before
+    /// that nothing is covered.
     pub fn end_of(index: LogIndex) -> Self {
+        if index == LogIndex(0) {
+            return Self::START;
+        }
         Self::new(index, ENTRY_EVENTS_MAX - 1)
     }
 

@@ -3,12 +3,11 @@
 //!
 //! # Transactions over several entries
 //!
-//! Their events happen entry by entry, but a reader must see all of one or nothing of it. While one is *open*
-//! ([`OpenTransactions`]) what is written may not be shown, and only the shards that hold its missing entries go
-//! on, each until nothing is missing of it; the others pause. That may open other transactions, which are
-//! treated alike: two that happened in opposite order in two shards are folded through, and shown together. What is
-//! written in between is bounded by batches as everything else, so a transaction may be larger than memory.
+//! Their events happen entry by entry, but a reader must see all of one or nothing of it. So their entries wait for
+//! each other ([`Held`]) and are folded in one batch, while what has nothing to do with them goes on. One that is too
+//! large for that is folded batch by batch, and nothing is shown before it is complete ([`OpenTransactions`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,9 +19,9 @@ use rotabase_engine::feed::Feed;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::schedule::{AggregateId, Schedule};
 
-use super::ahead::Ahead;
 use super::appeared::{APPEARED_MAX, appeared};
 use super::fold::Fold;
+use super::held::Held;
 use super::history::{Historian, Retention};
 use super::key::Key;
 use super::open::OpenTransactions;
@@ -45,6 +44,8 @@ pub(crate) struct Follower {
     feed: Arc<dyn Feed>,
     fold: Fold<Overlay<Store>>,
     historian: Historian,
+    // Up to where each shard was read, and up to where all of that is folded.
+    read_to: Positions,
     positions: Positions,
     newest: Timestamp,
     // Of the steps since what is written was whole.
@@ -52,7 +53,7 @@ pub(crate) struct Follower {
     // What is newer is passed over.
     until: Option<Timestamp>,
     open: OpenTransactions,
-    ahead: Ahead,
+    held: Held,
     batch_bytes_max: usize,
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
@@ -73,24 +74,34 @@ pub struct Folded {
     pub batches: u64,
 }
 
+/// How much of transactions over several entries is folded.
+#[derive(Clone, Copy, Debug)]
+enum Extent {
+    /// All of their entries, one after the other.
+    Whole,
+    /// Some of them: they are open until the others come.
+    Part,
+}
+
 impl Follower {
     /// Goes on where the store stands.
     pub(crate) fn open(store: Store, feed: Arc<dyn Feed>, retention: Retention) -> Result<Self> {
         let historian = Historian::open(&store, retention)?;
         let positions = read_positions(&store)?;
         let newest = read_newest(&store)?;
-        let open = OpenTransactions::read(&store)?;
+        let (open, held) = (OpenTransactions::read(&store)?, Held::read(&store)?);
         let fold = Fold::new(Overlay::new(store));
         Ok(Self {
             feed,
             fold,
             historian,
+            read_to: positions.clone(),
             positions,
             newest,
             oldest: Timestamp(u64::MAX),
             until: None,
             open,
-            ahead: Ahead::default(),
+            held,
             batch_bytes_max: BATCH_BYTES_MAX,
             first_shard: 0,
             folded: Folded::default(),
@@ -113,27 +124,25 @@ impl Follower {
         if self.is_whole() {
             self.oldest = Timestamp(u64::MAX);
         }
-        let mut any = self.complete_open()?;
+        let mut any = false;
         let shards = self.feed.shards();
         for offset in 0..shards {
             let shard = ShardId((self.first_shard + offset) % shards);
             let committed = self.feed.committed(shard);
-            while self.open.is_empty()
-                && !self.is_full()
-                && self.positions.get(shard).index() < committed
-            {
-                if !self.fold_shard(shard)? {
+            while !self.is_full() && self.read_to.get(shard).index() < committed {
+                if !self.read(shard)? {
                     break;
                 }
                 any = true;
-                self.complete_open()?;
             }
-            if self.is_full() || !self.open.is_empty() {
+            if self.is_full() {
                 self.first_shard = (shard.0 + 1) % shards;
                 break;
             }
         }
         if any {
+            let released = self.held.release(&self.open);
+            self.fold_all(released, Extent::Whole)?;
             self.commit()?;
         }
         Ok(any)
@@ -163,12 +172,26 @@ impl Follower {
         self.open.is_empty()
     }
 
-    /// The transactions that are folded in part.
-    pub(crate) fn open_transactions(&self) -> &OpenTransactions {
-        &self.open
+    /// How many transactions wait for entries.
+    pub(crate) fn waiting(&self) -> usize {
+        self.open.len() + self.held.transactions()
     }
 
-    /// How far it has come.
+    /// The shards that those entries are missing of, each with the number of transactions that wait for it.
+    pub(crate) fn awaited(&self) -> BTreeMap<ShardId, u32> {
+        let mut awaited = self.held.awaited();
+        for (shard, transactions) in self.open.awaited() {
+            *awaited.entry(shard).or_default() += transactions;
+        }
+        awaited
+    }
+
+    /// How far it has read: it has folded all of that which another one would have that has read as far.
+    pub(crate) fn read_to(&self) -> &Positions {
+        &self.read_to
+    }
+
+    /// How far everything is folded. Beyond that some is, and some may wait for transactions to be complete.
     pub(crate) fn positions(&self) -> &Positions {
         &self.positions
     }
@@ -182,6 +205,20 @@ impl Follower {
     #[cfg(test)]
     pub(crate) fn with_batch_bytes(self, batch_bytes_max: usize) -> Self {
         Self { batch_bytes_max, ..self }
+    }
+
+    /// Holds less of transactions that are not complete.
+    #[cfg(test)]
+    pub(crate) fn with_held_bytes(mut self, bytes_max: usize) -> Self {
+        self.held.bound(bytes_max);
+        self
+    }
+
+    /// Whether an entry is folded.
+    #[cfg(test)]
+    pub(crate) fn has_folded(&self, shard: ShardId, index: LogIndex) -> bool {
+        let read = index <= self.read_to.get(shard).index() && !self.held.contains(shard, index);
+        read || self.held.was_folded(shard, index)
     }
 
     /// What it has done.
@@ -202,9 +239,9 @@ impl Follower {
         self.until.map_or_else(|| snapshot.clone(), |until| snapshot.said_to_be(until))
     }
 
-    /// Whether everything is folded that the feed has now.
+    /// Whether everything is folded that the feed has now and that may be shown.
     pub(crate) fn is_caught_up(&self) -> bool {
-        let folded = |shard| self.positions.get(shard).index() >= self.feed.committed(shard);
+        let folded = |shard| self.read_to.get(shard).index() >= self.feed.committed(shard);
         self.is_whole() && (0..self.feed.shards()).map(ShardId).all(folded)
     }
 
@@ -212,64 +249,89 @@ impl Follower {
         self.fold.rows.pending.bytes() >= self.batch_bytes_max
     }
 
-    /// Folds what is missing of open transactions, and of those that this opens, as far as it has come and the
-    /// batch takes it. Says whether there was anything.
-    fn complete_open(&mut self) -> Result<bool> {
-        let mut any = false;
-        while !self.open.is_empty() && !self.is_full() {
-            let awaited: Vec<ShardId> = self.open.awaited().map(|(shard, _)| shard).collect();
-            let mut moved = false;
-            for shard in awaited {
-                if self.open.awaits(shard) && !self.is_full() {
-                    moved |= self.fold_shard(shard)?;
-                }
+    /// Reads what comes next in a shard, folds what may be folded at once and holds the rest. Says whether there
+    /// was anything.
+    fn read(&mut self, shard: ShardId) -> Result<bool> {
+        let after = self.read_to.get(shard).index();
+        let mut entries = Vec::new();
+        let read_to = self.feed.read(shard, after, &mut entries)?;
+        let mut last = after;
+        for entry in entries {
+            // The order within a shard is all that the fold relies on.
+            if entry.shard != shard || entry.index <= last || entry.index > read_to {
+                return Err(StoreError::Corrupted(format!(
+                    "the feed of shard {shard} is out of order at {}",
+                    entry.index.0
+                )));
             }
-            any |= moved;
-            if !moved {
-                break;
-            }
-        }
-        Ok(any)
-    }
-
-    /// Folds what comes next in a shard: up to the entry that opens a transaction which waits for other shards
-    /// only. Says whether there was anything.
-    fn fold_shard(&mut self, shard: ShardId) -> Result<bool> {
-        let after = self.positions.get(shard).index();
-        let mut next = self.ahead.take(&*self.feed, shard, after)?;
-        let mut folded = after;
-        while let Some(committed) = next.entries.pop_front() {
-            folded = committed.index;
-            let timestamp = committed.entry.timestamp;
-            if self.until.is_some_and(|until| timestamp > until) {
-                // All events of a transaction have one timestamp.
+            last = entry.index;
+            // All events of a transaction have one timestamp.
+            let too_new = self.until.is_some_and(|until| entry.entry.timestamp > until);
+            if too_new || self.held.was_folded(shard, entry.index) {
                 continue;
             }
-            self.newest = self.newest.max(timestamp);
-            self.oldest = self.oldest.min(timestamp);
-            self.fold.apply_entry(&committed, &mut self.historian)?;
-            self.folded.entries += 1;
-            self.folded.events += u64::try_from(committed.entry.events.len()).unwrap_or(u64::MAX);
-            if let Some((attempt, parts)) = committed.entry.step.committed() {
-                self.open.fold(shard, attempt, parts)?;
-            }
-            if self.is_full() || !(self.open.is_empty() || self.open.awaits(shard)) {
-                break;
+            if self.held.holds(&entry, &self.open) {
+                self.held.hold(entry);
+                if self.held.is_full() {
+                    let all = self.held.release_all();
+                    self.fold_all(all, Extent::Part)?;
+                }
+            } else {
+                self.fold_entry(&entry)?;
             }
         }
-        if next.entries.is_empty() {
-            folded = next.read_to;
+        self.read_to.advance(shard, Position::end_of(read_to));
+        Ok(read_to > after)
+    }
+
+    fn fold_all(&mut self, entries: Vec<CommittedEntry>, extent: Extent) -> Result<()> {
+        for entry in entries {
+            match (entry.entry.step.committed(), extent) {
+                (Some((attempt, parts)), Extent::Part) => {
+                    self.open.fold(entry.shard, attempt, parts)?;
+                    self.fold_events(&entry)?;
+                }
+                _ => self.fold_entry(&entry)?,
+            }
         }
-        self.ahead.put_back(shard, next);
-        if folded <= after {
-            return Ok(false);
+        Ok(())
+    }
+
+    /// Folds an entry that is a part of an open transaction or of none that has to be completed.
+    fn fold_entry(&mut self, committed: &CommittedEntry) -> Result<()> {
+        if let Some((attempt, parts)) = committed.entry.step.committed()
+            && self.open.contains(attempt)
+        {
+            self.open.fold(committed.shard, attempt, parts)?;
         }
-        self.positions.advance(shard, Position::end_of(folded));
-        self.fold.rows.put(Key::position(shard), &folded.0.to_be_bytes());
-        Ok(true)
+        self.fold_events(committed)
+    }
+
+    fn fold_events(&mut self, committed: &CommittedEntry) -> Result<()> {
+        let timestamp = committed.entry.timestamp;
+        self.newest = self.newest.max(timestamp);
+        self.oldest = self.oldest.min(timestamp);
+        self.fold.apply_entry(committed, &mut self.historian)?;
+        self.folded.entries += 1;
+        self.folded.events += u64::try_from(committed.entry.events.len()).unwrap_or(u64::MAX);
+        Ok(())
+    }
+
+    /// Notes how far each shard is folded.
+    fn note_positions(&mut self) {
+        for shard in (0..self.feed.shards()).map(ShardId) {
+            let read_to = self.read_to.get(shard).index();
+            let folded_to = self.held.folded_to(shard, read_to);
+            if folded_to > self.positions.get(shard).index() {
+                self.positions.advance(shard, Position::end_of(folded_to));
+                self.fold.rows.put(Key::position(shard), &folded_to.0.to_be_bytes());
+            }
+            self.held.store(&mut self.fold.rows, shard, read_to);
+        }
     }
 
     fn commit(&mut self) -> Result<()> {
+        self.note_positions();
         self.fold.settle()?;
         self.historian.end_batch(&mut self.fold.rows, self.newest)?;
         self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());

@@ -82,6 +82,7 @@ pub(crate) mod table {
     pub(crate) const COUNTS: u8 = 0x03;
     pub(crate) const VERSIONS: u8 = 0x04;
     pub(crate) const OPEN: u8 = 0x05;
+    pub(crate) const HELD: u8 = 0x06;
     pub(crate) const AIRPORTS: u8 = 0x10;
     pub(crate) const AIRPLANES: u8 = 0x11;
     pub(crate) const ROTATION_AIRPLANES: u8 = 0x12;

@@ -23,11 +23,11 @@
 //!
 //! SQL text and plans, sessions, and how the feed comes about.
 
-mod ahead;
 mod appeared;
 mod count;
 mod fold;
 mod follower;
+mod held;
 mod history;
 mod key;
 mod lookup;

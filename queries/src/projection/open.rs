@@ -1,8 +1,8 @@
 //! The transactions that are folded in part: what a reader must not see yet.
 //!
-//! The events of a transaction over several entries happen entry by entry, in several shards. As soon as one of
-//! its entries is folded the transaction is *open*, until all of them are. The set of open transactions is stored
-//! in the batch that holds their rows, so that a crash in the middle of one is known for what it is.
+//! A transaction over several entries that is too large to be folded as a whole is *open* from the first of its
+//! entries that is folded until all of them are. The set of open transactions is stored in the batch that holds their
+//! rows, so that a crash in the middle of one is known for what it is.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
@@ -82,6 +82,11 @@ impl OpenTransactions {
         Ok(())
     }
 
+    /// Whether a transaction is folded in part.
+    pub(crate) fn contains(&self, attempt: Attempt) -> bool {
+        self.missing.contains_key(&attempt)
+    }
+
     /// Whether every transaction is folded as a whole or not at all.
     pub(crate) fn is_empty(&self) -> bool {
         self.missing.is_empty()
@@ -90,11 +95,6 @@ impl OpenTransactions {
     /// Their number.
     pub(crate) fn len(&self) -> usize {
         self.missing.len()
-    }
-
-    /// Whether an entry of `shard` is missing.
-    pub(crate) fn awaits(&self, shard: ShardId) -> bool {
-        self.awaiting.contains_key(&shard)
     }
 
     /// The shards that entries are missing of, each with the number of transactions that wait for it.
@@ -146,7 +146,7 @@ mod tests {
         read.fold(ShardId(3), one, &parts).unwrap();
         assert!(read.fold(ShardId(3), one, &parts).is_err(), "all of shard 3 has been seen");
         read.fold(ShardId(0), one, &parts).unwrap();
-        assert_eq!((read.len(), read.awaits(ShardId(3))), (1, false));
+        assert_eq!((read.len(), read.contains(one), read.contains(two)), (1, false, true));
         read.store(&mut rows);
         assert_eq!(rows.len(), 1);
         read.fold(ShardId(0), two, &parts).unwrap();

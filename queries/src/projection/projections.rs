@@ -16,7 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{DbOptions, StoreError};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Positions, ShardId};
 
 use super::appeared::{ViolationListener, tell};
 use super::count::Count;
@@ -79,7 +79,7 @@ pub struct ProjectionStatus {
     pub shards: Vec<(ShardId, LogIndex, LogIndex)>,
     /// Whether they have caught up once, and so may be served.
     pub complete: bool,
-    /// The transactions that are folded in part; what is served stays as it is until there are none.
+    /// The transactions that wait for entries; what is served holds nothing of them.
     pub open_transactions: usize,
     /// The shards that entries of them are missing of, each with the number of transactions that wait for it.
     pub awaited: Vec<(ShardId, u32)>,
@@ -139,14 +139,13 @@ impl Current {
     /// What is served when a store is opened: nothing if a crash has left a transaction in part, and that is not
     /// complete yet.
     fn open(follower: &Follower, complete: bool) -> Self {
-        let open = follower.open_transactions();
         Self {
             snapshot: if follower.is_whole() { follower.snapshot() } else { Snapshot::empty() },
             store: follower.store().clone(),
             folded: follower.folded(),
             complete: complete && follower.is_whole(),
-            open_transactions: open.len(),
-            awaited: open.awaited().collect(),
+            open_transactions: follower.waiting(),
+            awaited: follower.awaited().into_iter().collect(),
         }
     }
 }
@@ -342,14 +341,14 @@ impl Shared {
         let snapshot = follower.is_whole().then(|| follower.snapshot());
         let whole = snapshot.is_some();
         {
-            let open = follower.open_transactions();
+            let (waiting, awaited) = (follower.waiting(), follower.awaited().into_iter().collect());
             let mut current = self.current.write();
             if let Some(snapshot) = snapshot {
                 current.snapshot = snapshot;
             }
             current.folded = follower.folded();
-            current.open_transactions = open.len();
-            current.awaited = open.awaited().collect();
+            current.open_transactions = waiting;
+            current.awaited = awaited;
         }
         if !whole {
             return Ok(());
@@ -390,9 +389,7 @@ impl Shared {
     }
 
     fn replace(&self, follower: &mut Follower, mut replacement: Follower) -> Result<()> {
-        // What is shown covers no more than that.
-        let shown = self.current.read().snapshot.positions().clone();
-        while !(replacement.is_whole() && replacement.positions().covers(&shown)) {
+        while !(replacement.is_whole() && replacement.read_to().covers(follower.read_to())) {
             if self.stop.load(Ordering::Acquire) {
                 replacement.store().give_up();
                 return Ok(());
@@ -431,27 +428,14 @@ impl Shared {
         let mut follower = Follower::open(store, Arc::clone(&self.feed), self.options.retention)?;
         while !self.stop.load(Ordering::Acquire) {
             // What is committed after that is for later: there may always be a little more.
-            let committed = self.committed();
+            let committed = self.feed.committed_positions();
             follower.step_or_wait(IDLE_WAIT)?;
-            if follower.is_whole() && follower.positions().covers(&committed) {
+            if follower.is_whole() && follower.read_to().covers(&committed) {
                 return Ok(Some(follower));
             }
         }
         follower.store().give_up();
         Ok(None)
-    }
-
-    /// What the feed has now.
-    fn committed(&self) -> Positions {
-        let mut committed = Positions::default();
-        for shard in (0..self.feed.shards()).map(ShardId) {
-            let newest = self.feed.committed(shard);
-            // Of an empty shard nothing is folded.
-            if newest > LogIndex(0) {
-                committed.advance(shard, Position::end_of(newest));
-            }
-        }
-        committed
     }
 
     fn fail(&self, error: &StoreError) {

@@ -8,12 +8,13 @@ use proptest::prelude::*;
 use rotabase_engine::db::DbOptions;
 use rotabase_engine::entry::{Attempt, Parts, Step};
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use rotabase_engine::schedule::AggregateId;
 use uuid::Uuid;
 
 use super::follower::Follower;
 use super::history::Retention;
+use super::key::table;
 use super::projections::{ProjectionOptions, Projections};
 use super::store::Store;
 use super::testing::{Action, Happened, MemoryFeed, Model, actions};
@@ -84,10 +85,10 @@ fn shuffled(mut parts: Vec<Part>, swaps: &[prop::sample::Index]) -> Vec<Part> {
     parts
 }
 
-/// The parts that stand at or before these positions, of all that were appended.
-fn covered<'a>(appended: &'a [(Part, u64)], positions: &Positions) -> Vec<&'a Part> {
-    let reached = |part: &Part, index: u64| positions.get(part.shard).index().0 >= index;
-    appended.iter().filter(|(part, index)| reached(part, *index)).map(|(part, _)| part).collect()
+/// The parts that are folded, of all that were appended.
+fn folded_parts<'a>(appended: &'a [(Part, LogIndex)], follower: &Follower) -> Vec<&'a Part> {
+    let folded = |part: &Part, index| follower.has_folded(part.shard, index);
+    appended.iter().filter(|(part, index)| folded(part, *index)).map(|(part, _)| part).collect()
 }
 
 fn assert_all_or_nothing(seen: &[&Part]) {
@@ -103,11 +104,12 @@ fn assert_all_or_nothing(seen: &[&Part]) {
     }
 }
 
-fn open(path: &Path, feed: &Arc<MemoryFeed>, batch_bytes: usize) -> Follower {
+fn open(path: &Path, feed: &Arc<MemoryFeed>, batch_bytes: usize, held_bytes: usize) -> Follower {
     let store = Store::open(path, SHARDS, &DbOptions::default()).unwrap();
     Follower::open(store, feed.as_feed(), Retention::default())
         .unwrap()
         .with_batch_bytes(batch_bytes)
+        .with_held_bytes(held_bytes)
 }
 
 /// The rows that entries give in another process, from the beginning.
@@ -116,7 +118,7 @@ fn folded(path: &Path, parts: &[&Part]) -> Vec<(Vec<u8>, Vec<u8>)> {
     for part in parts {
         feed.append_entry(part.shard, &part.happened, part.step.clone());
     }
-    let mut follower = open(path, &feed, usize::MAX);
+    let mut follower = open(path, &feed, usize::MAX, usize::MAX);
     while follower.step().unwrap() {}
     contents(&follower.snapshot())
 }
@@ -149,6 +151,7 @@ proptest! {
         split in 1usize..4,
         order in prop::collection::vec((0..SHARDS, 1usize..4, 0u8..20), 30..60),
         batch_bytes in prop_oneof![Just(1usize), Just(2000), Just(usize::MAX)],
+        held_bytes in prop_oneof![Just(0usize), Just(800), Just(usize::MAX)],
         read_max in 1usize..5,
     ) {
         let directory = tempfile::tempdir().unwrap();
@@ -159,7 +162,7 @@ proptest! {
             queues.entry(part.shard).or_default().push(part);
         }
         let mut appended = Vec::new();
-        let mut kept = open(&directory.path().join("0"), &feed, batch_bytes);
+        let mut kept = open(&directory.path().join("0"), &feed, batch_bytes, held_bytes);
         let mut saved = 0;
         let mut turns = order.iter().cycle();
         let mut shown = Vec::new();
@@ -169,21 +172,25 @@ proptest! {
             let queue = queues.entry(ShardId(*shard)).or_default();
             for part in queue.drain(queue.len().saturating_sub(*count)..).rev() {
                 feed.append_entry(part.shard, &part.happened, part.step.clone());
-                let index = feed.committed(part.shard).0;
+                let index = feed.committed(part.shard);
                 appended.push((part, index));
             }
             kept.step().unwrap();
             turn += 1;
             if kept.is_whole() {
-                let seen = covered(&appended, kept.positions());
+                let seen = folded_parts(&appended, &kept);
                 assert_all_or_nothing(&seen);
                 let snapshot = kept.snapshot();
                 if turn % 24 == 0 && turn <= order.len() {
                     let rows = folded(&directory.path().join(format!("f{turn}")), &seen);
-                    let without_positions = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
-                        rows.into_iter().filter(|(key, _)| key[0] != 2).collect::<Vec<_>>()
+                    // Histories say where in the log an event stands, which here is elsewhere.
+                    let state = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
+                        let is_state = |table| {
+                            (table::COUNTS..table::LEG_HISTORY).contains(&table) && table != table::HELD
+                        };
+                        rows.into_iter().filter(|(key, _)| is_state(key[0])).collect::<Vec<_>>()
                     };
-                    prop_assert_eq!(without_positions(contents(&snapshot)), without_positions(rows));
+                    prop_assert_eq!(state(contents(&snapshot)), state(rows));
                 }
                 shown = contents(&snapshot);
             }
@@ -196,12 +203,12 @@ proptest! {
                     drop(kept);
                     saved += 1;
                     copy_files(&path, &directory.path().join(format!("saved{saved}")));
-                    kept = open(&path, &feed, batch_bytes);
+                    kept = open(&path, &feed, batch_bytes, held_bytes);
                 }
                 // The crash.
                 1 => {
                     drop(kept);
-                    kept = open(&directory.path().join(format!("saved{saved}")), &feed, batch_bytes);
+                    kept = open(&directory.path().join(format!("saved{saved}")), &feed, batch_bytes, held_bytes);
                     saved += 1;
                 }
                 _ => {}
@@ -209,87 +216,125 @@ proptest! {
         }
         let all: Vec<&Part> = appended.iter().map(|(part, _)| part).collect();
         assert_all_or_nothing(&all);
-        prop_assert_eq!(shown, contents(&kept.snapshot()));
-        let mut anew = open(&directory.path().join("anew"), &feed, usize::MAX);
+        prop_assert_eq!(kept.waiting(), 0, "nothing waits once everything has come");
+        prop_assert_eq!(shown, contents(&kept.snapshot()), "what was shown last");
+        let mut anew = open(&directory.path().join("anew"), &feed, usize::MAX, held_bytes);
         while anew.step().unwrap() {}
         prop_assert!(anew.is_caught_up());
-        prop_assert_eq!(contents(kept.store()), contents(anew.store()));
+        prop_assert_eq!(contents(kept.store()), contents(anew.store()), "as folded anew");
     }
 }
 
-/// Two statements, each with an event in two shards.
-fn two_transactions(feed: &MemoryFeed) -> [Vec<Part>; 2] {
-    let mut model = Vec::new();
-    for rotation in 0..3 {
-        model.push(Action::CreateRotation(rotation, 1));
-    }
-    let created = Model::of(&model).happened;
-    let of = |shard: u16| {
-        created.iter().find(|it| feed.shard_of(&it.aggregate) == ShardId(shard)).unwrap().clone()
-    };
-    [1_u128, 2].map(|number| {
+/// Transactions that create a rotation in shard 0 and one in shard 1 each.
+fn transactions(feed: &MemoryFeed, count: usize) -> Vec<[Part; 2]> {
+    let created = (0..).map(|rotation| Action::CreateRotation(rotation, 1)).take(count * 12);
+    let created = Model::of(&created.collect::<Vec<_>>()).happened;
+    let mut of = [0, 1].map(|shard| {
+        created.iter().filter(move |it| feed.shard_of(&it.aggregate) == ShardId(shard)).cloned()
+    });
+    let transaction = |number: usize| {
         let parts = Parts(vec![(ShardId(0), 1), (ShardId(1), 1)]);
-        let attempt = Attempt(Uuid::from_u128(number));
-        let part = |shard: u16| {
-            let mut event = of(shard);
-            if number == 2 {
-                let name = Some("R2".to_owned());
-                event.event = rotabase_engine::schedule::Event::RotationRenamed { name };
-                event.version = event.version.next();
-            }
+        let attempt = Attempt(Uuid::from_u128(u128::try_from(number).unwrap() + 1));
+        let timestamp = created[number].timestamp;
+        [0, 1].map(|shard: u16| {
+            let mut event = of[usize::from(shard)].next().expect("there are enough");
+            event.timestamp = timestamp;
             let step = Step::Decision { attempt, commit: true, parts: parts.clone() };
             Part { shard: ShardId(shard), happened: vec![event], step }
-        };
-        vec![part(0), part(1)]
-    })
+        })
+    };
+    (0..count).map(transaction).collect()
 }
 
 fn append(feed: &MemoryFeed, part: &Part) {
     feed.append_entry(part.shard, &part.happened, part.step.clone());
 }
 
-#[test]
-fn two_transactions_in_opposite_order_are_shown_together() {
-    let directory = tempfile::tempdir().unwrap();
-    let feed = MemoryFeed::new(SHARDS, 10);
-    let mut follower = open(directory.path(), &feed, usize::MAX);
-    let [one, two] = two_transactions(&feed);
-    append(&feed, &one[0]);
-    append(&feed, &two[1]);
+fn rotations(follower: &mut Follower) -> u64 {
     while follower.step().unwrap() {}
-    assert!(!follower.is_whole());
-    append(&feed, &one[1]);
-    while follower.step().unwrap() {}
-    assert_eq!(follower.open_transactions().len(), 1);
-    append(&feed, &two[0]);
-    while follower.step().unwrap() {}
-    assert!(follower.is_caught_up());
+    assert!(follower.is_whole());
+    follower.snapshot().count(super::Count::Rotations).unwrap()
 }
 
 #[test]
-fn shards_that_nothing_is_missing_of_pause() {
+fn each_of_two_transactions_in_opposite_order_is_shown_when_it_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let feed = MemoryFeed::new(SHARDS, 10);
-    let mut follower = open(directory.path(), &feed, usize::MAX);
-    let [one, two] = two_transactions(&feed);
-    append(&feed, &one[0]);
-    append(&feed, &two[0]);
-    while follower.step().unwrap() {}
-    assert_eq!(follower.open_transactions().len(), 1, "the second is not begun");
-    append(&feed, &one[1]);
-    append(&feed, &two[1]);
-    while follower.step().unwrap() {}
-    assert!(follower.is_caught_up());
+    let mut follower = open(directory.path(), &feed, usize::MAX, usize::MAX);
+    let transactions = transactions(&feed, 2);
+    append(&feed, &transactions[0][0]);
+    append(&feed, &transactions[1][1]);
+    assert_eq!((rotations(&mut follower), follower.waiting()), (0, 2));
+    append(&feed, &transactions[0][1]);
+    assert_eq!((rotations(&mut follower), follower.waiting()), (2, 1));
+    assert_eq!(follower.awaited(), BTreeMap::from([(ShardId(0), 1)]));
+    append(&feed, &transactions[1][0]);
+    assert_eq!((rotations(&mut follower), follower.waiting()), (4, 0));
+    assert!(follower.is_caught_up() && follower.awaited().is_empty());
+}
+
+#[test]
+fn transactions_that_overlap_without_end_hold_nothing_up() {
+    const COUNT: usize = 20;
+    let directory = tempfile::tempdir().unwrap();
+    let feed = MemoryFeed::new(SHARDS, 10);
+    let mut follower = open(directory.path(), &feed, usize::MAX, usize::MAX);
+    let transactions = transactions(&feed, COUNT);
+    let mut positions = follower.positions().clone();
+    for number in 0..COUNT {
+        // They are decided in one shard or the other in turn, and end in the other one a little later: at no time
+        // is there none under way, and no state of the shards has all of each or nothing.
+        append(&feed, &transactions[number][number % 2]);
+        if let Some(before) = number.checked_sub(1) {
+            append(&feed, &transactions[before][number % 2]);
+        }
+        assert_eq!(rotations(&mut follower), 2 * u64::try_from(number).unwrap());
+        assert_eq!(follower.waiting(), 1);
+        if number >= 2 {
+            assert!(!positions.covers(follower.positions()), "it goes on");
+        }
+        positions = follower.positions().clone();
+    }
+}
+
+#[test]
+fn only_what_depends_on_a_transaction_waits_for_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let feed = MemoryFeed::new(SHARDS, 10);
+    let mut follower = open(directory.path(), &feed, usize::MAX, usize::MAX);
+    let transactions = transactions(&feed, 2);
+    append(&feed, &transactions[0][0]);
+    let mut renamed = transactions[0][0].happened.clone();
+    let name = Some("renamed".to_owned());
+    renamed[0].event = rotabase_engine::schedule::Event::RotationRenamed { name };
+    renamed[0].version = renamed[0].version.next();
+    feed.append_entry(ShardId(0), &renamed, Step::Events);
+    feed.append_entry(ShardId(0), &transactions[1][0].happened, Step::Events);
+    assert_eq!(rotations(&mut follower), 1, "what has nothing to do with it");
+    let before = follower.positions().clone();
+    // So it stays when the process ends.
+    follower.store().flush().unwrap();
+    drop(follower);
+    let mut follower = open(directory.path(), &feed, usize::MAX, usize::MAX);
+    assert_eq!(rotations(&mut follower), 1);
+    assert_eq!(*follower.positions(), before, "no further than to the first that waits");
+    append(&feed, &transactions[0][1]);
+    assert_eq!(rotations(&mut follower), 3);
+    assert!(follower.positions().get(ShardId(0)) > before.get(ShardId(0)));
+    let AggregateId::Rotation(id) = renamed[0].aggregate else { panic!("a rotation") };
+    let row = follower.snapshot().rotation(id).unwrap().expect("it is there");
+    assert_eq!(row.name.as_deref(), Some("renamed"));
 }
 
 #[test]
 fn nothing_is_shown_after_a_crash_until_the_transaction_is_complete() {
     let directory = tempfile::tempdir().unwrap();
     let feed = MemoryFeed::new(SHARDS, 10);
-    let [one, _] = two_transactions(&feed);
+    let one = transactions(&feed, 1).remove(0);
     append(&feed, &one[0]);
     let path = super::store::directory(directory.path(), 1);
-    let mut follower = open(&path, &feed, usize::MAX);
+    // Too large to wait in memory.
+    let mut follower = open(&path, &feed, usize::MAX, 0);
     while follower.step().unwrap() {}
     follower.store().flush().unwrap();
     drop(follower);

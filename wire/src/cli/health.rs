@@ -1,11 +1,12 @@
 //! How the database is doing, for the health endpoints, and for stopping a process that cannot go on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use rotabase_engine::position::Positions;
+use rotabase_engine::position::{LogIndex, ShardId};
 use rotabase_queries::projection::ProjectionStatus;
 use tokio::sync::watch;
 
@@ -23,26 +24,32 @@ const HELD_BACK_MAX: Duration = Duration::from_secs(10);
 /// Since when an incomplete transaction holds back what the projections show.
 #[derive(Debug, Default)]
 struct HeldBack {
-    shown: Positions,
-    since: Option<Instant>,
+    /// Where the shards stand that are behind, and since when.
+    behind: BTreeMap<ShardId, (LogIndex, Instant)>,
     told: bool,
 }
 
 impl HeldBack {
     fn look(&mut self, projections: &ProjectionStatus) {
-        if projections.open_transactions == 0 || projections.positions != self.shown {
-            *self = Self { shown: projections.positions.clone(), ..Self::default() };
-            return;
+        let now = Instant::now();
+        let before = std::mem::take(&mut self.behind);
+        for (shard, folded, committed) in &projections.shards {
+            if projections.open_transactions > 0 && folded < committed {
+                let since = before.get(shard).filter(|(then, _)| then == folded);
+                let since = since.map_or(now, |(_, since)| *since);
+                self.behind.insert(*shard, (*folded, since));
+            }
         }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        if !self.told && since.elapsed() >= HELD_BACK_MAX {
-            self.told = true;
+        let late = |since: &Instant| now.duration_since(*since) >= HELD_BACK_MAX;
+        if !self.behind.values().any(|(_, since)| late(since)) {
+            self.told = false;
+        } else if !std::mem::replace(&mut self.told, true) {
             let shards: Vec<u16> = projections.awaited.iter().map(|(shard, _)| shard.0).collect();
             let transactions = projections.open_transactions;
             tracing::warn!(
                 transactions,
                 ?shards,
-                "nothing newer is shown: transactions wait for their entries in these shards"
+                "transactions are not shown: they wait for their entries in these shards"
             );
         }
     }

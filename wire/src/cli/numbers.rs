@@ -75,7 +75,7 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
     );
     metrics.gauge(
         "rotabase_projection_open_transactions",
-        "Transactions that are folded in part: nothing newer is shown until they are complete.",
+        "Transactions that the projections wait for entries of: they are shown once they are complete.",
         read(|watched| {
             let open = watched.database.projections().status().open_transactions;
             float(u64::try_from(open).unwrap_or(u64::MAX))

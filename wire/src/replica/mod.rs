@@ -2,7 +2,7 @@
 //!
 //! # How it follows
 //!
-//! 1. [`follow`] connects to one of the nodes it was told of, as a client of the PostgreSQL protocol ([`upstream`]),
+//! 1. `follow` connects to one of the nodes it was told of, as a client of the PostgreSQL protocol ([`upstream`]),
 //!    and subscribes to `rotabase.entries`: the rows of the logs as they are stored, from its own newest on.
 //! 2. The rows go into the replica's own log, at the same indexes. From there on everything is as on any other node:
 //!    the feed, the projections, `events`, subscriptions. So a replica can be followed in turn.

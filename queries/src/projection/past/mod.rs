@@ -127,7 +127,7 @@ impl Past {
             self.restored.keep(at, restored.clone(), batches);
             return Ok(restored);
         }
-        self.replayed(at, &now, stopped)
+        self.replayed(at, stopped)
     }
 
     /// A batch was folded; `oldest` is the oldest timestamp in it.
@@ -135,16 +135,15 @@ impl Past {
         self.restored.folded(oldest);
     }
 
-    /// The state as of `at` from a private store, with everything in it that `now` has folded.
+    /// The state as of `at` from a private store, with everything in it that was committed before the call.
     pub(crate) fn replayed(
         &self,
         at: Timestamp,
-        now: &Snapshot,
         stopped: &dyn Fn() -> bool,
     ) -> Result<Snapshot, PastError> {
         let mut lease = self.lease(at, stopped)?;
-        let result =
-            lease.store()?.advance(now.positions(), stopped, &mut |bytes| self.grow(at, bytes));
+        let committed = self.feed.committed_positions();
+        let result = lease.store()?.advance(&committed, stopped, &mut |bytes| self.grow(at, bytes));
         if !matches!(result, Ok(_) | Err(PastError::Stopped)) {
             lease.spoil();
         }

@@ -38,7 +38,7 @@ impl PrivateStore {
         stopped: &dyn Fn() -> bool,
         grow: &mut dyn FnMut(u64) -> Result<(), PastError>,
     ) -> Result<Snapshot, PastError> {
-        while !(self.0.is_whole() && self.0.positions().covers(positions)) {
+        while !(self.0.is_whole() && self.0.read_to().covers(positions)) {
             if stopped() {
                 return Err(PastError::Stopped);
             }

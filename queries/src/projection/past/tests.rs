@@ -94,7 +94,7 @@ proptest! {
         for (number, at) in at.iter().enumerate() {
             let at = happened[at.index(happened.len())].timestamp;
             let expected = folded(&directory.path().join(format!("folded{number}")), &until(&happened, at));
-            let shown = past.replayed(at, &now, &never).unwrap();
+            let shown = past.replayed(at, &never).unwrap();
             prop_assert_eq!(contents(&shown), expected.clone());
             prop_assert_eq!(shown.as_of(), Some(at));
             let restored = now.restored(at, &never).unwrap().expect("all changes are kept");
@@ -130,13 +130,13 @@ fn what_comes_in_late_is_shown_when_its_time_says_so() {
     let mut now = follower(&directory.path().join("now"), &feed);
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let at = happened[1].timestamp;
-    let before = past.replayed(at, &now.snapshot(), &never).unwrap();
+    let before = past.replayed(at, &never).unwrap();
     assert_eq!(events(&before), 2);
     // Their timestamps are those of the first two.
     feed.append(&late);
     feed.append(&happened[5..]);
     catch_up(&mut now);
-    assert_eq!(events(&past.replayed(at, &now.snapshot(), &never).unwrap()), 4);
+    assert_eq!(events(&past.replayed(at, &never).unwrap()), 4);
     assert_eq!(events(&before), 2, "a snapshot stays as it is");
 }
 
@@ -159,11 +159,10 @@ fn the_newest_few_are_kept_and_the_others_removed() {
     let happened = airports(10);
     let feed = MemoryFeed::new(3, 100);
     feed.append(&happened);
-    let now = follower(&directory.path().join("now"), &feed).snapshot();
     let root = directory.path().join("past");
     let past = Past::open(root.clone(), UNBOUNDED, feed.as_feed()).unwrap();
     for (before, at) in happened[..8].iter().enumerate() {
-        let shown = past.replayed(at.timestamp, &now, &never).unwrap();
+        let shown = past.replayed(at.timestamp, &never).unwrap();
         assert_eq!(events(&shown), u64::try_from(before).unwrap() + 1);
     }
     let kept = || std::fs::read_dir(&root).unwrap().count();
@@ -181,11 +180,10 @@ fn a_replay_that_was_stopped_goes_on_the_next_time() {
     let happened = airports(10);
     let feed = MemoryFeed::new(3, 100);
     feed.append(&happened);
-    let now = follower(&directory.path().join("now"), &feed).snapshot();
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let at = happened[4].timestamp;
-    assert!(matches!(past.replayed(at, &now, &|| true), Err(PastError::Stopped)));
-    assert_eq!(events(&past.replayed(at, &now, &never).unwrap()), 5);
+    assert!(matches!(past.replayed(at, &|| true), Err(PastError::Stopped)));
+    assert_eq!(events(&past.replayed(at, &never).unwrap()), 5);
 }
 
 #[test]
@@ -194,11 +192,10 @@ fn what_takes_too_much_room_is_refused_and_leaves_nothing() {
     let happened = airports(10);
     let feed = MemoryFeed::new(3, 100);
     feed.append(&happened);
-    let now = follower(&directory.path().join("now"), &feed).snapshot();
     let root = directory.path().join("past");
     let past = Past::open(root.clone(), 0, feed.as_feed()).unwrap();
     let at = happened[4].timestamp;
-    let refused = past.replayed(at, &now, &never);
+    let refused = past.replayed(at, &never);
     assert!(matches!(refused, Err(PastError::TooLarge { bytes_max: 0 })), "{refused:?}");
     assert_eq!(std::fs::read_dir(&root).unwrap().count(), 0);
 }
@@ -241,7 +238,7 @@ fn changes_are_kept_for_as_long_as_is_asked_for_and_histories_for_ever() {
     let past = Past::open(directory.path().join("past"), UNBOUNDED, feed.as_feed()).unwrap();
     let mut restored = 0;
     for it in &happened {
-        let replayed = past.replayed(it.timestamp, &now, &never).unwrap();
+        let replayed = past.replayed(it.timestamp, &never).unwrap();
         if let Some(shown) = now.restored(it.timestamp, &never).unwrap() {
             assert_eq!(contents(&shown), contents(&replayed));
             restored += 1;
