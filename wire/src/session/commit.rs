@@ -35,6 +35,9 @@ const CHUNK_REQUESTS: usize = 4096;
 /// The longest that deciding one chunk may wait for other statements.
 const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
 
+/// The longest that looking through the feed waits for it before it looks whether it should go on.
+const FEED_WAIT: Duration = Duration::from_millis(50);
+
 /// The longest that storing a block may take once all is decided.
 const STORE_DEADLINE: Duration = Duration::from_secs(3600);
 
@@ -195,7 +198,8 @@ fn same_shard(requests: &[Request<Schedule>], shard_of: impl Fn(&AggregateId) ->
     }
 }
 
-/// The first aggregate of those read whose event stands between two places of the feed.
+/// The first aggregate of those read whose event stands between two places of the feed, which comes to the second
+/// if it is not there yet.
 fn find_change(
     feed: &dyn Feed,
     reads: &ReadSet,
@@ -209,6 +213,7 @@ fn find_change(
         while after < last {
             cancel.check()?;
             entries.clear();
+            let seen = feed.generation();
             let read = feed.read(shard, after, &mut entries)?;
             for entry in entries.iter().filter(|entry| entry.index <= last) {
                 for event in &entry.entry.events {
@@ -218,9 +223,10 @@ fn find_change(
                 }
             }
             if read <= after {
-                break;
+                // Committed and acknowledged, and not applied here yet.
+                feed.wait(seen, FEED_WAIT);
             }
-            after = read;
+            after = read.max(after);
         }
     }
     Ok(None)
