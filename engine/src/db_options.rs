@@ -2,7 +2,7 @@
 //! Values without a remark are RocksDB's defaults.
 
 use rocksdb::{
-    BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode, LogLevel, Options,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode, LogLevel, Options,
     SliceTransform, WriteBufferManager,
 };
 
@@ -162,6 +162,12 @@ pub(crate) fn family_options(
     table.set_cache_index_and_filter_blocks(true);
     table.set_cache_index_and_filter_blocks_with_high_priority(true);
     table.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    // In pieces, of which only a small top level is kept: one piece a file would be a megabyte, too large for a
+    // shard of the cache, and be read anew for each row.
+    table.set_index_type(BlockBasedIndexType::TwoLevelIndexSearch);
+    table.set_partition_filters(true);
+    table.set_metadata_block_size(4 << 10);
+    table.set_pin_top_level_index_and_filter(true);
     if family.bloom {
         table.set_bloom_filter(10.0, false);
         table.set_whole_key_filtering(true);
