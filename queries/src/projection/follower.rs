@@ -33,7 +33,7 @@ use super::store::{Store, read_newest, read_positions};
 
 /// The memory of changes after which a batch is written, though there may be more to fold. One entry can go beyond
 /// it.
-const BATCH_BYTES_MAX: usize = 16 << 20;
+const BATCH_BYTES_MAX: usize = 64 << 20;
 
 /// The new violations that are kept until they can be told, which is when the transaction they are of is complete.
 const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;
@@ -90,7 +90,7 @@ impl Follower {
         let positions = read_positions(&store)?;
         let newest = read_newest(&store)?;
         let (open, held) = (OpenTransactions::read(&store)?, Held::read(&store)?);
-        let fold = Fold::new(Overlay::new(store));
+        let fold = Fold::remembering(Overlay::new(store));
         Ok(Self {
             feed,
             fold,

@@ -17,6 +17,7 @@
 mod airplanes;
 pub(crate) mod designators;
 mod legs;
+mod order;
 mod pairs;
 mod restore;
 #[cfg(test)]
@@ -34,6 +35,7 @@ use super::count::{COUNTS, Count};
 use super::key::Key;
 use super::row::{AirportRow, Fields, LegOwner, RotationRow, corrupted};
 use super::rows::{Result, Rows};
+use order::Orders;
 
 /// The rotations whose airplanes are remembered between events.
 const ROTATIONS_REMEMBERED_MAX: usize = 1 << 16;
@@ -54,6 +56,8 @@ pub(crate) struct Fold<R> {
     // Registered or not; there are at most 26^3 airport codes.
     airports: FxHashMap<AirportCode, Option<MinimumGroundTime>>,
     airplanes: FxHashMap<RotationId, Airplanes>,
+    orders: Orders,
+    remembers_orders: bool,
     value: Vec<u8>,
 }
 
@@ -65,8 +69,15 @@ impl<R: Rows> Fold<R> {
             counts: [0; COUNTS],
             airports: FxHashMap::default(),
             airplanes: FxHashMap::default(),
+            orders: Orders::default(),
+            remembers_orders: false,
             value: Vec::new(),
         }
+    }
+
+    /// The same for a fold that lives long: it reads a rotation whole to know the neighbours of its next legs.
+    pub(crate) fn remembering(rows: R) -> Self {
+        Self { remembers_orders: true, ..Self::new(rows) }
     }
 
     /// Folds one event of `aggregate`.

@@ -4,9 +4,10 @@ use rotabase_engine::schedule::{AirportCode, Leg, MinimumGroundTime, Registratio
 
 use super::super::count::Count;
 use super::super::key::Key;
-use super::super::row::{Fields, RotationLeg};
+use super::super::row::{self, Fields, RotationLeg};
 use super::super::rows::{Direction, Range, Result, Rows};
 use super::super::violation::{GroundTimeViolation, check_continuity, check_ground_time};
+use super::order::{self, ROTATION_LEGS_MAX};
 use super::{Airplanes, CHUNK_ROWS_MAX, Fold, ROTATIONS_REMEMBERED_MAX};
 
 /// A pair of neighbours begins or ends to be one.
@@ -20,8 +21,9 @@ impl<R: Rows> Fold<R> {
     /// A leg takes its place in a rotation.
     pub(super) fn enter_rotation(&mut self, rotation: RotationId, leg: &Leg) -> Result<()> {
         let leg = RotationLeg::of(rotation, leg);
-        let (previous, next) = (self.previous(&leg)?, self.next(&leg)?);
+        let (previous, next) = self.neighbours(&leg)?;
         self.rows.put(leg.key(), &leg.encode());
+        self.orders.insert(&leg);
         self.rows.put(Key::arrival(leg.arrival_airport, rotation, leg.departure, leg.id), &[]);
         if let (Some(previous), Some(next)) = (&previous, &next) {
             self.pair(previous, next, Change::Ends)?;
@@ -47,8 +49,9 @@ impl<R: Rows> Fold<R> {
     /// A leg gives up its place in a rotation.
     pub(super) fn leave_rotation(&mut self, rotation: RotationId, leg: &Leg) -> Result<()> {
         let leg = RotationLeg::of(rotation, leg);
-        let (previous, next) = (self.previous(&leg)?, self.next(&leg)?);
+        let (previous, next) = self.neighbours(&leg)?;
         self.rows.delete(leg.key());
+        self.orders.remove(&leg);
         self.rows.delete(Key::arrival(leg.arrival_airport, rotation, leg.departure, leg.id));
         if let Some(previous) = &previous {
             self.pair(previous, &leg, Change::Ends)?;
@@ -176,6 +179,35 @@ impl<R: Rows> Fold<R> {
         self.count(Count::GroundTimeViolations, i64::from(is.is_some()) - i64::from(was.is_some()));
     }
 
+    /// The legs before and after a leg, whether it has its place or not.
+    fn neighbours(&mut self, leg: &RotationLeg) -> Result<Neighbours> {
+        if self.remembers_orders && self.orders.get(leg.rotation).is_none() {
+            self.remember_order(leg.rotation)?;
+        }
+        match self.orders.get(leg.rotation) {
+            Some(legs) => Ok(order::neighbours(legs, leg)),
+            None => Ok((self.previous(leg)?, self.next(leg)?)),
+        }
+    }
+
+    fn remember_order(&mut self, rotation: RotationId) -> Result<()> {
+        if !self.orders.has_room() {
+            return Ok(());
+        }
+        let key = Key::rotation(rotation);
+        let legs = self.rows.get(&key, |value| Fields(&value[row::rotation::LEGS..]).uint8())?;
+        let few = legs.and_then(|legs| usize::try_from(legs).ok());
+        if few.is_none_or(|legs| legs >= ROTATION_LEGS_MAX) {
+            return Ok(());
+        }
+        let mut range = Range::prefix(Key::legs_of(rotation));
+        let legs = self.rows.chunk(&mut range, ROTATION_LEGS_MAX, RotationLeg::decode)?;
+        if range.is_empty() {
+            self.orders.remember(rotation, legs);
+        }
+        Ok(())
+    }
+
     fn previous(&self, leg: &RotationLeg) -> Result<Option<RotationLeg>> {
         let before = Range { from: Key::legs_of(leg.rotation), to: Some(leg.key()) };
         self.rows.first(&before, Direction::Backward, RotationLeg::decode)
@@ -219,6 +251,9 @@ impl<R: Rows> Fold<R> {
         Ok(airplanes)
     }
 }
+
+/// The leg before and the leg after.
+type Neighbours = (Option<RotationLeg>, Option<RotationLeg>);
 
 /// Airplanes to check against; none stands for no airplane.
 type SmallChecks = smallvec::SmallVec<[Option<(Registration, MinimumGroundTime)>; 1]>;
