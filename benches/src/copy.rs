@@ -1,10 +1,10 @@
-//! Loading a season by COPY, and the verdict over all of it.
+//! Loading a season by COPY, the verdict over all of it, and folding all its events anew.
 
 use std::process::Command;
 use std::time::Instant;
 
 use rotabase_tests::postgres::Postgres;
-use rotabase_tests::server::Server;
+use rotabase_tests::server::{Server, binary};
 use rotabase_tests::tool;
 
 use crate::Options;
@@ -29,7 +29,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
         report.note("COPY and verdict", "left out: no schedule generator (see --generator)");
         return;
     }
-    let (server, postgres) = (Server::start(), Postgres::start());
+    let (mut server, postgres) = (Server::start(), Postgres::start());
     let file = |name: &str| out.join(name).display().to_string();
     let timed = |script: &str| {
         let start = Instant::now();
@@ -63,6 +63,30 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     if options.wants("verdict") {
         verdict(options, report, &server, &postgres);
     }
+    if options.wants("replay") {
+        replay(options, report, &mut server);
+    }
+}
+
+/// Throws away everything that follows from the log and starts: from then until all projections are there.
+fn replay(options: &Options, report: &mut Report, server: &mut Server) {
+    let count = |server: &Server, relation: &str| -> f64 {
+        let count = server.psql(&format!("SELECT count(*) FROM {relation}")).expect_success();
+        count.trim().parse().expect("a count")
+    };
+    let (events, legs) = (count(server, "events"), count(server, "legs"));
+    server.terminate();
+    let rates = (0..options.rounds).map(|_| {
+        let mut rebuild = Command::new(binary());
+        tool::run(rebuild.args(["rebuild", "--data"]).arg(server.data()), "").expect_success();
+        let start = Instant::now();
+        let mut rebuilt = Server::start_on(server.data(), &[]);
+        assert_eq!(count(&rebuilt, "legs"), legs, "all of it is folded");
+        let rate = events / start.elapsed().as_secs_f64();
+        rebuilt.terminate();
+        rate
+    });
+    report.rate("replay of all projections", "events/s", rates.collect(), None);
 }
 
 /// The same legs as bare rows of one table with one index.

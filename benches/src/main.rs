@@ -30,8 +30,8 @@ struct Options {
     /// Dated legs of the SSIM file.
     #[arg(long, default_value_t = 1_500_000)]
     legs: u32,
-    /// Which parts: commands, lookup, copy, verdict.
-    #[arg(long, value_delimiter = ',', default_value = "commands,lookup,copy,verdict")]
+    /// Which parts: commands, lookup, copy, verdict, replay.
+    #[arg(long, value_delimiter = ',', default_value = "commands,lookup,copy,verdict,replay")]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
     #[arg(long, default_value = "../shared/tools/make_ssim.py")]
@@ -55,7 +55,7 @@ fn main() {
     if options.wants("commands") || options.wants("lookup") {
         commands::run(&options, &mut report);
     }
-    if options.wants("copy") || options.wants("verdict") {
+    if ["copy", "verdict", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
     }
     println!("{}", report.table());

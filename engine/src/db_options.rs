@@ -2,8 +2,8 @@
 //! Values without a remark are RocksDB's defaults.
 
 use rocksdb::{
-    BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode, LogLevel, Options,
-    SliceTransform, WriteBufferManager,
+    BlockBasedIndexType, BlockBasedOptions, Cache, ChecksumType, DBCompressionType, DBRecoveryMode,
+    LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
 use crate::db::{KeyRange, after_prefix};

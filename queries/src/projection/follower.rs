@@ -12,20 +12,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rotabase_engine::db::StoreError;
-use rotabase_engine::domain::Domain as _;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
-use rotabase_engine::schedule::{AggregateId, Schedule};
+use rotabase_engine::position::{Position, Positions, ShardId};
 
 use super::appeared::{APPEARED_MAX, appeared};
+use super::batch::Batched;
 use super::fold::Fold;
 use super::held::Held;
 use super::history::{Historian, Retention};
 use super::key::Key;
 use super::open::OpenTransactions;
-use super::overlay::Overlay;
 use super::relations::Finding;
 use super::rows::{Result, Rows};
 use super::snapshot::Snapshot;
@@ -42,7 +40,7 @@ const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;
 #[derive(Debug)]
 pub(crate) struct Follower {
     feed: Arc<dyn Feed>,
-    fold: Fold<Overlay<Store>>,
+    fold: Fold<Batched<Store>>,
     historian: Historian,
     // Up to where each shard was read, and up to where all of that is folded.
     read_to: Positions,
@@ -90,7 +88,7 @@ impl Follower {
         let positions = read_positions(&store)?;
         let newest = read_newest(&store)?;
         let (open, held) = (OpenTransactions::read(&store)?, Held::read(&store)?);
-        let fold = Fold::remembering(Overlay::new(store));
+        let fold = Fold::remembering(Batched::new(store));
         Ok(Self {
             feed,
             fold,
@@ -216,7 +214,11 @@ impl Follower {
 
     /// Whether an entry is folded.
     #[cfg(test)]
-    pub(crate) fn has_folded(&self, shard: ShardId, index: LogIndex) -> bool {
+    pub(crate) fn has_folded(
+        &self,
+        shard: ShardId,
+        index: rotabase_engine::position::LogIndex,
+    ) -> bool {
         let read = index <= self.read_to.get(shard).index() && !self.held.contains(shard, index);
         read || self.held.was_folded(shard, index)
     }
@@ -246,7 +248,7 @@ impl Follower {
     }
 
     fn is_full(&self) -> bool {
-        self.fold.rows.pending.bytes() >= self.batch_bytes_max
+        self.fold.rows.batch.bytes() >= self.batch_bytes_max
     }
 
     /// Reads what comes next in a shard, folds what may be folded at once and holds the rest. Says whether there
@@ -336,53 +338,14 @@ impl Follower {
         self.historian.end_batch(&mut self.fold.rows, self.newest)?;
         self.fold.rows.put(Key::newest(), &self.newest.0.to_be_bytes());
         self.open.store(&mut self.fold.rows);
-        let Overlay { base, pending } = &mut self.fold.rows;
+        let Batched { base, batch } = &mut self.fold.rows;
         if self.watching {
             let room = APPEARED_KEPT_MAX.saturating_sub(self.appeared.len());
-            self.appeared.extend(appeared(base, pending)?.into_iter().take(room));
+            self.appeared.extend(appeared(base, batch.ordered())?.into_iter().take(room));
         }
-        base.write(pending)?;
-        pending.clear();
+        base.write(batch.sorted().iter().map(|changed| (changed.key, changed.value)))?;
+        batch.clear();
         self.folded.batches += 1;
         Ok(())
     }
-}
-
-impl<R: Rows> Fold<R> {
-    /// Folds the events of an entry.
-    pub(crate) fn apply_entry(
-        &mut self,
-        committed: &CommittedEntry,
-        historian: &mut Historian,
-    ) -> Result<()> {
-        let entry = &committed.entry;
-        let mut aggregate: Option<AggregateId> = None;
-        for (at, event) in entry.events.iter().enumerate() {
-            let before = at.checked_sub(1).map(|before| &entry.events[before].aggregate);
-            let id = match aggregate {
-                Some(id) if before == Some(&event.aggregate) => id,
-                Some(_) | None => Schedule::decode_id(&event.aggregate)
-                    .map_err(|error| undecoded(committed, &error))?,
-            };
-            aggregate = Some(id);
-            let decoded = Schedule::decode_event(event.kind, &event.payload)
-                .map_err(|error| undecoded(committed, &error))?;
-            self.apply(&id, entry.timestamp, &decoded)?;
-            historian.note(&mut self.rows, committed, at, &id, &decoded)?;
-            // Only the last version of a run of events of one aggregate stays.
-            if entry.events.get(at + 1).is_none_or(|next| next.aggregate != event.aggregate) {
-                self.set_version(&event.aggregate, event.version.0);
-            }
-        }
-        historian.end_entry(&mut self.rows, committed);
-        Ok(())
-    }
-}
-
-fn undecoded(
-    committed: &CommittedEntry,
-    error: &rotabase_engine::domain::DecodeError,
-) -> StoreError {
-    let LogIndex(index) = committed.index;
-    StoreError::Corrupted(format!("entry {index} of shard {}: {error}", committed.shard))
 }

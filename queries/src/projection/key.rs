@@ -119,6 +119,12 @@ impl std::borrow::Borrow<[u8]> for Key {
     }
 }
 
+impl AsRef<[u8]> for Key {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl std::ops::Deref for Key {
     type Target = [u8];
 

@@ -24,6 +24,8 @@
 //! SQL text and plans, sessions, and how the feed comes about.
 
 mod appeared;
+mod apply;
+mod batch;
 mod count;
 mod fold;
 mod follower;

@@ -1,16 +1,19 @@
-//! Changes that are not written yet, above rows that are: what one batch of the fold reads and writes, and what
-//! an open transaction sees of its own.
+//! Changes that are not written yet, above rows that are: what an open
+//! transaction sees of its own.
 
 use std::collections::BTreeMap;
-use std::ops::{ControlFlow, Range as Span};
+use std::ops::ControlFlow;
 
 use super::key::Key;
 use super::rows::{Direction, Range, ReadRows, Result, Rows, Visitor};
 
+/// Where a value is among the values.
+type Span = std::ops::Range<usize>;
+
 /// Changes by key. Values stand one after the other in one buffer, so a change costs no allocation of its own.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pending {
-    changes: BTreeMap<Key, Option<Span<usize>>>, // None: the row is removed.
+    changes: BTreeMap<Key, Option<Span>>, // None: the row is removed.
     values: Vec<u8>,
 }
 
@@ -19,6 +22,11 @@ impl Pending {
     pub(crate) fn bytes(&self) -> usize {
         const CHANGE_BYTES: usize = 128;
         self.values.len() + self.changes.len() * CHANGE_BYTES
+    }
+
+    /// The number of changes.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -59,7 +67,7 @@ impl Pending {
         self.changes.insert(key, None);
     }
 
-    fn value(&self, span: Option<&Span<usize>>) -> Option<&[u8]> {
+    fn value(&self, span: Option<&Span>) -> Option<&[u8]> {
         span.map(|span| &self.values[span.clone()])
     }
 
@@ -76,7 +84,7 @@ impl Pending {
         }
         let mut forward = self.changes.range::<[u8], _>(range.bounds());
         let mut backward = forward.clone().rev();
-        let changes: &mut dyn Iterator<Item = (&Key, &Option<Span<usize>>)> = match direction {
+        let changes: &mut dyn Iterator<Item = (&Key, &Option<Span>)> = match direction {
             Direction::Forward => &mut forward,
             Direction::Backward => &mut backward,
         };

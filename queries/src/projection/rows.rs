@@ -59,6 +59,9 @@ pub(crate) enum Direction {
 /// What is called for each row; it says whether to go on.
 pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>> + 'a;
 
+/// What is called for each key that is looked up, with the value if there is one.
+pub(crate) type Finder<'a> = dyn FnMut(&Key, Option<&[u8]>) -> Result<()> + 'a;
+
 /// Rows that can be read.
 pub(crate) trait ReadRows {
     /// Reads the value at `key`, if there is one.
@@ -66,6 +69,16 @@ pub(crate) trait ReadRows {
 
     /// Visits the rows of a range in order, until the visitor breaks.
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()>;
+
+    /// Reads the values at `keys`, which ascend.
+    fn get_all(&self, keys: &[Key], read: &mut Finder<'_>) -> Result<()> {
+        for key in keys {
+            if self.get(key, |value| read(key, Some(value)))?.is_none() {
+                read(key, None)?;
+            }
+        }
+        Ok(())
+    }
 
     /// The first row of a range, in the given order.
     fn first<T>(
@@ -115,6 +128,11 @@ pub(crate) trait Rows: ReadRows {
 
     /// Removes the row at `key`, if there is one.
     fn delete(&mut self, key: Key);
+
+    /// Makes ready to read the rows at `keys`, where that is faster than reading them one by one.
+    fn read_ahead(&mut self, _keys: Vec<Key>) -> Result<()> {
+        Ok(())
+    }
 }
 
 /// Rows in memory.

@@ -19,9 +19,8 @@ use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
 use super::key::{Key, table};
-use super::overlay::Pending;
 use super::row::{Fields, corrupted};
-use super::rows::{Direction, Range, ReadRows, Result, Visitor};
+use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor};
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
@@ -74,10 +73,10 @@ impl Store {
         let store = Self { home: Arc::new(home), family };
         match store.meta(meta::VERSION)? {
             None => {
-                let mut pending = Pending::default();
-                pending.put(meta_key(meta::VERSION), &u64::from(PROJECTION_VERSION).to_be_bytes());
-                pending.put(meta_key(meta::SHARDS), &u64::from(shards).to_be_bytes());
-                store.write(&pending)?;
+                let version = u64::from(PROJECTION_VERSION).to_be_bytes();
+                let rows =
+                    [(meta::VERSION, version), (meta::SHARDS, u64::from(shards).to_be_bytes())];
+                store.write_meta(&rows)?;
             }
             Some(version) if version == u64::from(PROJECTION_VERSION) => {}
             Some(version) => {
@@ -95,10 +94,13 @@ impl Store {
     }
 
     /// Writes changes, all or none of them. They survive a crash only once they are flushed.
-    pub(crate) fn write(&self, pending: &Pending) -> Result<()> {
+    pub(crate) fn write<'a>(
+        &self,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+    ) -> Result<()> {
         let mut batch = self.db().batch();
         let mut sealed = Vec::new();
-        for (key, value) in pending.iter() {
+        for (key, value) in changes {
             match value {
                 Some(value) => {
                     sealed.clear();
@@ -133,9 +135,7 @@ impl Store {
 
     /// Remembers, across crashes, that it has caught up.
     pub(crate) fn complete(&self) -> Result<()> {
-        let mut pending = Pending::default();
-        pending.put(meta_key(meta::COMPLETE), &1_u64.to_be_bytes());
-        self.write(&pending)?;
+        self.write_meta(&[(meta::COMPLETE, 1_u64.to_be_bytes())])?;
         self.flush()
     }
 
@@ -160,6 +160,11 @@ impl Store {
         tables.iter().map(|table| self.db().range_bytes(&range(table))).sum()
     }
 
+    fn write_meta(&self, rows: &[(u8, [u8; 8])]) -> Result<()> {
+        let rows: Vec<_> = rows.iter().map(|(what, value)| (meta_key(*what), value)).collect();
+        self.write(rows.iter().map(|(key, value)| (&**key, Some(value.as_slice()))))
+    }
+
     fn meta(&self, what: u8) -> Result<Option<u64>> {
         self.get(&meta_key(what), |value| Fields(value).uint8())
     }
@@ -178,6 +183,16 @@ impl ReadRows for Store {
     fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
         let read = |value: &[u8]| read(unseal(key, value)?);
         self.db().get_with(self.family, key, read)?.transpose()
+    }
+
+    fn get_all(&self, keys: &[Key], read: &mut Finder<'_>) -> Result<()> {
+        for (key, value) in keys.iter().zip(self.db().multi_get(self.family, keys)?) {
+            match value {
+                Some(value) => read(key, Some(unseal(key, &value)?))?,
+                None => read(key, None)?,
+            }
+        }
+        Ok(())
     }
 
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
