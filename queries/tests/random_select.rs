@@ -7,7 +7,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may unwrap")]
 
 mod common;
-#[path = "../../tests/src/random_select.rs"]
+#[path = "../../tests/src/random_select/mod.rs"]
 #[allow(dead_code, unreachable_pub, reason = "it belongs to the black-box tests, which publish it")]
 mod random_select;
 
@@ -98,8 +98,14 @@ fn random_queries_give_what_postgresql_gives() {
 #[test]
 fn optimising_random_queries_does_not_change_their_rows() {
     let catalog = common::catalog();
+    let mut compared = 0;
     for seed in SEEDS {
         let query = random_select(seed);
+        // As bound, a join is a product: of few tables it is soon done.
+        if query.matches(" FROM ").count() + query.matches(" JOIN ").count() > 3 {
+            continue;
+        }
+        compared += 1;
         let Ok(plan) = common::plan(&catalog, &query) else { continue };
         let as_bound = common::run(&Arc::new(plan.clone()), &common::context());
         let optimised = common::run(&Arc::new(optimize(plan)), &common::context());
@@ -111,4 +117,5 @@ fn optimising_random_queries_does_not_change_their_rows() {
             );
         }
     }
+    assert!(compared > 100, "{compared} queries are of few tables");
 }

@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use sqlparser::ast::Expr as Ast;
+use sqlparser::ast::{self, Expr as Ast};
 
 use super::binder::{Binder, unsupported};
 use super::call::has_placeholder;
@@ -115,6 +115,10 @@ impl Binder<'_> {
                     match set.as_slice() {
                         [nested @ (Ast::Rollup(_) | Ast::Cube(_) | Ast::GroupingSets(_))] => {
                             all.extend(self.bind_group_item(nested, targets, expressions)?);
+                        }
+                        [Ast::Function(call)] if nested_set(call).is_some() => {
+                            let nested = nested_set(call).unwrap_or(Ast::Rollup(Vec::new()));
+                            all.extend(self.bind_group_item(&nested, targets, expressions)?);
                         }
                         plain => all.push(self.bind_group_set(plain, targets, expressions)?),
                     }
@@ -419,5 +423,24 @@ impl Regroup<'_> {
         };
         let at = uses.iter().find(|(used, _)| *used == column).and_then(|(_, at)| *at);
         SqlError::new(SqlState::GROUPING_ERROR, message).at(at)
+    }
+}
+
+/// `ROLLUP (..)` and `CUBE (..)` within `GROUPING SETS`, which the parser takes for calls of functions.
+fn nested_set(call: &ast::Function) -> Option<Ast> {
+    let [ast::ObjectNamePart::Identifier(name)] = call.name.0.as_slice() else { return None };
+    let ast::FunctionArguments::List(list) = &call.args else { return None };
+    let part = |argument: &ast::FunctionArg| match argument {
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(Ast::Tuple(parts))) => {
+            Some(parts.clone())
+        }
+        ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(part)) => Some(vec![part.clone()]),
+        _ => None,
+    };
+    let parts = list.args.iter().map(part).collect::<Option<Vec<_>>>()?;
+    match (name.quote_style, name.value.as_str()) {
+        (None, "rollup") => Some(Ast::Rollup(parts)),
+        (None, "cube") => Some(Ast::Cube(parts)),
+        _ => None,
     }
 }

@@ -236,11 +236,18 @@ impl Binder<'_> {
         count: usize,
         clause: &str,
     ) -> Result<Option<usize>> {
-        let Ast::Value(value) = strip(key) else { return Ok(None) };
-        let at = self.at(value.span.start);
+        let (value, sign) = match strip(key) {
+            Ast::Value(value) => (value, 1),
+            Ast::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match strip(expr) {
+                Ast::Value(value) if matches!(value.value, ast::Value::Number(..)) => (value, -1),
+                _ => return Ok(None),
+            },
+            _ => return Ok(None),
+        };
+        let at = self.at_expr(key);
         match &value.value {
             ast::Value::Number(digits, _) => {
-                if let Ok(number) = digits.parse::<i64>() {
+                if let Ok(number) = digits.parse::<i64>().map(|number| sign * number) {
                     let place = usize::try_from(number).ok().and_then(|it| it.checked_sub(1));
                     return place.filter(|place| *place < count).map(Some).ok_or_else(|| {
                         let message = format!("{clause} position {number} is not in select list");
@@ -248,9 +255,7 @@ impl Binder<'_> {
                     });
                 }
             }
-            ast::Value::Placeholder(_) | ast::Value::Null | ast::Value::Boolean(_) => {
-                return Ok(None);
-            }
+            ast::Value::Placeholder(_) => return Ok(None),
             _ => {}
         }
         Err(syntax(format!("non-integer constant in {clause}")).at(at))

@@ -10,6 +10,7 @@
 //! | `ONLY t` | `t`: there is no inheritance |
 //! | `IN (VALUES ..)`, `ANY (VALUES ..)` | `IN (SELECT * FROM (VALUES ..) AS ..)` |
 //! | `OVER (.. EXCLUDE TIES)` | `OVER ("exclude ties" ..)`, a window name that starts with [`EXCLUDE`] |
+//! | `BETWEEN 'x'::interval PRECEDING` | `BETWEEN ('x'::interval) PRECEDING` |
 //! | `(x).*` | `(x)."*"`, a field named [`ALL_FIELDS`] |
 //! | `FOR NO KEY UPDATE OF a, b` | `FOR UPDATE OF a FOR UPDATE OF b` |
 //!
@@ -28,6 +29,8 @@ pub(super) const ROWS_FROM: &str = "rows from";
 /// What the name of a window with a frame exclusion starts with; the exclusion, a space and the window's own name
 /// follow.
 pub(super) const EXCLUDE: &str = "exclude ";
+/// The longest offset of a window's frame that may begin with a string.
+const FRAME_OFFSET_TOKENS_MAX: usize = 64;
 /// The field that stands for all fields.
 pub(super) const ALL_FIELDS: &str = "*";
 
@@ -89,10 +92,40 @@ impl Rewriter<'_> {
                 self.push(marked(ALL_FIELDS.to_owned()));
                 self.at += 1;
             }
+            Token::SingleQuotedString(_) => match self.frame_offset() {
+                Some(length) => {
+                    self.push(Token::LParen);
+                    self.copy(length);
+                    self.at -= 1;
+                    self.push(Token::RParen);
+                    self.at += 1;
+                }
+                None => self.copy(1),
+            },
             Token::Word(word) if word.quote_style.is_none() => return self.keyword(positions),
             _ => self.copy(1),
         }
         Ok(())
+    }
+
+    /// How many tokens of a frame's offset that begins with a string are here, if it is more than the string.
+    fn frame_offset(&self) -> Option<usize> {
+        if !matches!(self.previous(), Some("between" | "and" | "rows" | "range" | "groups")) {
+            return None;
+        }
+        let mut depth = 0_usize;
+        for ahead in 1..FRAME_OFFSET_TOKENS_MAX {
+            match &self.tokens.get(self.at + ahead)?.token {
+                Token::LParen => depth += 1,
+                Token::RParen => depth = depth.checked_sub(1)?,
+                Token::Comma | Token::SemiColon if depth == 0 => return None,
+                _ if depth == 0 && matches!(self.word(ahead), Some("preceding" | "following")) => {
+                    return Some(ahead).filter(|length| *length > 1);
+                }
+                _ => {}
+            }
+        }
+        None
     }
 
     fn copy(&mut self, count: usize) {

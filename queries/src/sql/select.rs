@@ -222,6 +222,8 @@ impl Binder<'_> {
         for key in order {
             let Expr::Column(target, _) = key.expression else { continue };
             match places.iter().position(|place| *place == target) {
+                // What is ordered by twice is ordered by where it stands first.
+                Some(place) if matched[place] => {}
                 Some(place) if skipped => return Err(distinct_on_mismatch(at(place))),
                 Some(place) => matched[place] = true,
                 None => skipped = true,
