@@ -158,17 +158,15 @@ impl Drop for Server {
     }
 }
 
-/// The binary that the workspace has built, beside the test's own.
+/// The binary that the workspace has built: beside a program of the workspace, or above a test.
 pub fn binary() -> PathBuf {
-    let own = std::env::current_exe().expect("a test knows its path");
-    let directory = own.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
-    let binary = directory.join("rotabase");
-    assert!(
-        binary.exists(),
-        "{} is not built: run `cargo build` or `cargo test --workspace`",
-        binary.display()
-    );
-    binary
+    let own = std::env::current_exe().expect("a program knows its path");
+    let directories = own.ancestors().skip(1).take(2); // target/<profile>[/deps]
+    let mut binaries = directories.map(|directory| directory.join("rotabase"));
+    binaries.find(|binary| binary.is_file()).unwrap_or_else(|| {
+        let own = own.display();
+        panic!("no rotabase near {own}: run `cargo build` or `cargo test --workspace`")
+    })
 }
 
 /// The line that tells how to connect; none if the process ended or took too long.
