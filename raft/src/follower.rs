@@ -94,6 +94,8 @@ impl Follower {
                 applied: self.feed.committed(shard),
                 waiting: 0,
                 error: error.clone(),
+                voters: Vec::new(),
+                learners: Vec::new(),
             }
         };
         (0..self.log.shards()).map(ShardId).map(status).collect()

@@ -31,6 +31,7 @@
 //! SQL, projections, the domain's rules, and whether there is only one node.
 
 pub mod aggregate_source;
+pub mod cluster;
 mod commit;
 pub mod config;
 pub mod error;

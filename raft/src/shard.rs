@@ -1,7 +1,7 @@
 //! A shard of this node, as the node and its statements see it: a queue to its leader task, the aggregates that
 //! statements hold in it, and its replica.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
@@ -25,7 +25,7 @@ use crate::reservation::{Reservations, WriteId};
 use crate::shard_log::ShardLog;
 use crate::ticket::Counterfoil;
 use crate::transport::Replica;
-use crate::type_config::{Machine, ReplicaId};
+use crate::type_config::{Machine, MachineId, ReplicaId};
 
 /// The statements, and parts of statements, that may wait for a shard's leader task.
 pub(crate) const QUEUE_JOBS_MAX: usize = 8192;
@@ -52,6 +52,10 @@ pub struct ShardStatus {
     pub waiting: usize,
     /// Why the shard does not work, if it does not.
     pub error: Option<String>,
+    /// The machines whose replicas vote, as far as is known here.
+    pub voters: Vec<MachineId>,
+    /// The machines with a replica that does not vote.
+    pub learners: Vec<MachineId>,
 }
 
 /// A shard of this node.
@@ -337,6 +341,14 @@ impl<D: Domain> Shard<D> {
         let leader = metrics
             .current_leader
             .and_then(|leader| metrics.membership_config.membership().get_node(&leader).cloned());
+        let membership = metrics.membership_config.membership();
+        let votes: BTreeSet<ReplicaId> = membership.voter_ids().collect();
+        let (voters, learners): (Vec<_>, Vec<_>) =
+            membership.nodes().partition(|(replica, _)| votes.contains(replica));
+        let machines = |replicas: Vec<(&ReplicaId, &Machine)>| {
+            replicas.into_iter().map(|(_, machine)| machine.id).collect::<Vec<_>>()
+        };
+        let (voters, learners) = (machines(voters), machines(learners));
         let failure = self.log.failure().map(|failure| failure.to_string());
         let error =
             failure.or_else(|| metrics.running_state.as_ref().err().map(ToString::to_string));
@@ -349,6 +361,8 @@ impl<D: Domain> Shard<D> {
             applied: LogIndex(metrics.last_applied.map_or(0, |applied| applied.index)),
             waiting: self.waiting_commands.load(Ordering::Relaxed),
             error,
+            voters,
+            learners,
         }
     }
 }

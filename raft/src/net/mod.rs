@@ -190,6 +190,11 @@ impl Network {
         }
     }
 
+    /// The cluster, and the shards of its database.
+    pub fn identity(&self) -> (Uuid, u16) {
+        (self.shared.cluster, self.shared.shards)
+    }
+
     /// Whether a machine can be asked now.
     pub fn reaches(&self, machine: MachineId) -> bool {
         self.shared.live(machine, Lane::Data).is_some()

@@ -8,6 +8,7 @@ mod cluster;
 mod deciding;
 mod failing;
 mod forwarding;
+mod growing;
 mod history;
 mod restarting;
 mod sockets;
