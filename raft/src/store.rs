@@ -18,7 +18,10 @@ use rotabase_engine::position::{LogIndex, ShardId, Version};
 use rotabase_engine::writer::{LogWriter, OnFatal, SubmitError, WriteTask};
 
 use crate::aggregate_source::{AggregateSource, Store};
+use crate::follower::REPLICA;
+use crate::row;
 use crate::shard_log::ShardLog;
+use crate::type_config::MachineId;
 
 /// The storage of one machine.
 #[derive(Debug)]
@@ -60,6 +63,13 @@ impl DirectoryStore {
     /// The logs, as the shards see them.
     pub fn shard_log(&self) -> Arc<dyn ShardLog> {
         Arc::<DirectoryLog>::clone(&self.log)
+    }
+
+    /// The machine whose voters' logs these are; none for new ones, and for a read replica's.
+    pub fn machine(&self) -> Result<Option<MachineId>, StoreError> {
+        let record = self.log.store.meta(ShardId(0), REPLICA)?;
+        let machine = record.map(|record| row::decode_replica(&record)).transpose()?;
+        Ok(machine.map(|(_, machine)| machine))
     }
 
     /// The log itself: for verification, rebuilding, and reading aggregates of the past.

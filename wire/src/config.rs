@@ -42,6 +42,16 @@ pub struct Config {
     /// Where metrics and health are served; port 0 picks a free one. Default `127.0.0.1:7480`.
     pub http: SocketAddr,
 
+    /// Where other nodes of the cluster reach this one, `host:port`; it listens there. Default none: it is alone.
+    pub peer: Option<String>,
+    /// The certificate chain that this node shows to other nodes, a PEM file; relative to the data directory. Default
+    /// none: nodes talk without TLS.
+    pub peer_certificate: Option<PathBuf>,
+    /// The key of that certificate, a PEM file; relative to the data directory.
+    pub peer_key: Option<PathBuf>,
+    /// The authority that all nodes' certificates are of, a PEM file; relative to the data directory.
+    pub peer_ca: Option<PathBuf>,
+
     /// The sessions there may be, those for administrators included. Default 200.
     pub connections_max: usize,
     /// How many of them are kept for administrators. Default 3.
@@ -97,6 +107,10 @@ impl Default for Config {
         Self {
             listen: local(7432),
             http: local(7480),
+            peer: None,
+            peer_certificate: None,
+            peer_key: None,
+            peer_ca: None,
             connections_max: 200,
             connections_reserved: 3,
             authentication_timeout_seconds: 60,
@@ -198,7 +212,14 @@ impl Config {
                 path: path.display().to_string(),
                 reason: error.message().to_owned(),
             })?;
-        for file in [&mut config.tls_certificate, &mut config.tls_key].into_iter().flatten() {
+        let files = [
+            &mut config.tls_certificate,
+            &mut config.tls_key,
+            &mut config.peer_certificate,
+            &mut config.peer_key,
+            &mut config.peer_ca,
+        ];
+        for file in files.into_iter().flatten() {
             *file = data.join(&*file);
         }
         config.validate()?;
@@ -236,6 +257,11 @@ impl Config {
         if self.tls_certificate.is_some() != self.tls_key.is_some() {
             return unsound("tls_certificate", "tls_certificate and tls_key go together");
         }
+        let peer = [&self.peer_certificate, &self.peer_key, &self.peer_ca];
+        if peer.iter().any(|it| it.is_some()) && peer.iter().any(|it| it.is_none()) {
+            let reason = "peer_certificate, peer_key and peer_ca go together";
+            return unsound("peer_certificate", reason);
+        }
         if self.tls_required && self.tls_certificate.is_none() {
             return unsound("tls_required", "it needs tls_certificate and tls_key");
         }
@@ -272,6 +298,8 @@ pub fn template() -> String {
     for (name, value) in toml::Table::try_from(Config::default()).expect("plain values only") {
         let _ = writeln!(text, "# {name} = {value}");
     }
+    text.push_str("# peer = \"10.0.0.1:7433\"\n# peer_certificate = \"node.crt\"\n");
+    text.push_str("# peer_key = \"node.key\"\n# peer_ca = \"nodes-ca.crt\"\n");
     text.push_str("# tls_certificate = \"server.crt\"\n# tls_key = \"server.key\"\n");
     text
 }

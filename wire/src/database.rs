@@ -17,18 +17,20 @@ use rotabase_engine::feed::Feed;
 use rotabase_engine::log::{Identity, LogOptions};
 use rotabase_engine::position::Positions;
 use rotabase_engine::schedule::Schedule;
+use rotabase_engine::writer::OnFatal;
 use rotabase_queries::catalog::{Catalog, Entry, System};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::projection::{PAST_BYTES_DEFAULT, ProjectionOptions, Projections, Retention};
 use rotabase_queries::relation::Relation;
+use rotabase_raft::cluster::Cluster;
 use rotabase_raft::router::Router;
 use rotabase_raft::{
-    DirectoryStore, Environment, Node, NodeConfig, Outcome, Request, ShardStatus, Subscription,
-    WriteError,
+    DirectoryStore, Environment, Node, Outcome, Request, ShardStatus, Subscription, WriteError,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinHandle;
 
+use crate::cluster::PeerOptions;
 use crate::replica::{Replica, ReplicaOptions};
 use crate::roles::ObjectStore;
 use crate::scram::ScramVerifier;
@@ -82,6 +84,8 @@ pub struct DatabaseConfig {
     pub past_bytes_max: u64,
     /// What it follows, if it is a read replica.
     pub replica: Option<ReplicaOptions>,
+    /// How it finds the others, if it is a node of a cluster.
+    pub peer: Option<PeerOptions>,
     /// The wall clock.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -101,6 +105,7 @@ impl DatabaseConfig {
             history_retention: HISTORY_RETENTION_DEFAULT,
             past_bytes_max: PAST_BYTES_DEFAULT,
             replica: None,
+            peer: None,
             clock: Arc::new(crate::env::SystemClock),
             random: Arc::new(crate::env::SystemRandom::default()),
         }
@@ -123,8 +128,12 @@ pub(crate) struct Shared {
     cluster: uuid::Uuid,
     /// What there is of a read replica.
     replica: Option<Arc<Replica>>,
-    /// The task that follows the upstream.
+    /// The node's part in a cluster.
+    membership: Option<Cluster>,
+    /// The task that follows the upstream, or the cluster's roles and views.
     following: Mutex<Option<JoinHandle<()>>>,
+    /// Ends that task.
+    stop: watch::Sender<bool>,
     pub(crate) queries: Arc<Semaphore>,
     /// Where sorts put what memory does not hold.
     pub(crate) spill_directory: Arc<Path>,
@@ -164,13 +173,26 @@ impl Database {
                 format!("could not create directory \"{path}\": {error}"),
             )
         })?;
-        let store = open_store(&config).await?;
+        let (store, membership) = match &config.peer {
+            Some(peer) => {
+                let (store, membership) = crate::cluster::open(&config, peer).await?;
+                (store, Some(membership))
+            }
+            None => (open_store(&config).await?, None),
+        };
         let cluster = store.log_store().identity().cluster;
         let replica =
             config.replica.clone().map(|options| Replica::new(options, Arc::clone(&config.clock)));
-        let node_config = NodeConfig::default();
+        let (node_config, transport) = match &membership {
+            Some(membership) => (membership.node_config(), membership.transport()),
+            None => {
+                let node_config = crate::cluster::alone(&store, &config.path)?;
+                let transport = Router::new().attach(node_config.machine.id);
+                (node_config, transport)
+            }
+        };
         let environment = Environment {
-            transport: Router::new().attach(node_config.machine.id),
+            transport,
             store: store.clone(),
             clock: Arc::clone(&config.clock),
             random: Arc::clone(&config.random),
@@ -199,7 +221,9 @@ impl Database {
             node,
             cluster,
             replica: replica.clone(),
+            membership: membership.clone(),
             following: Mutex::default(),
+            stop: watch::Sender::new(false),
             projections,
             queries: Arc::new(Semaphore::new(QUERIES_MAX)),
             spill_directory: Arc::from(std::env::temp_dir()),
@@ -221,11 +245,25 @@ impl Database {
         let database = Self { shared: Arc::new(shared) };
         running.attach(&database.shared);
         database.refresh_catalog();
+        if let Some(membership) = membership {
+            database.take_part(membership).await?;
+        }
         if let Some(replica) = replica {
             let task = tokio::spawn(crate::replica::follow(database.clone(), replica));
             *database.shared.following.lock() = Some(task);
         }
         Ok(database)
+    }
+
+    /// Looks after the shards with the other members, and shares roles and views with them.
+    async fn take_part(&self, membership: Cluster) -> Result<()> {
+        membership.tend(&self.shared.node);
+        crate::cluster::bring_in(self, &membership).await?;
+        crate::cluster::attach(self, &membership);
+        let following =
+            crate::cluster::follow(self.clone(), membership, self.shared.stop.subscribe());
+        *self.shared.following.lock() = Some(tokio::spawn(following));
+        Ok(())
     }
 
     /// Opens a session for a role, as an embedded user. Roles are not asked for passwords here: whoever links
@@ -288,12 +326,19 @@ impl Database {
         if let Some(replica) = self.replica() {
             replica.stop();
         }
+        if let Some(membership) = &self.shared.membership {
+            membership.hand_over().await;
+        }
+        self.shared.stop.send_replace(true);
         let following = self.shared.following.lock().take();
         if let Some(following) = following {
             // A task that has panicked has nothing more to say.
             let _ = following.await;
         }
         self.shared.node.shutdown().await;
+        if let Some(membership) = &self.shared.membership {
+            membership.close().await;
+        }
         let projections = Arc::clone(&self.shared.projections);
         // Writing out the last rows blocks.
         let _ = tokio::task::spawn_blocking(move || projections.shutdown()).await;
@@ -315,6 +360,8 @@ impl Database {
         match self.replica() {
             Some(replica) => replica.heard(),
             // The moment before the positions: what is committed between the two does no harm.
+            // A node that is cut off does not know what there is.
+            None if self.shared.membership.is_some() && !self.shared.node.is_healthy() => None,
             None => {
                 let now = self.shared.config.clock.now_microseconds();
                 Some((now, self.shared.node.applied()))
@@ -371,6 +418,11 @@ impl Shared {
     /// What there is of a read replica.
     pub(crate) fn replica(&self) -> Option<&Arc<Replica>> {
         self.replica.as_ref()
+    }
+
+    /// The node's part in a cluster; none for one that is alone.
+    pub(crate) fn membership(&self) -> Option<&Cluster> {
+        self.membership.as_ref()
     }
 
     /// The names as they are now, and their generation.
@@ -441,12 +493,24 @@ async fn open_store(config: &DatabaseConfig) -> Result<Arc<DirectoryStore>> {
             Some(Identity { cluster, shards: config.shards })
         }
     };
+    open_log(config, create)
+}
+
+/// Opens the log, or makes it.
+pub(crate) fn open_log(
+    config: &DatabaseConfig,
+    create: Option<Identity>,
+) -> Result<Arc<DirectoryStore>> {
+    let path = config.path.join(LOG_DIRECTORY);
     let options = LogOptions { create, db: db_options(config), ..LogOptions::default() };
-    // After a failed write nobody knows what the disk holds: to go on would be to guess.
-    let on_fatal = Box::new(|error: &StoreError| {
+    let store = DirectoryStore::open(&path, &options, on_fatal())?;
+    Ok(store.with_aggregate_bytes(config.aggregate_cache_bytes))
+}
+
+/// After a failed write nobody knows what the disk holds: to go on would be to guess.
+pub(crate) fn on_fatal() -> OnFatal {
+    Box::new(|error: &StoreError| {
         tracing::error!(%error, "storage failed: the process ends so that nothing is acknowledged that may be lost");
         std::process::abort();
-    });
-    let store = DirectoryStore::open(&path, &options, on_fatal)?;
-    Ok(store.with_aggregate_bytes(config.aggregate_cache_bytes))
+    })
 }

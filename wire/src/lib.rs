@@ -15,6 +15,7 @@
 //! Decide anything about a schedule: rules are the engine's, reading is the queries crate's.
 
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod database;
 pub mod env;

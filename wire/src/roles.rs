@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use bytes::Bytes;
 use parking_lot::{Mutex, RwLock};
 use rotabase_queries::catalog::View;
 use rotabase_queries::error::{Result, SqlError, SqlState};
@@ -142,12 +143,23 @@ pub fn no_role(name: &str) -> SqlError {
     SqlError::new(SqlState::UNDEFINED_OBJECT, format!("role \"{name}\" does not exist"))
 }
 
+/// Where the catalog is shared with other nodes.
+pub(crate) trait Publisher: std::fmt::Debug + Send + Sync {
+    /// How often the shared catalog was replaced, and what it is, if there is one.
+    fn newest(&self) -> (u64, Option<Bytes>);
+
+    /// Replaces it, if it was replaced so often before; blocks until that is durable.
+    fn publish(&self, revision: u64, catalog: Bytes) -> Result<()>;
+}
+
 /// The catalog and its file.
 #[derive(Debug)]
 pub struct ObjectStore {
     path: PathBuf,
     current: RwLock<Arc<Objects>>,
     writing: Mutex<()>,
+    /// Where changes go first, on a node of a cluster.
+    publisher: OnceLock<Arc<dyn Publisher>>,
 }
 
 impl ObjectStore {
@@ -164,7 +176,12 @@ impl ObjectStore {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Objects::default(),
             Err(error) => return Err(io_error(&path, &error)),
         };
-        Ok(Self { path, current: RwLock::new(Arc::new(objects)), writing: Mutex::new(()) })
+        Ok(Self {
+            path,
+            current: RwLock::new(Arc::new(objects)),
+            writing: Mutex::new(()),
+            publisher: OnceLock::new(),
+        })
     }
 
     /// What is now.
@@ -175,25 +192,35 @@ impl ObjectStore {
     /// Changes the catalog; the change is durable when this returns, or has not happened.
     pub fn change(&self, change: impl FnOnce(&mut Objects) -> Result<()>) -> Result<()> {
         let _writing = self.writing.lock();
-        let mut objects = Objects::clone(&self.current.read());
+        let shared = self.publisher.get().map(|publisher| (publisher, publisher.newest()));
+        let mut objects = match &shared {
+            Some((_, (_, Some(catalog)))) => parse(catalog)?,
+            _ => Objects::clone(&self.current.read()),
+        };
         change(&mut objects)?;
         if objects.roles.len() + objects.views.len() > OBJECTS_MAX {
             let message = format!("a database holds at most {OBJECTS_MAX} roles and views");
             return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        }
+        if let Some((publisher, (revision, _))) = shared {
+            let catalog = serde_json::to_vec(&objects);
+            let catalog = catalog.map_err(|error| SqlError::internal(error.to_string()))?;
+            publisher.publish(revision, catalog.into())?;
         }
         self.write(&objects).map_err(|error| io_error(&self.path, &error))?;
         *self.current.write() = Arc::new(objects);
         Ok(())
     }
 
+    /// Has changes go to the other nodes first. Counts once.
+    pub(crate) fn publish_through(&self, publisher: Arc<dyn Publisher>) {
+        let _ = self.publisher.set(publisher);
+    }
+
     /// Takes over the catalog of another node; whether it differs from what was there.
     pub(crate) fn replace(&self, catalog: &[u8]) -> Result<bool> {
         let _writing = self.writing.lock();
-        let malformed = |error| {
-            let message = format!("roles and views cannot be read: {error}");
-            SqlError::new(SqlState::DATA_CORRUPTED, message)
-        };
-        let objects: Objects = serde_json::from_slice(catalog).map_err(malformed)?;
+        let objects = parse(catalog)?;
         if objects == *self.current() {
             return Ok(false);
         }
@@ -211,6 +238,13 @@ impl ObjectStore {
         let directory = self.path.parent().unwrap_or(Path::new("."));
         File::open(directory)?.sync_all()
     }
+}
+
+fn parse(catalog: &[u8]) -> Result<Objects> {
+    serde_json::from_slice(catalog).map_err(|error| {
+        let message = format!("roles and views cannot be read: {error}");
+        SqlError::new(SqlState::DATA_CORRUPTED, message)
+    })
 }
 
 fn io_error(path: &Path, error: &std::io::Error) -> SqlError {

@@ -14,6 +14,10 @@ use rotabase_queries::error::{Result, SqlError};
 use rotabase_queries::exec::{Cancel, Settings};
 use rotabase_queries::types::Interval;
 
+use rotabase_raft::ShardStatus;
+use rotabase_raft::cluster::{ClusterStatus, MemberStatus};
+
+use crate::cluster::number_of;
 use crate::database::Shared;
 use crate::roles::Privilege;
 
@@ -162,6 +166,9 @@ impl SystemState for RunningSystem {
 
     fn nodes(&self) -> Vec<NodeRow> {
         self.with(|shared| {
+            if let Some(membership) = shared.membership() {
+                return members(&membership.status());
+            }
             let led = shared.node.status().iter().filter(|shard| shard.leading).count();
             vec![NodeRow {
                 node: 1,
@@ -292,6 +299,26 @@ fn shard_sizes(shared: &Shared, status: &[rotabase_raft::ShardStatus]) -> Vec<u6
         u64::try_from(part).unwrap_or(u64::MAX)
     };
     status.iter().zip(on_disk).map(|(it, bytes)| bytes + part(it)).collect()
+}
+
+/// The nodes of a cluster, as this one sees them.
+fn members(status: &ClusterStatus) -> Vec<NodeRow> {
+    let row = |member: &MemberStatus| {
+        let id = member.machine;
+        let led = |shard: &&ShardStatus| shard.leader.as_ref().is_some_and(|it| it.id == id);
+        let votes = status.shards.iter().any(|shard| shard.voters.contains(&id));
+        let this_node = id == status.machine;
+        NodeRow {
+            node: number_of(id),
+            address: member.address.clone(),
+            role: if votes { "voter" } else { "learner" }.to_owned(),
+            connected: member.connected,
+            this_node,
+            shards_led: i64::try_from(status.shards.iter().filter(led).count()).unwrap_or(i64::MAX),
+            version: this_node.then(|| env!("CARGO_PKG_VERSION").to_owned()),
+        }
+    };
+    status.members.iter().map(row).collect()
 }
 
 fn privilege_name(privilege: Privilege) -> &'static str {

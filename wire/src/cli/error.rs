@@ -29,9 +29,9 @@ pub enum CliError {
         /// Why it was not.
         error: std::io::Error,
     },
-    /// A flag for something that does not exist yet.
-    #[error("{0} is not offered yet: this version runs on one machine")]
-    NotOffered(&'static str),
+    /// The cluster, or what was said about it, has a flaw.
+    #[error("{0}")]
+    Cluster(String),
     /// There is something else in the directory.
     #[error("{0}")]
     Directory(String),

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cluster::needs_peer;
 use super::error::CliError;
 use super::serve::{Serving, stop_signal};
 use super::{StartArguments, logging, maintain, print, runtime};
+use crate::cluster::{PeerOptions, security};
 use crate::config::Config;
 use crate::database::{Database, DatabaseConfig};
 use crate::env::{SystemClock, SystemRandom};
@@ -14,15 +16,12 @@ use crate::env::{SystemClock, SystemRandom};
 /// Starts the server and serves until it is asked to stop.
 pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
     let StartArguments { data, server, peer, join, replica } = arguments;
-    for (flag, value) in [("--peer", peer), ("--join", join)] {
-        if value.is_some() {
-            return Err(CliError::NotOffered(flag));
-        }
-    }
     let data = data.data.as_path();
+    let mut settings = server.settings();
+    settings.extend(peer.iter().map(|peer| ("peer".to_owned(), peer.clone())));
     // Checked before a directory is made for it.
-    let config =
-        Config::load(data, server.config.as_deref(), std::env::vars(), &server.settings())?;
+    let config = Config::load(data, server.config.as_deref(), std::env::vars(), &settings)?;
+    let peer = peer_options(&config, data, join.as_deref())?;
     logging::start(&config)?;
     maintain::prepare_directory(data)?;
     runtime::new()?.block_on(async {
@@ -31,6 +30,7 @@ pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
         let mut asked_to_stop = std::pin::pin!(asked_to_stop);
         let database_config = DatabaseConfig {
             replica: replica.options(),
+            peer,
             ..database_config(data, &config, &random)
         };
         // A replica waits for an upstream, and for its projections, for as long as it takes.
@@ -50,6 +50,29 @@ pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
         print(&serving.invitation())?;
         serving.run(asked_to_stop).await
     })
+}
+
+/// How the node finds the others of its cluster; none for a node alone.
+fn peer_options(
+    config: &Config,
+    data: &Path,
+    join: Option<&str>,
+) -> Result<Option<PeerOptions>, CliError> {
+    let Some(address) = config.peer.clone() else {
+        if join.is_some() {
+            let message = "--join needs --peer, where other nodes reach this one";
+            return Err(CliError::Cluster(message.to_owned()));
+        }
+        if needs_peer(data, config) {
+            let data = data.display();
+            let message =
+                format!("\"{data}\" is that of a node of a cluster: start it with --peer");
+            return Err(CliError::Cluster(message));
+        }
+        return Ok(None);
+    };
+    let security = security(config)?;
+    Ok(Some(PeerOptions { address, join: join.map(str::to_owned), security }))
 }
 
 /// A replica is served from when it has caught up with what its upstream had at the start.
