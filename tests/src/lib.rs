@@ -3,6 +3,7 @@
 //! Tests see Rotabase as a user does: a process, a port, a driver. Nothing here links the crates under test.
 //! A tool that a test needs and does not find is a failed test, with the name of what to install.
 
+pub mod cluster;
 pub mod postgres;
 pub mod random_select;
 pub mod schedule;

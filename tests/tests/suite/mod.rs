@@ -1,5 +1,6 @@
 mod answer_key;
 mod bad_input;
+mod cluster;
 mod copy;
 mod crash;
 mod crash_transactions;

@@ -1,6 +1,6 @@
 //! `rotabase cluster`: asks a node of a cluster, over the port that nodes use among themselves.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, Subcommand};
@@ -10,7 +10,7 @@ use rotabase_raft::net::Security;
 use rotabase_raft::type_config::MachineId;
 
 use super::error::CliError;
-use super::{DataArguments, print, runtime};
+use super::{print, runtime};
 use crate::cluster::security;
 use crate::config::Config;
 
@@ -20,8 +20,15 @@ pub(crate) struct ClusterArguments {
     /// What to do.
     #[command(subcommand)]
     command: ClusterCommand,
-    #[command(flatten)]
-    data: DataArguments,
+    /// The data directory of a node here, for its settings.
+    #[arg(
+        long,
+        global = true,
+        env = "ROTABASE_DATA",
+        value_name = "DIRECTORY",
+        default_value = "./rotabase-data"
+    )]
+    data: PathBuf,
     /// A node to ask: where other nodes connect [default: `peer` of the data directory's rotabase.toml].
     #[arg(long, global = true, value_name = "HOST:PORT")]
     peer: Option<String>,
@@ -54,7 +61,7 @@ enum ClusterCommand {
 
 /// Carries out what is asked.
 pub(crate) fn run(arguments: &ClusterArguments) -> Result<(), CliError> {
-    let config = Config::load(&arguments.data.data, None, std::env::vars(), &[])?;
+    let config = Config::load(&arguments.data, None, std::env::vars(), &[])?;
     let Some(peer) = arguments.peer.clone().or_else(|| config.peer.clone()) else {
         return Err(CliError::Cluster("name a node with --peer HOST:PORT".to_owned()));
     };

@@ -1,0 +1,286 @@
+//! Clusters of processes: statements at any node, nodes killed under load, nodes that come and go.
+
+use std::collections::BTreeSet;
+use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rotabase_tests::cluster::{Cluster, eventually};
+use rotabase_tests::schedule;
+use rotabase_tests::server::{DEADLINE, Server, binary};
+use rotabase_tests::tool;
+use tokio_postgres::error::SqlState;
+
+/// Everything that SQL shows of a schedule.
+fn shown(server: &Server) -> String {
+    let script = "SELECT * FROM airports ORDER BY code; SELECT * FROM airplanes ORDER BY registration; \
+        SELECT * FROM rotations ORDER BY id; SELECT * FROM legs ORDER BY id; \
+        SELECT * FROM schedule_violations ORDER BY kind, leg_id, other_leg_id; \
+        SELECT * FROM events ORDER BY shard, position;";
+    server.psql(script).expect_success()
+}
+
+fn verify(cluster: &Cluster, node: usize) {
+    let mut program = Command::new(binary());
+    tool::run(program.arg("verify").arg("--data").arg(cluster.data(node)), "").expect_success();
+}
+
+#[test]
+fn every_node_takes_every_statement_and_shows_the_same() {
+    let mut cluster = Cluster::start(3);
+    cluster.node(2).psql(&schedule::insert_script(6, 6, 2)).expect_success();
+    for node in 1..=3 {
+        let name = format!("through {node}");
+        let block = format!(
+            "BEGIN; UPDATE rotations SET name = '{name}' WHERE name = 'R{node}'; \
+             DELETE FROM legs WHERE rotation_id = (SELECT id FROM rotations WHERE name = '{name}'); COMMIT;"
+        );
+        cluster.node(node).psql(&block).expect_success();
+    }
+    let copied = "COPY airports (code) FROM STDIN;\nAAA\nBBB\n\\.\n";
+    cluster.node(3).psql(copied).expect_success();
+    let first = shown(cluster.node(1));
+    assert!(first.contains("through 3") && first.contains("AAA"), "{first}");
+    for node in 2..=3 {
+        assert_eq!(shown(cluster.node(node)), first);
+    }
+    let refused = cluster.node(2).psql("INSERT INTO airports (code) VALUES ('AAA');");
+    assert!(refused.err.contains("already exists"), "{refused:?}");
+    let nodes = "SELECT node, role, connected, this_node FROM rotabase.nodes ORDER BY node;";
+    assert_eq!(
+        cluster.node(2).psql(nodes).expect_success(),
+        "1|voter|t|f\n2|voter|t|t\n3|voter|t|f\n"
+    );
+    for node in 1..=3 {
+        cluster.stop(node);
+        verify(&cluster, node);
+    }
+}
+
+#[test]
+fn roles_and_views_are_the_same_on_all_nodes() {
+    let cluster = Cluster::start(3);
+    cluster.node(2).psql("CREATE ROLE planner LOGIN; GRANT SELECT ON legs TO planner;").expect_success();
+    cluster.node(3).psql("CREATE VIEW names AS SELECT name FROM rotations;").expect_success();
+    for node in 1..=3 {
+        eventually("the view and the role are there", || {
+            let looked = cluster.node(node).psql(
+                "SELECT has_table_privilege('planner', 'legs', 'SELECT'); SELECT count(*) FROM names;",
+            );
+            if looked.out == "t\n0\n" { Ok(()) } else { Err(format!("{looked:?}")) }
+        });
+    }
+}
+
+/// What clients that insert rotations were told.
+#[derive(Debug, Default)]
+struct Told {
+    acknowledged: parking::Set,
+    unknown: parking::Set,
+    refused: parking::Set,
+    longest_gap: AtomicU64,
+    stop: AtomicBool,
+}
+
+mod parking {
+    use std::collections::BTreeSet;
+    use std::sync::Mutex;
+
+    /// Numbers that several tasks gather.
+    #[derive(Debug, Default)]
+    pub(super) struct Set(Mutex<BTreeSet<u64>>);
+
+    impl Set {
+        pub(super) fn insert(&self, number: u64) {
+            self.0.lock().expect("nobody panics").insert(number);
+        }
+
+        pub(super) fn len(&self) -> usize {
+            self.0.lock().expect("nobody panics").len()
+        }
+
+        pub(super) fn all(&self) -> BTreeSet<u64> {
+            self.0.lock().expect("nobody panics").clone()
+        }
+    }
+}
+
+impl Told {
+    /// Inserts one rotation after the other at a node; each in one of many shards.
+    async fn insert(self: Arc<Self>, conninfo: String, client: u64) {
+        let mut connection = None;
+        let mut last = Instant::now();
+        for number in 0.. {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            let number = client * 1_000_000 + number;
+            let Some(open) = connect(&mut connection, &conninfo).await else { continue };
+            let sql = format!(
+                "INSERT INTO rotations (id, name) VALUES ('00000000-0000-4000-8000-{number:012}', '{number}')"
+            );
+            match open.batch_execute(&sql).await {
+                Ok(()) => {
+                    self.acknowledged.insert(number);
+                    let gap = u64::try_from(last.elapsed().as_millis()).unwrap_or(u64::MAX);
+                    self.longest_gap.fetch_max(gap, Ordering::Relaxed);
+                    last = Instant::now();
+                }
+                Err(error) => match error.code() {
+                    Some(code) if *code == SqlState::TRANSACTION_RESOLUTION_UNKNOWN => {
+                        self.unknown.insert(number);
+                    }
+                    Some(_) => self.refused.insert(number),
+                    None => {
+                        self.unknown.insert(number);
+                        connection = None;
+                    }
+                },
+            }
+        }
+    }
+
+    async fn wait_for_more(&self, more: usize) {
+        let (until, so_far) = (Instant::now() + DEADLINE, self.acknowledged.len());
+        while self.acknowledged.len() < so_far + more {
+            assert!(Instant::now() < until, "no progress: {so_far} {}", self.acknowledged.len());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// What was acknowledged is there, what was refused is not.
+    fn check(&self, server: &Server) {
+        let there: BTreeSet<u64> = server
+            .psql("SELECT name FROM rotations;")
+            .expect_success()
+            .lines()
+            .map(|line| line.parse().expect("a number"))
+            .collect();
+        let lost: Vec<_> = self.acknowledged.all().difference(&there).copied().collect();
+        assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
+        let traces: Vec<_> = self.refused.all().intersection(&there).copied().collect();
+        assert!(traces.is_empty(), "refused and there: {traces:?}");
+    }
+}
+
+/// A connection, made anew where there is none.
+async fn connect<'c>(
+    connection: &'c mut Option<tokio_postgres::Client>,
+    conninfo: &str,
+) -> Option<&'c tokio_postgres::Client> {
+    if connection.is_none() {
+        match tokio_postgres::connect(conninfo, tokio_postgres::NoTls).await {
+            Ok((client, driver)) => {
+                tokio::spawn(driver);
+                *connection = Some(client);
+            }
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+    connection.as_ref()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_are_killed_under_load_and_nothing_acknowledged_is_lost() {
+    let mut cluster = Cluster::start(3);
+    let told = Arc::new(Told::default());
+    for (round, victim) in [1, 2, 3].into_iter().enumerate() {
+        told.stop.store(false, Ordering::Relaxed);
+        told.longest_gap.store(0, Ordering::Relaxed);
+        let survivors: Vec<usize> = (1..=3).filter(|node| *node != victim).collect();
+        let clients: Vec<_> = (0..6)
+            .map(|client: usize| {
+                let conninfo = cluster.node(survivors[client % 2]).conninfo();
+                let client = u64::try_from(round * 100 + client).expect("small");
+                tokio::spawn(Arc::clone(&told).insert(conninfo, client))
+            })
+            .collect();
+        told.wait_for_more(100).await;
+        cluster.kill(victim);
+        told.wait_for_more(300).await;
+        cluster.restart(victim);
+        told.wait_for_more(100).await;
+        told.stop.store(true, Ordering::Relaxed);
+        for client in clients {
+            client.await.expect("clients do not panic");
+        }
+        println!(
+            "node {victim} killed: the longest gap was {} ms, {} unknown, {} refused so far",
+            told.longest_gap.load(Ordering::Relaxed),
+            told.unknown.len(),
+            told.refused.len(),
+        );
+    }
+    cluster.wait_for_voters(&[1, 2, 3]);
+    for node in 1..=3 {
+        told.check(cluster.node(node));
+    }
+    assert_eq!(shown(cluster.node(2)), shown(cluster.node(1)));
+    for node in 1..=3 {
+        cluster.stop(node);
+        verify(&cluster, node);
+    }
+}
+
+#[test]
+fn a_node_without_a_majority_refuses_and_shows_what_it_has() {
+    let mut cluster = Cluster::start(3);
+    cluster.node(3).psql("INSERT INTO airports (code) VALUES ('FRA');").expect_success();
+    let eventual = ["-At", "-v", "ON_ERROR_STOP=1", "-v", "VERBOSITY=verbose"];
+    let count = "SET rotabase.consistency = eventual; SELECT count(*) FROM airports;";
+    eventually("the row is there", || {
+        let looked = cluster.node(3).psql_with(&eventual, count);
+        if looked.out == "SET\n1\n" { Ok(()) } else { Err(format!("{looked:?}")) }
+    });
+    cluster.kill(1);
+    cluster.kill(2);
+    assert_eq!(cluster.node(3).psql_with(&eventual, count).expect_success(), "SET\n1\n");
+    for sql in ["SELECT count(*) FROM airports;", "INSERT INTO airports (code) VALUES ('MUC');"] {
+        let refused = cluster.node(3).psql_with(&eventual, sql);
+        assert!(refused.err.contains("57P03"), "{sql}: {refused:?}");
+    }
+    cluster.restart(1);
+    cluster.node(3).psql("INSERT INTO airports (code) VALUES ('HAM');").expect_success();
+    let all = "SELECT code FROM airports ORDER BY code;";
+    assert_eq!(cluster.node(1).psql(all).expect_success(), "FRA\nHAM\n");
+}
+
+#[test]
+fn a_database_alone_becomes_the_first_node_and_a_lost_node_is_replaced() {
+    let mut alone = Cluster::alone();
+    alone.node(1).psql(&schedule::insert_script(4, 5, 1)).expect_success();
+    alone.node(1).psql("CREATE ROLE planner;").expect_success();
+    alone.stop(1);
+    let mut cluster = alone;
+    cluster.restart(1);
+    cluster.add();
+    cluster.add();
+    cluster.wait_for_voters(&[1, 2, 3]);
+    let roles = "SELECT count(*) FROM pg_roles WHERE rolname = 'planner';";
+    assert_eq!(cluster.node(3).psql(roles).expect_success(), "1\n");
+    assert_eq!(shown(cluster.node(3)), shown(cluster.node(1)));
+    // Its disk is lost: it comes back as another one.
+    cluster.kill(2);
+    cluster.node(3).psql("INSERT INTO airports (code) VALUES ('ZZZ');").expect_success();
+    cluster.command(3, &["remove", "2"]).expect_success();
+    cluster.add();
+    cluster.wait_for_voters(&[1, 3, 4]);
+    assert_eq!(shown(cluster.node(4)), shown(cluster.node(1)));
+    let moved = cluster.command(4, &["transfer-leader", "0", "4"]);
+    moved.expect_success();
+    eventually("node 4 leads shard 0", || {
+        let shards = cluster.shards(1);
+        if shards[0].0 == "4" { Ok(()) } else { Err(format!("{shards:?}")) }
+    });
+    cluster.command(1, &["voters", "1"]).expect_success();
+    eventually("one votes", || {
+        let shards = cluster.shards(3);
+        let one = shards.iter().all(|(_, voters, _)| !voters.contains(','));
+        if one { Ok(()) } else { Err(format!("{shards:?}")) }
+    });
+    let error = cluster.command(1, &["voters", "2"]);
+    assert!(!error.success && error.err.contains("1, 3 or 5"), "{error:?}");
+    cluster.node(4).psql("INSERT INTO airports (code) VALUES ('YYY');").expect_success();
+    assert_eq!(shown(cluster.node(3)), shown(cluster.node(1)));
+}
