@@ -61,7 +61,10 @@ fn every_node_takes_every_statement_and_shows_the_same() {
 #[test]
 fn roles_and_views_are_the_same_on_all_nodes() {
     let cluster = Cluster::start(3);
-    cluster.node(2).psql("CREATE ROLE planner LOGIN; GRANT SELECT ON legs TO planner;").expect_success();
+    cluster
+        .node(2)
+        .psql("CREATE ROLE planner LOGIN; GRANT SELECT ON legs TO planner;")
+        .expect_success();
     cluster.node(3).psql("CREATE VIEW names AS SELECT name FROM rotations;").expect_success();
     for node in 1..=3 {
         eventually("the view and the role are there", || {
@@ -283,4 +286,40 @@ fn a_database_alone_becomes_the_first_node_and_a_lost_node_is_replaced() {
     assert!(!error.success && error.err.contains("1, 3 or 5"), "{error:?}");
     cluster.node(4).psql("INSERT INTO airports (code) VALUES ('YYY');").expect_success();
     assert_eq!(shown(cluster.node(3)), shown(cluster.node(1)));
+}
+
+/// The commands of the walk-through in `docs/operating.md`, with ports that are free here.
+#[test]
+fn the_walk_through_works() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/operating.md");
+    let text = std::fs::read_to_string(path).expect("the page");
+    let mut script = String::from("set -e\n");
+    for line in text.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        script.push_str(line);
+        script.push('\n');
+        if line.contains("rotabase start") {
+            // Whoever types is slower than a node starts.
+            let log = line.split("> ").nth(1).and_then(|it| it.split(' ').next()).expect("a log");
+            script.push_str(&format!("until grep -q port= {log}; do sleep 0.1; done\n"));
+        }
+    }
+    for port in [7432, 7433, 7480, 7442, 7443, 7490, 7452, 7453, 7500, 7462, 7463, 7510] {
+        let free = rotabase_tests::cluster::free_port().to_string();
+        script = script.replace(&port.to_string(), &free);
+    }
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let binaries = binary().parent().expect("a directory").to_owned();
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let paths = std::iter::once(binaries).chain(std::env::split_paths(&paths));
+    let mut shell = Command::new("timeout");
+    shell.args(["180", "sh"]).current_dir(directory.path());
+    shell.env("PATH", std::env::join_paths(paths).expect("plain paths"));
+    let printed = tool::run(&mut shell, &script);
+    for node in 1..=4 {
+        let pid = std::fs::read_to_string(directory.path().join(format!("node{node}.pid")));
+        let pid = pid.unwrap_or_default();
+        let _ = Command::new("kill").args(["-9", pid.trim()]).output();
+    }
+    assert!(printed.success, "{printed:?}");
+    assert!(printed.out.contains("connected") && printed.out.contains("FRA"), "{printed:?}");
 }
