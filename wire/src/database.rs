@@ -173,6 +173,8 @@ impl Database {
                 format!("could not create directory \"{path}\": {error}"),
             )
         })?;
+        let replica =
+            config.replica.clone().map(|options| Replica::new(options, Arc::clone(&config.clock)));
         let (store, membership) = match &config.peer {
             Some(peer) => {
                 let (store, membership) = crate::cluster::open(&config, peer).await?;
@@ -181,27 +183,7 @@ impl Database {
             None => (open_store(&config).await?, None),
         };
         let cluster = store.log_store().identity().cluster;
-        let replica =
-            config.replica.clone().map(|options| Replica::new(options, Arc::clone(&config.clock)));
-        let (node_config, transport) = match &membership {
-            Some(membership) => (membership.node_config(), membership.transport()),
-            None => {
-                let node_config = crate::cluster::alone(&store, &config.path)?;
-                let transport = Router::new().attach(node_config.machine.id);
-                (node_config, transport)
-            }
-        };
-        let environment = Environment {
-            transport,
-            store: store.clone(),
-            clock: Arc::clone(&config.clock),
-            random: Arc::clone(&config.random),
-        };
-        let node = match &replica {
-            Some(_) => Node::open_follower(node_config, environment).await,
-            None => Node::open(node_config, environment).await,
-        };
-        let node = node.map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
+        let node = open_node(&config, store, membership.as_ref()).await?;
         let feed: Arc<dyn Feed> = node.feed();
         let channels = Arc::<Channels>::default();
         let options = ProjectionOptions {
@@ -455,6 +437,29 @@ impl Shared {
     pub(crate) fn generation(&self) -> u64 {
         self.generation.load(Ordering::Acquire)
     }
+}
+
+/// Opens the log's node: alone, as a member of a cluster, or as a read replica.
+async fn open_node(
+    config: &DatabaseConfig,
+    store: Arc<DirectoryStore>,
+    membership: Option<&Cluster>,
+) -> Result<Node<Schedule>> {
+    let (node_config, transport) = match membership {
+        Some(membership) => (membership.node_config(), membership.transport()),
+        None => {
+            let node_config = crate::cluster::alone(&store, &config.path)?;
+            let transport = Router::new().attach(node_config.machine.id);
+            (node_config, transport)
+        }
+    };
+    let (clock, random) = (Arc::clone(&config.clock), Arc::clone(&config.random));
+    let environment = Environment { store, transport, clock, random };
+    let node = match &config.replica {
+        Some(_) => Node::open_follower(node_config, environment).await,
+        None => Node::open(node_config, environment).await,
+    };
+    node.map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))
 }
 
 /// For how long what has changed is kept.

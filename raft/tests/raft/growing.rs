@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::{Clock, Random};
 use rotabase_raft::cluster::control::Command;
 use rotabase_raft::cluster::{Admission, Cluster, ClusterOptions, join};
 use rotabase_raft::config::Timing;
@@ -58,15 +59,15 @@ impl Member {
             members: members.into_iter().collect::<Members>(),
             timing: Timing::Fast,
         };
-        let clock = Arc::new(Counting::default());
-        let random = Arc::new(Seeded::new(u64::from(id.0)));
+        let clock: Arc<dyn Clock> = Arc::new(Counting::default());
+        let random: Arc<dyn Random> = Arc::new(Seeded::new(u64::from(id.0)));
         let control = MemoryStore::new(MemoryLog::new(1));
         let cluster = Cluster::open(
             options,
             network.clone(),
             control,
-            Arc::clone(&clock) as _,
-            Arc::clone(&random) as _,
+            Arc::clone(&clock),
+            Arc::clone(&random),
         )
         .await
         .unwrap();

@@ -300,7 +300,7 @@ fn the_walk_through_works() {
         if line.contains("rotabase start") {
             // Whoever types is slower than a node starts.
             let log = line.split("> ").nth(1).and_then(|it| it.split(' ').next()).expect("a log");
-            script.push_str(&format!("until grep -q port= {log}; do sleep 0.1; done\n"));
+            script.extend(["until grep -q port= ", log, "; do sleep 0.1; done\n"]);
         }
     }
     for port in [7432, 7433, 7480, 7442, 7443, 7490, 7452, 7453, 7500, 7462, 7463, 7510] {

@@ -124,13 +124,11 @@ async fn open_data(
         return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
             .with_hint("A node joins a cluster with an empty directory."));
     }
-    let store = match exists {
-        true => open_log(config, None)?,
-        false => {
-            let cluster = config.random.uuid_v7(config.clock.now_microseconds());
-            open_log(config, Some(Identity { cluster, shards: config.shards }))?
-        }
+    let new = || {
+        let cluster = config.random.uuid_v7(config.clock.now_microseconds());
+        Identity { cluster, shards: config.shards }
     };
+    let store = open_log(config, (!exists).then(new))?;
     let Identity { cluster, shards } = store.log_store().identity();
     let machine = store.machine().map_err(SqlError::from)?.unwrap_or(FOUNDER);
     Ok((store, Admission { cluster, shards, machine, members: Vec::new() }))
