@@ -211,7 +211,8 @@ impl<D: Domain> LeaderTask<D> {
         let sequence = self.shard.machine.lock().entries;
         self.speculation.reset(sequence);
         self.pipeline = new_pipeline(&self.shard);
-        add(&self.shard.metrics.leaderships, 1);
+        let leadership = self.shard.metrics.leaderships.fetch_add(1, Ordering::Relaxed);
+        self.shard.leadership.store(leadership, Ordering::Relaxed);
         self.tick_among_others();
         tracing::debug!(shard = self.shard.id.0, term = leader.term, sequence, "leading");
     }

@@ -198,6 +198,7 @@ impl<D: Domain> Common<D> {
             orphans: Mutex::default(),
             orphaned: Arc::clone(&self.orphaned),
             leading: AtomicBool::new(false),
+            leadership: AtomicU64::new(0),
             stopping: AtomicBool::new(false),
         });
         let speculation = Speculation::new(self.store.aggregates(shard.id));

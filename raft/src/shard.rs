@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use openraft::async_runtime::watch::WatchReceiver;
 use parking_lot::Mutex;
@@ -80,6 +80,8 @@ pub(crate) struct Shard<D: Domain> {
     /// Wakes who ends orphans.
     pub(crate) orphaned: Arc<Notify>,
     pub(crate) leading: AtomicBool,
+    /// Which of this node's leaderships its newest was, counted over all shards.
+    pub(crate) leadership: AtomicU64,
     pub(crate) stopping: AtomicBool,
 }
 

@@ -8,6 +8,7 @@
 //! 5. Who leads two shards more than another hands one over to it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use openraft::ChangeMembers;
@@ -180,7 +181,10 @@ pub(super) async fn balance<D: Domain>(
         *led.entry(leader.id).or_default() += 1;
     }
     let own = led.get(&here).copied().unwrap_or(0);
-    for shard in node.inner.shards.iter().filter(|shard| shard.leads()) {
+    let mut candidates: Vec<_> = node.inner.shards.iter().filter(|shard| shard.leads()).collect();
+    // What it leads longest goes first: what it has just been given by an operator stays.
+    candidates.sort_by_key(|shard| shard.leadership.load(Ordering::Relaxed));
+    for shard in candidates {
         let replicas = Replicas::of(shard);
         let other = replicas
             .voters
