@@ -167,11 +167,8 @@ impl Database {
     /// Opens a database with a configuration.
     pub async fn open_with(config: DatabaseConfig) -> Result<Self> {
         std::fs::create_dir_all(&config.path).map_err(|error| {
-            let path = config.path.display();
-            SqlError::new(
-                SqlState::IO_ERROR,
-                format!("could not create directory \"{path}\": {error}"),
-            )
+            let message = format!("could not create directory {:?}: {error}", config.path);
+            SqlError::new(SqlState::IO_ERROR, message)
         })?;
         let replica =
             config.replica.clone().map(|options| Replica::new(options, Arc::clone(&config.clock)));

@@ -117,6 +117,33 @@ impl Generator {
                 2 => format!("CAST({} AS bigint)", self.expression(Int4, sources, depth)),
                 _ => self.literal(Int8),
             },
+            Time | Date | Interval => self.moment(ty, sources, depth),
+            Bool => format!("({})", self.predicate(sources, &[], depth.min(1))),
+            Numeric => match self.below(4) {
+                0 => format!("({} / 3.0)", self.expression(Int4, sources, depth)),
+                1 => {
+                    format!(
+                        "round({}, {})",
+                        self.expression(Numeric, sources, depth),
+                        self.below(3)
+                    )
+                }
+                2 => format!(
+                    "({} * {})",
+                    self.expression(Numeric, sources, depth),
+                    self.literal(Numeric)
+                ),
+                _ => self.literal(Numeric),
+            },
+            Array => self.array(sources, depth),
+            Jsonb => self.jsonb(sources, depth),
+            Uuid => self.literal(ty),
+        }
+    }
+
+    /// A time, a date or a span of time.
+    fn moment(&mut self, ty: Ty, sources: &[Source], depth: usize) -> String {
+        match ty {
             Time => match self.below(4) {
                 0 => format!("date_trunc('hour', {})", self.expression(Time, sources, depth)),
                 1 => format!("({})::timestamptz", self.expression(Date, sources, depth)),
@@ -146,26 +173,7 @@ impl Generator {
                 2 => format!("make_interval(mins => {})", self.below(3000)),
                 _ => self.literal(Interval),
             },
-            Bool => format!("({})", self.predicate(sources, &[], depth.min(1))),
-            Numeric => match self.below(4) {
-                0 => format!("({} / 3.0)", self.expression(Int4, sources, depth)),
-                1 => {
-                    format!(
-                        "round({}, {})",
-                        self.expression(Numeric, sources, depth),
-                        self.below(3)
-                    )
-                }
-                2 => format!(
-                    "({} * {})",
-                    self.expression(Numeric, sources, depth),
-                    self.literal(Numeric)
-                ),
-                _ => self.literal(Numeric),
-            },
-            Array => self.array(sources, depth),
-            Jsonb => self.jsonb(sources, depth),
-            Uuid => self.literal(ty),
+            _ => self.literal(ty),
         }
     }
 

@@ -54,9 +54,9 @@ async fn a_lock_of_a_transaction_ends_with_it() {
         block.batch_execute("SELECT pg_advisory_xact_lock(1, 2)").await.unwrap();
         assert!(!value::<bool>(&second, "SELECT pg_try_advisory_xact_lock(1, 2)").await);
         if commit {
-            block.commit().await.unwrap()
+            block.commit().await.unwrap();
         } else {
-            block.rollback().await.unwrap()
+            block.rollback().await.unwrap();
         }
         assert!(value::<bool>(&second, "SELECT pg_try_advisory_xact_lock(1, 2)").await);
         assert_eq!(value::<i64>(&second, "SELECT count(*) FROM pg_locks").await, 0);

@@ -92,21 +92,7 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
         "Transactions of which a shard holds a part without knowing what came of them.",
         read(|watched| float(count(watched.database.node().open_prepares()))),
     );
-    let latency = weak.clone();
-    metrics.histogram_read(
-        "rotabase_commit_seconds",
-        "Time from the proposal of a log entry to its commit.",
-        move || {
-            let watched = latency.upgrade()?;
-            let metrics = watched.database.node().metrics();
-            let buckets = metrics.commit_buckets.iter().map(|it| it.load(Ordering::Relaxed));
-            Some(Observed {
-                bounds_microseconds: &COMMIT_BOUNDS_MICROSECONDS,
-                buckets: buckets.collect(),
-                sum_microseconds: metrics.commit_microseconds.load(Ordering::Relaxed),
-            })
-        },
-    );
+    register_commits(&weak, metrics);
     let shards = weak.clone();
     metrics.gauges(
         "rotabase_shard_last_index",
@@ -130,9 +116,29 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
     }
 }
 
+/// Registers how long commits take.
+fn register_commits(watched: &Weak<Watched>, metrics: &Metrics) {
+    let latency = Weak::clone(watched);
+    metrics.histogram_read(
+        "rotabase_commit_seconds",
+        "Time from the proposal of a log entry to its commit.",
+        move || {
+            let watched = latency.upgrade()?;
+            let metrics = watched.database.node().metrics();
+            let buckets = metrics.commit_buckets.iter().map(|it| it.load(Ordering::Relaxed));
+            Some(Observed {
+                bounds_microseconds: &COMMIT_BOUNDS_MICROSECONDS,
+                buckets: buckets.collect(),
+                sum_microseconds: metrics.commit_microseconds.load(Ordering::Relaxed),
+            })
+        },
+    );
+}
+
 /// Registers what is kept in memory of what is on disk.
 fn register_caches(watched: &Weak<Watched>, metrics: &Metrics) {
     type Number = fn(AggregateStats) -> u64;
+    type Gauge = (&'static str, &'static str, fn(&Watched) -> u64);
     let counters: [(&'static str, &'static str, Number); 3] = [
         ("rotabase_aggregate_cache_hits_total", "Aggregates found in memory.", |it| it.hits),
         ("rotabase_aggregate_cache_misses_total", "Aggregates read from disk.", |it| it.misses),
@@ -147,7 +153,7 @@ fn register_caches(watched: &Weak<Watched>, metrics: &Metrics) {
                 .map_or(0.0, |watched| float(number(watched.database.node().aggregate_stats())))
         });
     }
-    let gauges: [(&'static str, &'static str, fn(&Watched) -> u64); 4] = [
+    let gauges: [Gauge; 4] = [
         ("rotabase_aggregate_cache_aggregates", "Aggregates in memory.", |it| {
             it.database.node().aggregate_stats().aggregates
         }),

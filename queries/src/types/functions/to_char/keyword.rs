@@ -218,7 +218,6 @@ impl Node<'_> {
                     | Field::Meridiem { .. }
                     | Field::Day
                     | Field::DayShort
-                    | Field::Fraction(_)
                     | Field::Exact
                     | Field::MonthName
                     | Field::MonthShort
