@@ -323,3 +323,83 @@ fn the_walk_through_works() {
     assert!(printed.success, "{printed:?}");
     assert!(printed.out.contains("connected") && printed.out.contains("FRA"), "{printed:?}");
 }
+
+fn openssl(directory: &std::path::Path, arguments: &[&str]) {
+    let mut program = Command::new("openssl");
+    tool::run(program.current_dir(directory).args(arguments), "").expect_success();
+}
+
+/// An authority, and a certificate of it for this machine.
+fn certificates(directory: &std::path::Path, authority: &str, node: &str) {
+    let (key, root) = (format!("{authority}.key"), format!("{authority}.crt"));
+    let made = [
+        "req",
+        "-x509",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-days",
+        "2",
+    ];
+    openssl(
+        directory,
+        &[&made[..], &["-subj", "/CN=nodes", "-keyout", &key, "-out", &root]].concat(),
+    );
+    let (node_key, request, certificate) =
+        (format!("{node}.key"), format!("{node}.csr"), format!("{node}.crt"));
+    let asked = [
+        "req",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:P-256",
+        "-nodes",
+        "-subj",
+        "/CN=node",
+    ];
+    openssl(directory, &[&asked[..], &["-keyout", &node_key, "-out", &request]].concat());
+    std::fs::write(directory.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("written");
+    let signed = ["x509", "-req", "-in", &request, "-CA", &root, "-CAkey", &key, "-CAcreateserial"];
+    let rest = ["-days", "2", "-extfile", "names", "-out", &certificate];
+    openssl(directory, &[&signed[..], &rest[..]].concat());
+}
+
+#[test]
+fn nodes_with_certificates_talk_to_nobody_without() {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    certificates(directory.path(), "ours", "node");
+    certificates(directory.path(), "others", "stranger");
+    let file = |name: &str| directory.path().join(name).display().to_string();
+    let settings = [
+        format!("peer_certificate={}", file("node.crt")),
+        format!("peer_key={}", file("node.key")),
+        format!("peer_ca={}", file("ours.crt")),
+    ];
+    let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
+    let shown_by = |cluster: &Cluster, names: [&str; 3]| {
+        let toml = format!(
+            "peer_certificate = \"{}\"\npeer_key = \"{}\"\npeer_ca = \"{}\"\n",
+            file(names[0]),
+            file(names[1]),
+            file(names[2])
+        );
+        std::fs::create_dir_all(cluster.data(1)).expect("a directory");
+        std::fs::write(cluster.data(1).join("rotabase.toml"), toml).expect("written");
+    };
+    let mut cluster = Cluster::start_with(0, &arguments);
+    cluster.add();
+    shown_by(&cluster, ["node.crt", "node.key", "ours.crt"]);
+    cluster.add();
+    cluster.add();
+    cluster.wait_for_voters(&[1, 2, 3]);
+    cluster.node(2).psql("INSERT INTO airports (code) VALUES ('FRA');").expect_success();
+    assert_eq!(cluster.node(3).psql("SELECT code FROM airports;").expect_success(), "FRA\n");
+    shown_by(&cluster, ["stranger.crt", "stranger.key", "ours.crt"]);
+    let refused = cluster.command(1, &["status"]);
+    assert!(!refused.success, "a certificate of another authority: {refused:?}");
+    std::fs::write(cluster.data(1).join("rotabase.toml"), "").expect("written");
+    let refused = cluster.command(1, &["status"]);
+    assert!(!refused.success, "no certificate: {refused:?}");
+}
