@@ -291,10 +291,13 @@ impl<D: Domain> Node<D> {
     }
 
     fn new_write(&self, metadata: Metadata, transaction: Uuid) -> Write<D> {
+        Write::new(self.clone(), self.next_write(), metadata, transaction)
+    }
+
+    /// An id for a statement that holds aggregates; never given twice.
+    pub(crate) fn next_write(&self) -> WriteId {
         let number = self.inner.next_write.fetch_add(1, Ordering::Relaxed);
-        let id =
-            WriteId((u128::from(self.inner.run) << 64 | u128::from(number)) % RECOVERED_WRITES);
-        Write::new(self.clone(), id, metadata, transaction)
+        WriteId((u128::from(self.inner.run) << 64 | u128::from(number)) % RECOVERED_WRITES)
     }
 
     /// The transaction of a statement: the one it is given, or a new one.

@@ -20,7 +20,7 @@ use crate::commit::Commit;
 use crate::error::WriteError;
 use crate::node::Node;
 use crate::remote::message::PartAsk;
-use crate::remote::{Desk, LEADER_PATIENCE};
+use crate::remote::{Desk, LEADER_PATIENCE, LEADER_RETRY};
 use crate::request::{Decided, Outcome, Request};
 use crate::reservation::WriteId;
 use crate::shard::{PartDecided, PartFailure};
@@ -103,19 +103,53 @@ impl<D: Domain> Write<D> {
         if self.stage == Stage::Ended || self.node.inner.follower.is_some() {
             return Err(WriteError::Unavailable { shard: ShardId(0) });
         }
-        if self.stage == Stage::New {
+        let first = self.stage == Stage::New;
+        if first {
             if self.node.inner.open_writes.fetch_add(1, Ordering::AcqRel) >= WRITES_MAX {
                 self.node.inner.open_writes.fetch_sub(1, Ordering::AcqRel);
                 return Err(WriteError::Overloaded);
             }
             self.stage = Stage::Open;
         }
-        let decided = tokio::time::timeout(deadline, self.decide_pieces(requests)).await;
+        let deciding = async {
+            if first && self.node.inner.config.networked {
+                self.decide_where_it_is_led(requests).await
+            } else {
+                self.decide_pieces(requests).await
+            }
+        };
+        let decided = tokio::time::timeout(deadline, deciding).await;
         let decided = decided.unwrap_or(Err(WriteError::Deadline));
         if decided.is_err() {
             self.abort();
         }
         decided
+    }
+
+    /// Decides the first requests, and begins anew while leaderships move.
+    async fn decide_where_it_is_led(
+        &mut self,
+        requests: Vec<Request<D>>,
+    ) -> Result<Decided, WriteError<D>> {
+        let patience = tokio::time::Instant::now() + LEADER_PATIENCE;
+        loop {
+            let decided = self.decide_pieces(requests.clone()).await;
+            let moved = matches!(
+                decided,
+                Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
+            );
+            if !moved || tokio::time::Instant::now() >= patience {
+                return decided;
+            }
+            for desk in std::mem::take(&mut self.held_at).values() {
+                desk.abort(self.id);
+            }
+            self.shards.clear();
+            self.attempt = None;
+            // What is aborted is let go later: the next attempt is another one.
+            self.id = self.node.next_write();
+            tokio::time::sleep(LEADER_RETRY).await;
+        }
     }
 
     async fn decide_pieces(&mut self, requests: Vec<Request<D>>) -> Result<Decided, WriteError<D>> {

@@ -34,7 +34,7 @@ pub(super) const PING_INTERVAL: Duration = Duration::from_millis(500);
 pub(super) const SILENCE_MAX: Duration = Duration::from_secs(2);
 
 /// How long a heartbeat may wait for others, so that those of many shards go as one frame.
-pub(super) const HEARTBEAT_WINDOW: Duration = Duration::from_millis(10);
+pub(super) const HEARTBEAT_WINDOW: Duration = Duration::from_millis(20);
 
 /// The appends of one stream that may be unanswered.
 pub(super) const STREAM_WINDOW: usize = 32;

@@ -14,7 +14,7 @@ use rotabase_raft::config::Timing;
 use rotabase_raft::memory::{MemoryLog, MemoryStore};
 use rotabase_raft::net::{Identity, Members, Network, Plain};
 use rotabase_raft::type_config::{Machine, MachineId};
-use rotabase_raft::{Environment, Node, Outcome, WriteError};
+use rotabase_raft::{Environment, Node, Outcome, Request, WriteError};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -124,12 +124,29 @@ struct Told {
     stop: AtomicBool,
 }
 
+const DEADLINE: Duration = Duration::from_secs(5);
+
+async fn in_pieces(
+    node: &Node<Accounts>,
+    requests: Vec<Request<Accounts>>,
+) -> Result<Outcome, WriteError<Accounts>> {
+    let mut write = node.begin(Metadata::default());
+    let decided = write.decide(requests, DEADLINE).await?;
+    let outcome = write.commit(DEADLINE).await?;
+    Ok(Outcome { versions: decided.versions, emitted: decided.emitted, ..outcome })
+}
+
 impl Told {
     async fn write(self: Arc<Self>, node: Node<Accounts>, account: u32) {
         while !self.stop.load(Ordering::Relaxed) {
             let tag = self.next_tag.fetch_add(1, Ordering::Relaxed);
             let requests = vec![deposit(account, 1, tag)];
-            match node.execute(requests, Metadata::default(), Duration::from_secs(5)).await {
+            let outcome = if account % 2 == 0 {
+                node.execute(requests, Metadata::default(), DEADLINE).await
+            } else {
+                in_pieces(&node, requests).await
+            };
+            match outcome {
                 Ok(outcome) => self.acknowledged.lock().push((account, tag, outcome)),
                 Err(WriteError::OutcomeUnknown) => {
                     self.unknown.fetch_add(1, Ordering::Relaxed);
