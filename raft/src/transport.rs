@@ -9,20 +9,20 @@ use std::future::Future;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use openraft::base::{BoxFuture, BoxStream};
 use openraft::errors::{RPCError, ReplicationClosed, StreamingError, Unreachable};
 use openraft::network::RPCOption;
 use openraft::raft::{
-    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendResult,
-    TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
+    AppendEntriesRequest, AppendEntriesResponse, SnapshotResponse, StreamAppendError,
+    StreamAppendResult, TransferLeaderRequest, TransferLeaderResponse, VoteRequest, VoteResponse,
 };
 use openraft::{AnyError, OptionalSend, Raft, RaftNetworkFactory, RaftNetworkV2, alias};
 use rotabase_engine::position::ShardId;
 
 use crate::remote::{CallFailure, Service};
 use crate::replica_machine::ReplicaMachine;
-use crate::type_config::{Machine, MachineId, ReplicaId, TypeConfig, Vote};
+use crate::type_config::{LogId, Machine, MachineId, ReplicaId, TypeConfig, Vote};
 
 /// A replica's end of Raft.
 pub type Replica = Raft<TypeConfig, ReplicaMachine>;
@@ -127,7 +127,11 @@ impl RaftNetworkFactory<TypeConfig> for ReplicaNetwork {
 
     async fn new_client(&mut self, target: ReplicaId, node: &Machine) -> Peer {
         let route = Route { shard: self.shard, from: self.from, to: target, machine: node.clone() };
-        Peer { route, transport: Arc::clone(&self.transport) }
+        Peer { route, transport: Arc::clone(&self.transport), heartbeats: false }
+    }
+
+    async fn new_heartbeat_client(&mut self, target: ReplicaId, node: &Machine) -> Peer {
+        Peer { heartbeats: true, ..self.new_client(target, node).await }
     }
 }
 
@@ -136,6 +140,24 @@ impl RaftNetworkFactory<TypeConfig> for ReplicaNetwork {
 pub(crate) struct Peer {
     route: Route,
     transport: Arc<dyn Transport>,
+    /// Whether it is for heartbeats, each of which openraft sends as a stream of its own.
+    heartbeats: bool,
+}
+
+/// The answer to a heartbeat as one of a stream.
+fn heartbeat_answer(
+    response: AppendEntriesResponse<TypeConfig>,
+    matching: Option<LogId>,
+) -> Result<StreamAppendResult<TypeConfig>, CallError> {
+    Ok(match response {
+        AppendEntriesResponse::Success => Ok(matching),
+        AppendEntriesResponse::PartialSuccess(matching) => Ok(matching),
+        AppendEntriesResponse::HigherVote(vote) => Err(StreamAppendError::HigherVote(vote)),
+        AppendEntriesResponse::Conflict => {
+            let matching = matching.ok_or_else(|| unreachable("nothing conflicts with nothing"))?;
+            Err(StreamAppendError::Conflict(matching))
+        }
+    })
 }
 
 impl RaftNetworkV2<TypeConfig> for Peer {
@@ -157,6 +179,16 @@ impl RaftNetworkV2<TypeConfig> for Peer {
     where
         S: Stream<Item = AppendEntriesRequest<TypeConfig>> + OptionalSend + Unpin + 'static,
     {
+        if self.heartbeats {
+            let (transport, route) = (Arc::clone(&self.transport), self.route.clone());
+            let answers = input.then(move |request| {
+                let matching = request.prev_log_id;
+                let answer = transport.append(route.clone(), request, option.clone());
+                async move { heartbeat_answer(answer.await?, matching) }
+            });
+            let answers: AppendAnswers<'s> = Box::pin(answers);
+            return Box::pin(std::future::ready(Ok(answers)));
+        }
         let answers = self.transport.stream_append(self.route.clone(), Box::pin(input), option);
         Box::pin(async move {
             let answers: AppendAnswers<'s> = answers.await?;
