@@ -141,7 +141,7 @@ impl Told {
         while !self.stop.load(Ordering::Relaxed) {
             let tag = self.next_tag.fetch_add(1, Ordering::Relaxed);
             let requests = vec![deposit(account, 1, tag)];
-            let outcome = if account % 2 == 0 {
+            let outcome = if account.is_multiple_of(2) {
                 node.execute(requests, Metadata::default(), DEADLINE).await
             } else {
                 in_pieces(&node, requests).await
