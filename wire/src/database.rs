@@ -424,7 +424,15 @@ impl Shared {
     }
 
     /// Everything that was acknowledged through this node so far.
+    ///
+    /// After a restart that is somewhere in what is applied. A replica acknowledges nothing, and may have applied a
+    /// part of a transaction whose rest does not come as long as there is no upstream: nobody may wait for that
+    /// who was not told of it. What a replica shows only grows, a restart included, as its projections are served
+    /// once they have looked at everything that is applied.
     pub(crate) fn acknowledged(&self) -> Positions {
+        if self.replica.is_some() {
+            return self.acknowledged.lock().clone();
+        }
         let mut positions = self.node.applied();
         positions.merge(&self.acknowledged.lock());
         positions
