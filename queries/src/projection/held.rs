@@ -37,45 +37,50 @@ pub(crate) struct Held {
     // The shards whose entries are stored as held.
     stored: BTreeSet<ShardId>,
     // What another process has folded beyond its position; until it is read again.
-    before: BTreeMap<ShardId, Before>,
+    before: BTreeMap<ShardId, Beyond>,
     bytes: usize,
     bytes_max: usize,
     // Whether something came since it was last asked what may be folded.
     came: bool,
 }
 
-/// What of a shard was folded when it was stored: everything up to `read_to` but what was held.
+/// What of a shard is folded where some of it is held: everything up to `read_to` but that.
 #[derive(Debug)]
-struct Before {
-    read_to: LogIndex,
-    held: BTreeSet<LogIndex>,
+pub(crate) struct Beyond {
+    pub(crate) read_to: LogIndex,
+    pub(crate) held: BTreeSet<LogIndex>,
+}
+
+/// What is folded of the shards that something is held of, as it is stored with the rows.
+pub(crate) fn beyond(rows: &impl ReadRows) -> Result<BTreeMap<ShardId, Beyond>> {
+    let mut all = BTreeMap::new();
+    let range = Range::prefix(Key::table(table::HELD));
+    rows.visit(&range, Direction::Forward, &mut |key, value| {
+        let shard = ShardId(u16::from_be_bytes(Fields(&key[1..]).array()?));
+        let mut fields = Fields(value);
+        let read_to = LogIndex(u64::from_be_bytes(fields.array()?));
+        let mut held = BTreeSet::new();
+        while !fields.0.is_empty() {
+            held.insert(LogIndex(u64::from_be_bytes(fields.array()?)));
+        }
+        all.insert(shard, Beyond { read_to, held });
+        Ok(ControlFlow::Continue(()))
+    })?;
+    Ok(all)
 }
 
 impl Held {
     /// What is stored.
     pub(crate) fn read(rows: &impl ReadRows) -> Result<Self> {
-        let mut held = Self {
+        let before = beyond(rows)?;
+        Ok(Self {
             queues: BTreeMap::new(),
-            stored: BTreeSet::new(),
-            before: BTreeMap::new(),
+            stored: before.keys().copied().collect(),
+            before,
             bytes: 0,
             bytes_max: HELD_BYTES_MAX,
             came: false,
-        };
-        let range = Range::prefix(Key::table(table::HELD));
-        rows.visit(&range, Direction::Forward, &mut |key, value| {
-            let shard = ShardId(u16::from_be_bytes(Fields(&key[1..]).array()?));
-            let mut fields = Fields(value);
-            let read_to = LogIndex(u64::from_be_bytes(fields.array()?));
-            let mut before = Before { read_to, held: BTreeSet::new() };
-            while !fields.0.is_empty() {
-                before.held.insert(LogIndex(u64::from_be_bytes(fields.array()?)));
-            }
-            held.stored.insert(shard);
-            held.before.insert(shard, before);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(held)
+        })
     }
 
     /// Whether an entry that is read was folded before, by another process.

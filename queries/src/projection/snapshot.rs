@@ -143,7 +143,12 @@ impl Snapshot {
         self.0.newest
     }
 
-    /// How far the feed was folded into what it shows.
+    /// Whether it is the same state, and no other that looks alike.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Up to where all of the feed is folded into what it shows; some of what is behind may be, too.
     pub fn positions(&self) -> &Positions {
         &self.0.positions
     }

@@ -12,10 +12,13 @@ use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use rotabase_engine::schedule::AggregateId;
 use uuid::Uuid;
 
+use crate::relation::Access;
+
 use super::follower::Follower;
 use super::history::Retention;
 use super::key::table;
 use super::projections::{ProjectionOptions, Projections};
+use super::relations::{EventsRelation, Projected as _};
 use super::store::Store;
 use super::testing::{Action, Happened, MemoryFeed, Model, actions};
 use super::tests::{contents, copy_files};
@@ -182,6 +185,8 @@ proptest! {
                 assert_all_or_nothing(&seen);
                 let snapshot = kept.snapshot();
                 if turn % 24 == 0 && turn <= order.len() {
+                    let counted = snapshot.count(super::Count::Events).unwrap();
+                    prop_assert_eq!(u64::try_from(events(&kept)).unwrap(), counted);
                     let rows = folded(&directory.path().join(format!("f{turn}")), &seen);
                     // Histories say where in the log an event stands, which here is elsewhere.
                     let state = |rows: Vec<(Vec<u8>, Vec<u8>)>| {
@@ -256,6 +261,15 @@ fn rotations(follower: &mut Follower) -> u64 {
     follower.snapshot().count(super::Count::Rotations).unwrap()
 }
 
+/// The rows of `events`.
+fn events(follower: &Follower) -> usize {
+    let relation = EventsRelation::of(&Arc::default());
+    let mut scan = relation.scan(&follower.snapshot(), &Access::Full, &[0]).unwrap();
+    let mut rows = Vec::new();
+    while scan.next(10, &mut rows).unwrap() {}
+    rows.len()
+}
+
 #[test]
 fn each_of_two_transactions_in_opposite_order_is_shown_when_it_is_complete() {
     let directory = tempfile::tempdir().unwrap();
@@ -311,15 +325,17 @@ fn only_what_depends_on_a_transaction_waits_for_it() {
     feed.append_entry(ShardId(0), &renamed, Step::Events);
     feed.append_entry(ShardId(0), &transactions[1][0].happened, Step::Events);
     assert_eq!(rotations(&mut follower), 1, "what has nothing to do with it");
+    let counted = follower.snapshot().count(super::Count::Events).unwrap();
+    assert_eq!((counted, events(&follower)), (1, 1), "the log is shown as far as it is folded");
     let before = follower.positions().clone();
     // So it stays when the process ends.
     follower.store().flush().unwrap();
     drop(follower);
     let mut follower = open(directory.path(), &feed, usize::MAX, usize::MAX);
-    assert_eq!(rotations(&mut follower), 1);
+    assert_eq!((rotations(&mut follower), events(&follower)), (1, 1));
     assert_eq!(*follower.positions(), before, "no further than to the first that waits");
     append(&feed, &transactions[0][1]);
-    assert_eq!(rotations(&mut follower), 3);
+    assert_eq!((rotations(&mut follower), events(&follower)), (3, 4));
     assert!(follower.positions().get(ShardId(0)) > before.get(ShardId(0)));
     let AggregateId::Rotation(id) = renamed[0].aggregate else { panic!("a rotation") };
     let row = follower.snapshot().rotation(id).unwrap().expect("it is there");

@@ -1,6 +1,7 @@
 //! `events`: the log itself as a relation. It is read from the feed and not stored twice; a snapshot shows what
 //! was folded into it and nothing later.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rotabase_engine::db::StoreError;
@@ -17,6 +18,7 @@ use crate::relation::{Access, Bound, RelationSchema, RowScan};
 use crate::types::Datum;
 
 use super::super::count::Count;
+use super::super::held::{Beyond, beyond};
 use super::super::rows::{self, Direction};
 use super::super::snapshot::Snapshot;
 use super::schema;
@@ -33,13 +35,13 @@ const HEARTBEAT_TYPE: &str = "heartbeat";
 
 /// The relation `events`.
 #[derive(Debug)]
-pub(super) struct EventsRelation {
+pub(in crate::projection) struct EventsRelation {
     schema: Arc<RelationSchema>,
     estimates: Arc<Estimates>,
 }
 
 impl EventsRelation {
-    pub(super) fn of(estimates: &Arc<Estimates>) -> Self {
+    pub(in crate::projection) fn of(estimates: &Arc<Estimates>) -> Self {
         Self { schema: schema::events(), estimates: Arc::clone(estimates) }
     }
 }
@@ -56,11 +58,11 @@ impl Projected for EventsRelation {
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
         let Some(feed) = snapshot.feed() else { return Ok(Box::new(Nothing)) };
-        let seen = snapshot.positions().iter().map(|(shard, last)| Span {
-            shard,
-            first: Position::START,
-            last,
-        });
+        let beyond = beyond(snapshot)?;
+        let mut seen: BTreeMap<ShardId, Position> = snapshot.positions().iter().collect();
+        seen.extend(beyond.iter().map(|(shard, it)| (*shard, Position::end_of(it.read_to))));
+        let seen =
+            seen.into_iter().map(|(shard, last)| Span { shard, first: Position::START, last });
         let (mut spans, direction) = match access {
             Access::Full => (seen.collect(), Direction::Forward),
             Access::Index { index: _, prefix, lower, upper, backward } => {
@@ -78,6 +80,7 @@ impl Projected for EventsRelation {
             as_of: snapshot.as_of(),
             direction,
             spans,
+            beyond,
             window: 1,
             entries: Vec::new(),
             places: Vec::new(),
@@ -195,6 +198,8 @@ struct EventScan {
     direction: Direction,
     // What is left, the next span last.
     spans: Vec<Span>,
+    // Entries within them that are not folded.
+    beyond: BTreeMap<ShardId, Beyond>,
     window: u64,
     entries: Vec<CommittedEntry>,
     // Which events of `entries` come next, the next one last.
@@ -232,6 +237,9 @@ impl EventScan {
             Direction::Backward => self.read_backward(span)?,
         };
         self.spans.extend(rest);
+        if let Some(beyond) = self.beyond.get(&span.shard) {
+            self.entries.retain(|committed| !beyond.held.contains(&committed.index));
+        }
         for (at, committed) in self.entries.iter().enumerate() {
             if self.as_of.is_some_and(|as_of| committed.entry.timestamp > as_of) {
                 continue;

@@ -24,9 +24,11 @@ use table::TableRelation;
 
 pub(crate) use events::{event_row, heartbeat_row};
 pub(in crate::projection) use schedule_violations::Finding;
-#[cfg(test)]
-pub(in crate::projection) use schedule_violations::Subject;
 pub(crate) use table::Estimates;
+#[cfg(test)]
+pub(in crate::projection) use {
+    events::EventsRelation, schedule_violations::Subject, table::Projected,
+};
 
 /// All relations, for the catalog.
 pub(crate) fn relations(estimates: &Arc<Estimates>) -> Vec<Arc<dyn Relation>> {

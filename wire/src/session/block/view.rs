@@ -53,7 +53,7 @@ impl View {
             None => self.first = Some(newest.positions().clone()),
             Some(base) => {
                 let stays = fixed
-                    || base.positions() == newest.positions()
+                    || base.is(newest)
                     || draft.events().len() > EVENTS_MOVED_MAX
                     || !draft.stands_on(newest)?;
                 if stays {
