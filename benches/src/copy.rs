@@ -70,7 +70,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
 
 /// Throws away everything that follows from the log and starts: from then until all projections are there.
 fn replay(options: &Options, report: &mut Report, server: &mut Server) {
-    let count = |server: &Server, relation: &str| -> f64 {
+    let count = |server: &Server, relation: &str| -> u32 {
         let count = server.psql(&format!("SELECT count(*) FROM {relation}")).expect_success();
         count.trim().parse().expect("a count")
     };
@@ -82,7 +82,7 @@ fn replay(options: &Options, report: &mut Report, server: &mut Server) {
         let start = Instant::now();
         let mut rebuilt = Server::start_on(server.data(), &[]);
         assert_eq!(count(&rebuilt, "legs"), legs, "all of it is folded");
-        let rate = events / start.elapsed().as_secs_f64();
+        let rate = f64::from(events) / start.elapsed().as_secs_f64();
         rebuilt.terminate();
         rate
     });

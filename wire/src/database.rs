@@ -167,7 +167,8 @@ impl Database {
     /// Opens a database with a configuration.
     pub async fn open_with(config: DatabaseConfig) -> Result<Self> {
         std::fs::create_dir_all(&config.path).map_err(|error| {
-            let message = format!("could not create directory {:?}: {error}", config.path);
+            let message =
+                format!("could not create directory \"{}\": {error}", config.path.display());
             SqlError::new(SqlState::IO_ERROR, message)
         })?;
         let replica =
