@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
-use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use rotabase_engine::position::{ENTRY_EVENTS_MAX, LogIndex, Position, Positions, ShardId};
 
 /// The most that wait at a time.
 const WAITERS_MAX: usize = 1 << 16;
@@ -63,7 +63,7 @@ impl Waiters {
     /// For that many shards; unless something is `shown` already, all wait until it is.
     pub(crate) fn new(shards: u16, shown: bool) -> Self {
         // A feed cannot be asked for what is before index 1, so there is nothing to wait for.
-        let start = Position::end_of(LogIndex(0)).to_i64().cast_unsigned();
+        let start = Position::new(LogIndex(0), ENTRY_EVENTS_MAX - 1).to_i64().cast_unsigned();
         Self {
             reached: (0..shards).map(|_| AtomicU64::new(start)).collect(),
             shown: AtomicBool::new(shown),
@@ -184,6 +184,14 @@ mod tests {
         waiters.advance(&at(6));
         assert_eq!(calls.load(Ordering::SeqCst), 2);
         assert_eq!(waiters.positions().get(ShardId(1)), at(6).get(ShardId(1)));
+    }
+
+    #[test]
+    fn tokens_of_before_the_first_entry_are_reached() {
+        let waiters = Waiters::new(2, true);
+        let token: Positions = "1:1048575".parse().unwrap();
+        assert_eq!(token.get(ShardId(1)).index(), LogIndex(0));
+        assert!(waiters.reached(&token));
     }
 
     #[test]
