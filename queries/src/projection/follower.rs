@@ -72,15 +72,6 @@ pub struct Folded {
     pub batches: u64,
 }
 
-/// How much of transactions over several entries is folded.
-#[derive(Clone, Copy, Debug)]
-enum Extent {
-    /// All of their entries, one after the other.
-    Whole,
-    /// Some of them: they are open until the others come.
-    Part,
-}
-
 impl Follower {
     /// Goes on where the store stands.
     pub(crate) fn open(store: Store, feed: Arc<dyn Feed>, retention: Retention) -> Result<Self> {
@@ -139,8 +130,9 @@ impl Follower {
             }
         }
         if any {
-            let released = self.held.release(&self.open);
-            self.fold_all(released, Extent::Whole)?;
+            for entry in self.held.release(&self.open) {
+                self.fold_entry(&entry)?;
+            }
             self.commit()?;
         }
         Ok(any)
@@ -170,18 +162,14 @@ impl Follower {
         self.open.is_empty()
     }
 
-    /// How many transactions wait for entries.
-    pub(crate) fn waiting(&self) -> usize {
-        self.open.len() + self.held.transactions()
-    }
-
-    /// The shards that those entries are missing of, each with the number of transactions that wait for it.
-    pub(crate) fn awaited(&self) -> BTreeMap<ShardId, u32> {
-        let mut awaited = self.held.awaited();
+    /// How many transactions wait for entries, and the shards that those are missing of, each with the number of
+    /// transactions that wait for it.
+    pub(crate) fn waiting(&self) -> (usize, BTreeMap<ShardId, u32>) {
+        let (transactions, mut awaited) = self.held.waiting();
         for (shard, transactions) in self.open.awaited() {
             *awaited.entry(shard).or_default() += transactions;
         }
-        awaited
+        (self.open.len() + transactions, awaited)
     }
 
     /// How far it has read: it has folded all of that which another one would have that has read as far.
@@ -275,8 +263,7 @@ impl Follower {
             if self.held.holds(&entry, &self.open) {
                 self.held.hold(entry);
                 if self.held.is_full() {
-                    let all = self.held.release_all();
-                    self.fold_all(all, Extent::Part)?;
+                    self.fold_held()?;
                 }
             } else {
                 self.fold_entry(&entry)?;
@@ -286,15 +273,13 @@ impl Follower {
         Ok(read_to > after)
     }
 
-    fn fold_all(&mut self, entries: Vec<CommittedEntry>, extent: Extent) -> Result<()> {
-        for entry in entries {
-            match (entry.entry.step.committed(), extent) {
-                (Some((attempt, parts)), Extent::Part) => {
-                    self.open.fold(entry.shard, attempt, parts)?;
-                    self.fold_events(&entry)?;
-                }
-                _ => self.fold_entry(&entry)?,
+    /// Folds everything that is held: transactions of which not all has come are open from then on.
+    fn fold_held(&mut self) -> Result<()> {
+        for entry in self.held.release_all() {
+            if let Some((attempt, parts)) = entry.entry.step.committed() {
+                self.open.fold(entry.shard, attempt, parts)?;
             }
+            self.fold_events(&entry)?;
         }
         Ok(())
     }

@@ -198,22 +198,15 @@ impl Held {
         first.map_or(read_to, |first| LogIndex(first.index.0.saturating_sub(1)))
     }
 
-    /// How many transactions wait.
-    pub(crate) fn transactions(&self) -> usize {
-        self.missing().len()
-    }
-
-    /// The shards that entries are missing of, each with the number of transactions that wait for it.
-    pub(crate) fn awaited(&self) -> BTreeMap<ShardId, u32> {
+    /// How many transactions wait, and the shards that entries are missing of, each with the number of transactions
+    /// that wait for it.
+    pub(crate) fn waiting(&self) -> (usize, BTreeMap<ShardId, u32>) {
+        let missing = self.missing();
         let mut awaited = BTreeMap::new();
-        for missing in self.missing().into_values() {
-            for (shard, entries) in missing {
-                if entries > 0 {
-                    *awaited.entry(shard).or_default() += 1;
-                }
-            }
+        for shard in missing.values().flatten().filter(|it| *it.1 > 0).map(|it| *it.0) {
+            *awaited.entry(shard).or_default() += 1;
         }
-        awaited
+        (missing.len(), awaited)
     }
 
     fn missing(&self) -> BTreeMap<Attempt, BTreeMap<ShardId, u32>> {
@@ -231,14 +224,14 @@ impl Held {
 
     /// Writes what of a shard is held now that it is read up to `read_to`.
     pub(crate) fn store(&mut self, rows: &mut impl Rows, shard: ShardId, read_to: LogIndex) {
-        let key = Key::table(table::HELD).bytes(&shard.0.to_be_bytes());
+        let key = || Key::table(table::HELD).bytes(&shard.0.to_be_bytes());
         if self.before.get(&shard).is_some_and(|before| before.read_to <= read_to) {
             self.before.remove(&shard);
         }
         let (queue, before) = (self.queues.get(&shard), self.before.get(&shard));
         if queue.is_none() && before.is_none() {
             if self.stored.remove(&shard) {
-                rows.delete(key);
+                rows.delete(key());
             }
             return;
         }
@@ -249,7 +242,7 @@ impl Held {
         for index in queue.into_iter().flatten().map(|entry| &entry.index).chain(unread) {
             value = value.bytes(&index.0.to_be_bytes());
         }
-        rows.put(key, &value);
+        rows.put(key(), &value);
         self.stored.insert(shard);
     }
 

@@ -18,6 +18,7 @@
 //! | `03` counts | relation, one byte | number of rows, `u64` |
 //! | `04` versions | aggregate as the domain encodes it | its newest version, `u64` |
 //! | `05` open transactions | attempt | for each shard that has more of it: shard `u16`, entries to come `u32` |
+//! | `06` held entries | shard `u16` | up to where it was read, then the indexes up to there that are not folded, `u64` each |
 //! | `10` airports | code | minimum ground time |
 //! | `11` airplanes | registration | aircraft type, minimum ground time, rotation |
 //! | `12` airplanes of rotations | rotation, registration | minimum ground time of the airplane |

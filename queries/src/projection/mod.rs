@@ -14,8 +14,8 @@
 //!
 //! # Invariants
 //!
-//! - The rows are a function of the position vector: whatever the interleaving of shards, whatever crashed.
-//!   Deleting a store and folding again gives the same bytes.
+//! - The rows are a function of the entries that are folded, which the position vector and what is [held] say:
+//!   whatever the interleaving of shards, whatever crashed. Deleting a store and folding again gives the same bytes.
 //! - What is published holds all of a transaction or nothing of it.
 //! - Maintained violations equal recomputed ones ([`recompute`](mod@recompute)) after every event.
 //!

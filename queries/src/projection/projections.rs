@@ -139,13 +139,14 @@ impl Current {
     /// What is served when a store is opened: nothing if a crash has left a transaction in part, and that is not
     /// complete yet.
     fn open(follower: &Follower, complete: bool) -> Self {
+        let (open_transactions, awaited) = follower.waiting();
         Self {
             snapshot: if follower.is_whole() { follower.snapshot() } else { Snapshot::empty() },
             store: follower.store().clone(),
             folded: follower.folded(),
             complete: complete && follower.is_whole(),
-            open_transactions: follower.waiting(),
-            awaited: follower.awaited().into_iter().collect(),
+            open_transactions,
+            awaited: awaited.into_iter().collect(),
         }
     }
 }
@@ -341,14 +342,14 @@ impl Shared {
         let snapshot = follower.is_whole().then(|| follower.snapshot());
         let whole = snapshot.is_some();
         {
-            let (waiting, awaited) = (follower.waiting(), follower.awaited().into_iter().collect());
+            let (waiting, awaited) = follower.waiting();
             let mut current = self.current.write();
             if let Some(snapshot) = snapshot {
                 current.snapshot = snapshot;
             }
             current.folded = follower.folded();
             current.open_transactions = waiting;
-            current.awaited = awaited;
+            current.awaited = awaited.into_iter().collect();
         }
         if !whole {
             return Ok(());
