@@ -37,6 +37,9 @@ pub enum WriteError<D: Domain> {
         /// Which shard.
         shard: ShardId,
     },
+    /// This machine is no member of the cluster any more; nothing was stored.
+    #[error("this node was removed from the cluster")]
+    Removed,
     /// The leader was lost after the proposal: it may be stored, now or later, wholly or in part.
     #[error("the leader was lost before the outcome was known")]
     OutcomeUnknown,

@@ -130,6 +130,8 @@ pub(crate) struct NodeInner<D: Domain> {
     pub(crate) run: u64,
     pub(crate) next_write: AtomicU64,
     pub(crate) closed: AtomicBool,
+    /// Whether this machine is no member of its cluster any more.
+    pub(crate) removed: AtomicBool,
 }
 
 impl<D: Domain> NodeInner<D> {
@@ -458,6 +460,15 @@ impl<D: Domain> Node<D> {
                 .status()
                 .iter()
                 .all(|status| status.error.is_none() && (status.leading || status.leader.is_some()))
+    }
+
+    /// Whether this machine can ask the leader of every shard, as far as it knows. Where it cannot, nothing newer
+    /// than what is here may come for a while, or ever.
+    pub fn reaches_leaders(&self) -> bool {
+        let mut shards = (0..self.shards()).map(ShardId);
+        !self.inner.removed.load(Ordering::Acquire)
+            && (self.inner.follower.is_some()
+                || shards.all(|shard| self.inner.desk_now(shard).is_some()))
     }
 
     /// What the node has done so far.

@@ -107,6 +107,7 @@ pub(crate) async fn open<D: Domain>(
             run: random.next_u64(),
             next_write: AtomicU64::new(1),
             closed: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
         }),
     };
     if node.inner.config.networked {
@@ -149,6 +150,7 @@ pub(crate) async fn open_follower<D: Domain>(
             run: random.next_u64(),
             next_write: AtomicU64::new(1),
             closed: AtomicBool::new(false),
+            removed: AtomicBool::new(false),
         }),
     })
 }

@@ -4,6 +4,7 @@
 //! A tool that a test needs and does not find is a failed test, with the name of what to install.
 
 pub mod cluster;
+pub mod load;
 pub mod postgres;
 pub mod random_select;
 pub mod schedule;

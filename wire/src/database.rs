@@ -324,6 +324,19 @@ impl Database {
         let _ = tokio::task::spawn_blocking(move || projections.shutdown()).await;
     }
 
+    /// Whether this node was a member of a cluster and is none any more.
+    pub fn is_removed(&self) -> bool {
+        self.shared.membership().is_some_and(Cluster::is_removed)
+    }
+
+    /// Whether what others have stored does not come here at the moment.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        match self.replica() {
+            Some(replica) => !replica.is_connected(),
+            None => self.shared.membership.is_some() && !self.shared.node.reaches_leaders(),
+        }
+    }
+
     /// What there is of a read replica; none on a node that takes writes.
     pub(crate) fn replica(&self) -> Option<&Arc<Replica>> {
         self.shared.replica()
@@ -341,7 +354,7 @@ impl Database {
             Some(replica) => replica.heard(),
             // The moment before the positions: what is committed between the two does no harm.
             // A node that is cut off does not know what there is.
-            None if self.shared.membership.is_some() && !self.shared.node.is_healthy() => None,
+            None if self.shared.membership.is_some() && !self.shared.node.reaches_leaders() => None,
             None => {
                 let now = self.shared.config.clock.now_microseconds();
                 Some((now, self.shared.node.applied()))

@@ -26,6 +26,13 @@ pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
                 .with_detail("Nothing was stored.")
                 .with_hint("Try again in a moment.")
         }
+        WriteError::Removed => {
+            SqlError::new(SqlState::CANNOT_CONNECT_NOW, "this node was removed from the cluster")
+                .with_detail(
+                    "Nothing was stored, and what the node shows is of before it was removed.",
+                )
+                .with_hint("Connect to a node that is a member.")
+        }
         WriteError::Conflict => conflict(),
         WriteError::OutcomeUnknown => SqlError::new(
             SqlState::TRANSACTION_RESOLUTION_UNKNOWN,

@@ -7,15 +7,17 @@ use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use rotabase_queries::catalog::{
-    ActivityRow, AdvisoryLock, AdvisoryRow, CopyRow, GrantRow, NodeRow, ProjectionRow, RoleRow,
-    SessionRow, SettingRow, ShardRow, Stop, SystemState,
+    ActivityRow, AdvisoryLock, AdvisoryRow, CopyRow, GrantRow, NodeRow, ProjectionRow, ReplicaRow,
+    RoleRow, SessionRow, SettingRow, ShardRow, Stop, SystemState,
 };
 use rotabase_queries::error::{Result, SqlError};
 use rotabase_queries::exec::{Cancel, Settings};
 use rotabase_queries::types::Interval;
 
 use rotabase_raft::ShardStatus;
+use rotabase_raft::cluster::placing::Placement;
 use rotabase_raft::cluster::{ClusterStatus, MemberStatus};
+use rotabase_raft::type_config::MachineId;
 
 use crate::cluster::number_of;
 use crate::database::Shared;
@@ -170,15 +172,25 @@ impl SystemState for RunningSystem {
                 return members(&membership.status());
             }
             let led = shared.node.status().iter().filter(|shard| shard.leading).count();
+            let led = i64::try_from(led).unwrap_or(i64::MAX);
             vec![NodeRow {
                 node: 1,
                 address: self.served.get().map_or(String::new(), |it| it.address.to_string()),
                 role: if shared.replica().is_some() { "replica" } else { "voter" }.to_owned(),
                 connected: true,
                 this_node: true,
-                shards_led: i64::try_from(led).unwrap_or(i64::MAX),
+                shards_led: led,
                 version: Some(env!("CARGO_PKG_VERSION").to_owned()),
+                shards_voted: led,
+                draining: false,
             }]
+        })
+    }
+
+    fn replicas(&self) -> Vec<ReplicaRow> {
+        self.with(|shared| {
+            let placement = shared.membership().map(|it| it.status().placement).unwrap_or_default();
+            shared.node.status().iter().flat_map(|shard| copies(shard, &placement)).collect()
         })
     }
 
@@ -306,19 +318,38 @@ fn members(status: &ClusterStatus) -> Vec<NodeRow> {
     let row = |member: &MemberStatus| {
         let id = member.machine;
         let led = |shard: &&ShardStatus| shard.leader.as_ref().is_some_and(|it| it.id == id);
-        let votes = status.shards.iter().any(|shard| shard.voters.contains(&id));
+        let voted = status.shards.iter().filter(|shard| shard.voters.contains(&id)).count();
         let this_node = id == status.machine;
         NodeRow {
             node: number_of(id),
             address: member.address.clone(),
-            role: if votes { "voter" } else { "learner" }.to_owned(),
+            role: if voted > 0 { "voter" } else { "learner" }.to_owned(),
             connected: member.connected,
             this_node,
             shards_led: i64::try_from(status.shards.iter().filter(led).count()).unwrap_or(i64::MAX),
             version: this_node.then(|| env!("CARGO_PKG_VERSION").to_owned()),
+            shards_voted: i64::try_from(voted).unwrap_or(i64::MAX),
+            draining: member.draining,
         }
     };
     status.members.iter().map(row).collect()
+}
+
+/// The copies of one shard, by the nodes that have them.
+fn copies(shard: &ShardStatus, placement: &Placement) -> Vec<ReplicaRow> {
+    let leads = |id: &MachineId| shard.leader.as_ref().is_some_and(|leader| leader.id == *id);
+    let role = |id: &MachineId, otherwise| if leads(id) { "leader" } else { otherwise };
+    let placed = placement.of(shard.shard);
+    let row = |(id, role): (&MachineId, &'static str)| ReplicaRow {
+        shard: i32::from(shard.shard.0),
+        node: number_of(*id),
+        role,
+        // Where nobody says who is to vote, it is who does.
+        placed: placed.map_or(role != "learner", |it| it.contains(id)),
+    };
+    let voters = shard.voters.iter().map(|id| (id, role(id, "voter")));
+    let learners = shard.learners.iter().map(|id| (id, role(id, "learner")));
+    voters.chain(learners).map(row).collect()
 }
 
 fn privilege_name(privilege: Privilege) -> &'static str {

@@ -35,8 +35,8 @@ use std::sync::Arc;
 pub use advisory::{AdvisoryKey, AdvisoryLock, AdvisoryRow};
 pub use names::quote;
 pub use state::{
-    ActivityRow, BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, RoleRow,
-    SessionRow, SettingRow, ShardRow, Stop, SystemState, role_oid,
+    ActivityRow, BOOTSTRAP_ROLE, CopyRow, GrantRow, NoState, NodeRow, ProjectionRow, ReplicaRow,
+    RoleRow, SessionRow, SettingRow, ShardRow, Stop, SystemState, role_oid,
 };
 pub use system::System;
 

@@ -8,9 +8,20 @@ use crate::types::Datum;
 pub(super) static MAKERS: &[Maker] = &[
     Maker::live(
         "nodes",
-        &["node", "address", "role", "connected", "this_node", "shards_led", "version"],
+        &[
+            "node",
+            "address",
+            "role",
+            "connected",
+            "this_node",
+            "shards_led",
+            "version",
+            "shards_voted",
+            "draining",
+        ],
         nodes,
     ),
+    Maker::live("replicas", &["shard", "node", "role", "placed"], replicas),
     Maker::live(
         "shards",
         &["shard", "leader", "leading", "term", "last_index", "committed", "applied", "size_bytes"],
@@ -35,6 +46,19 @@ fn nodes(scope: &Scope<'_>, rows: &mut Rows<'_>) {
             bool(node.this_node),
             int8(node.shards_led),
             text_or_null(node.version),
+            int8(node.shards_voted),
+            bool(node.draining),
+        ]);
+    }
+}
+
+fn replicas(scope: &Scope<'_>, rows: &mut Rows<'_>) {
+    for replica in scope.state.replicas() {
+        rows.push([
+            int4(replica.shard),
+            int8(replica.node),
+            text(replica.role),
+            bool(replica.placed),
         ]);
     }
 }

@@ -154,6 +154,23 @@ pub struct NodeRow {
     pub shards_led: i64,
     /// Its version, if that is known.
     pub version: Option<String>,
+    /// The shards that it votes in.
+    pub shards_voted: i64,
+    /// Whether it is to vote nowhere.
+    pub draining: bool,
+}
+
+/// A copy of a shard on a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ReplicaRow {
+    /// The shard.
+    pub shard: i32,
+    /// The node.
+    pub node: i64,
+    /// `leader`, `voter` or `learner`.
+    pub role: &'static str,
+    /// Whether it is to vote.
+    pub placed: bool,
 }
 
 /// A projection's way through one shard's log.
@@ -203,6 +220,10 @@ pub trait SystemState: Debug + Send + Sync {
     }
     /// All shards.
     fn shards(&self) -> Vec<ShardRow> {
+        Vec::new()
+    }
+    /// All copies of all shards.
+    fn replicas(&self) -> Vec<ReplicaRow> {
         Vec::new()
     }
     /// All nodes.

@@ -13,6 +13,7 @@ use rotabase_engine::varint::Reader;
 use uuid::Uuid;
 
 use super::control::{Command, Member};
+use super::placing::{Placement, Voters};
 use super::{DEADLINE, Inner};
 use crate::net::{Guests, Security, ask_as_guest};
 use crate::remote::travel::{Travel, pack, unpack};
@@ -40,6 +41,19 @@ pub enum Admin {
     Transfer(ShardId, MachineId),
     /// To give each shard so many voters.
     Voters(u8),
+    /// To have a member vote nowhere.
+    Drain(MachineId),
+    /// To have it vote again.
+    Restore(MachineId),
+    /// To have a member vote in a shard in the place of another.
+    Move {
+        /// Which shard.
+        shard: ShardId,
+        /// Who votes there.
+        from: MachineId,
+        /// Who is to.
+        to: MachineId,
+    },
 }
 
 /// What is answered.
@@ -75,6 +89,8 @@ pub struct MemberStatus {
     pub address: String,
     /// Whether it can be asked now.
     pub connected: bool,
+    /// Whether it is to vote nowhere.
+    pub draining: bool,
 }
 
 /// How a cluster is doing, as one member sees it.
@@ -88,8 +104,39 @@ pub struct ClusterStatus {
     pub voters: u8,
     /// The members.
     pub members: Vec<MemberStatus>,
+    /// The system shard.
+    pub system: Vec<ShardStatus>,
     /// The shards of the data.
     pub shards: Vec<ShardStatus>,
+    /// Who is to vote where.
+    pub placement: Placement,
+    /// Whether the node was removed from the cluster.
+    pub removed: bool,
+}
+
+impl ClusterStatus {
+    /// Whether votes and leaderships are where the cluster's state says; as far as is known here.
+    pub fn is_settled(&self) -> bool {
+        let settled = |(shard, voters): (&ShardStatus, &Voters)| {
+            let leads = shard.leader.as_ref().is_some_and(|leader| voters.contains(&leader.id));
+            leads && shard.voters.iter().copied().collect::<Voters>() == *voters
+        };
+        self.shards.len() == self.placement.shards.len()
+            && self.shards.iter().zip(&self.placement.shards).all(settled)
+            && self.system.iter().zip([&self.placement.system]).all(settled)
+    }
+
+    /// A shard that would be without a majority if a machine were gone.
+    fn needs(&self, machine: MachineId) -> Option<&ShardStatus> {
+        let there = |it: &MachineId| {
+            self.members.iter().any(|member| member.machine == *it && member.connected)
+        };
+        self.system.iter().chain(&self.shards).find(|shard| {
+            let votes = shard.voters.contains(&machine);
+            let left = shard.voters.iter().filter(|it| **it != machine && there(it)).count();
+            votes && left * 2 <= shard.voters.len()
+        })
+    }
 }
 
 /// Asks a node of a cluster.
@@ -144,6 +191,13 @@ impl Inner {
             }
             Admin::Status => Ok(AdminAnswer::Status(self.status())),
             Admin::Remove(machine) => {
+                let status = self.status();
+                if let Some(shard) = status.needs(machine) {
+                    let voters = shard.voters.len();
+                    return Err(format!(
+                        "a shard with {voters} voters would have no majority without node {machine}: drain it first"
+                    ));
+                }
                 // What it leads is handed over first, so that nobody waits for an election.
                 self.relieve(machine).await;
                 self.run(Command::Remove(machine)).await
@@ -154,6 +208,11 @@ impl Inner {
                 data.transfer(shard, to).await.map(|()| AdminAnswer::Done)
             }
             Admin::Voters(voters) => self.run(Command::WantVoters(voters)).await,
+            Admin::Drain(machine) => self.run(Command::Drain(machine)).await,
+            Admin::Restore(machine) => self.run(Command::Restore(machine)).await,
+            Admin::Move { shard, from, to } => {
+                self.run(Command::MoveShard { shard, from, to }).await
+            }
         }
     }
 
@@ -179,6 +238,7 @@ impl Inner {
             machine: *id,
             address: member.address.clone(),
             connected: *id == self.machine.id || self.network.reaches(*id),
+            draining: state.draining.contains(id),
         };
         let data = self.data.lock().clone();
         ClusterStatus {
@@ -186,7 +246,10 @@ impl Inner {
             cluster: self.network.identity().0,
             voters: state.voters,
             members: state.members.iter().map(member).collect(),
+            system: self.control.status(),
             shards: data.map(|data| data.status()).unwrap_or_default(),
+            placement: state.placement.clone(),
+            removed: *self.removed.borrow(),
         }
     }
 }
@@ -210,6 +273,20 @@ impl Travel for Admin {
                 to.put(out);
             }
             Self::Voters(voters) => out.extend_from_slice(&[5, *voters]),
+            Self::Drain(machine) => {
+                out.push(6);
+                machine.put(out);
+            }
+            Self::Restore(machine) => {
+                out.push(7);
+                machine.put(out);
+            }
+            Self::Move { shard, from, to } => {
+                out.push(8);
+                shard.put(out);
+                from.put(out);
+                to.put(out);
+            }
         }
     }
 
@@ -220,6 +297,13 @@ impl Travel for Admin {
             3 => Self::Remove(Travel::get(from)?),
             4 => Self::Transfer(Travel::get(from)?, Travel::get(from)?),
             5 => Self::Voters(from.byte()?),
+            6 => Self::Drain(Travel::get(from)?),
+            7 => Self::Restore(Travel::get(from)?),
+            8 => Self::Move {
+                shard: Travel::get(from)?,
+                from: Travel::get(from)?,
+                to: Travel::get(from)?,
+            },
             kind => return Err(from.error(format!("{kind} is nothing that can be asked"))),
         })
     }
@@ -273,6 +357,7 @@ impl Travel for MemberStatus {
         self.machine.put(out);
         self.address.put(out);
         self.connected.put(out);
+        self.draining.put(out);
     }
 
     fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -280,6 +365,7 @@ impl Travel for MemberStatus {
             machine: Travel::get(from)?,
             address: Travel::get(from)?,
             connected: Travel::get(from)?,
+            draining: Travel::get(from)?,
         })
     }
 }
@@ -290,7 +376,10 @@ impl Travel for ClusterStatus {
         self.cluster.put(out);
         out.push(self.voters);
         self.members.put(out);
+        self.system.put(out);
         self.shards.put(out);
+        self.placement.put(out);
+        self.removed.put(out);
     }
 
     fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
@@ -299,7 +388,10 @@ impl Travel for ClusterStatus {
             cluster: Travel::get(from)?,
             voters: from.byte()?,
             members: Travel::get(from)?,
+            system: Travel::get(from)?,
             shards: Travel::get(from)?,
+            placement: Travel::get(from)?,
+            removed: Travel::get(from)?,
         })
     }
 }

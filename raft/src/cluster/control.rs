@@ -1,16 +1,18 @@
 //! The cluster's own state, as a domain like any other: one aggregate, its commands and its events.
 //!
-//! Who is a member and where it is reached, how many voters each shard is to have, and the database's catalog of names.
-//! Where replicas of a shard are is not here: each shard's Raft group knows its own, and its leader brings it to what
-//! this says ([`super::manager`]).
+//! Who is a member and where it is reached, who is to vote in which shard ([`super::placing`]), and the database's
+//! catalog of names. Where replicas of a shard are is not here: each shard's Raft group knows its own, and its leader
+//! brings it to what this says ([`super::manager`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 use bytes::Bytes;
 use rotabase_engine::domain::{DecodeError, Domain, EventKind, Events};
+use rotabase_engine::position::ShardId;
 use rotabase_engine::varint::{Reader, write_bytes};
 
+use super::placing::{Placement, Voters, Wanted, voters_of};
 use crate::remote::travel::Travel;
 use crate::type_config::MachineId;
 
@@ -31,7 +33,7 @@ impl fmt::Display for ClusterId {
 /// The voters that each shard is to have, where nothing else was said.
 pub const VOTERS_DEFAULT: u8 = 3;
 
-/// The members that a cluster can have: each has all shards.
+/// The members that a cluster can have: each has a copy of all shards.
 pub const MEMBERS_MAX: usize = 9;
 
 /// A member.
@@ -52,6 +54,12 @@ pub struct ClusterState {
     pub last: MachineId,
     /// The voters that each shard is to have.
     pub voters: u8,
+    /// Members that are to vote nowhere.
+    pub draining: BTreeSet<MachineId>,
+    /// The shards of the data; 0 while nobody has said so.
+    pub shards: u16,
+    /// Who is to vote where.
+    pub placement: Placement,
     /// Roles, grants and views, as the layer above encodes them; none until it has written some.
     pub catalog: Option<Bytes>,
     /// How often the catalog was replaced.
@@ -64,9 +72,26 @@ impl Default for ClusterState {
             members: BTreeMap::new(),
             last: MachineId(0),
             voters: VOTERS_DEFAULT,
+            draining: BTreeSet::new(),
+            shards: 0,
+            placement: Placement::default(),
             catalog: None,
             catalog_revision: 0,
         }
+    }
+}
+
+impl ClusterState {
+    /// Who may vote.
+    pub fn eligible(&self) -> Voters {
+        self.members.keys().filter(|it| !self.draining.contains(it)).copied().collect()
+    }
+
+    /// Who is to vote where, after what has changed.
+    fn adapted(&self) -> Placement {
+        let eligible = self.eligible();
+        let wanted = Wanted { eligible: &eligible, voters: self.voters, shards: self.shards };
+        self.placement.adapted(&wanted)
     }
 }
 
@@ -81,6 +106,21 @@ pub enum Command {
     Remove(MachineId),
     /// Give each shard so many voters.
     WantVoters(u8),
+    /// Note how many shards the data has.
+    CountShards(u16),
+    /// Have a member vote nowhere, so that it can be let go.
+    Drain(MachineId),
+    /// Have it vote again.
+    Restore(MachineId),
+    /// Have a member vote in a shard in the place of another.
+    MoveShard {
+        /// Which shard.
+        shard: ShardId,
+        /// Who votes there.
+        from: MachineId,
+        /// Who is to.
+        to: MachineId,
+    },
     /// Replace the catalog, if it was replaced so often before.
     ReplaceCatalog(u64, Bytes),
 }
@@ -98,6 +138,16 @@ pub enum Event {
     VotersWanted(u8),
     /// The catalog is another one.
     CatalogReplaced(Bytes),
+    /// The data has so many shards.
+    ShardsCounted(u16),
+    /// A member is to vote nowhere.
+    MemberDrained(MachineId),
+    /// A member may vote again.
+    MemberRestored(MachineId),
+    /// This is who is to vote where.
+    VotersPlaced(Placement),
+    /// This is who is to vote in one shard.
+    ShardPlaced(ShardId, Voters),
 }
 
 /// Why the cluster refuses.
@@ -118,6 +168,23 @@ pub enum Refusal {
     /// Somebody else was faster.
     #[error("the catalog was changed meanwhile")]
     CatalogChanged,
+    /// Too few would be left.
+    #[error(
+        "without node {0} there are too few nodes for the voters of a shard: add a node, or ask for fewer voters"
+    )]
+    TooFew(MachineId),
+    /// It is being drained.
+    #[error("node {0} is being drained")]
+    Draining(MachineId),
+    /// There is no such shard.
+    #[error("there is no shard {0}")]
+    NoShard(ShardId),
+    /// It does not vote there.
+    #[error("node {1} has no vote in shard {0}")]
+    NoVote(ShardId, MachineId),
+    /// It votes there already.
+    #[error("node {1} votes in shard {0} already")]
+    Votes(ShardId, MachineId),
 }
 
 impl Domain for Control {
@@ -141,25 +208,50 @@ impl Domain for Control {
             Command::Move(machine, address) => {
                 let member = state.members.get(machine).ok_or(Refusal::NoMember(*machine))?;
                 let moved = member.address != *address;
-                moved.then(|| Event::MemberMoved(*machine, address.clone()))
+                return Ok(moved
+                    .then(|| Event::MemberMoved(*machine, address.clone()))
+                    .into_iter()
+                    .collect());
             }
-            Command::Remove(machine) if !state.members.contains_key(machine) => {
-                return Err(Refusal::NoMember(*machine));
+            Command::Remove(machine) => {
+                is_member(state, *machine)?;
+                if state.members.len() == 1 {
+                    return Err(Refusal::LastMember);
+                }
+                Some(Event::MemberRemoved(*machine))
             }
-            Command::Remove(_) if state.members.len() == 1 => return Err(Refusal::LastMember),
-            Command::Remove(machine) => Some(Event::MemberRemoved(*machine)),
             Command::WantVoters(voters) if !matches!(voters, 1 | 3 | 5) => {
                 return Err(Refusal::Voters(*voters));
             }
             Command::WantVoters(voters) => {
                 (state.voters != *voters).then_some(Event::VotersWanted(*voters))
             }
+            Command::CountShards(shards) => {
+                (state.shards == 0).then_some(Event::ShardsCounted(*shards))
+            }
+            Command::Drain(machine) => drain(state, *machine)?,
+            Command::Restore(machine) => {
+                is_member(state, *machine)?;
+                state.draining.contains(machine).then_some(Event::MemberRestored(*machine))
+            }
+            Command::MoveShard { shard, from, to } => {
+                let voters = moved(state, *shard, *from, *to)?;
+                return Ok([Event::ShardPlaced(*shard, voters)].into_iter().collect());
+            }
             Command::ReplaceCatalog(revision, _) if *revision != state.catalog_revision => {
                 return Err(Refusal::CatalogChanged);
             }
-            Command::ReplaceCatalog(_, catalog) => Some(Event::CatalogReplaced(catalog.clone())),
+            Command::ReplaceCatalog(_, catalog) => {
+                return Ok([Event::CatalogReplaced(catalog.clone())].into_iter().collect());
+            }
         };
-        Ok(event.into_iter().collect())
+        let Some(event) = event else { return Ok(Events::<Self>::default()) };
+        // Whoever comes, goes or is wanted, votes follow.
+        let mut next = state.clone();
+        Self::evolve(&mut next, &event);
+        let placement = next.adapted();
+        let placed = (placement != next.placement).then_some(Event::VotersPlaced(placement));
+        Ok([event].into_iter().chain(placed).collect())
     }
 
     fn evolve(state: &mut ClusterState, event: &Event) {
@@ -175,8 +267,22 @@ impl Domain for Control {
             }
             Event::MemberRemoved(machine) => {
                 state.members.remove(machine);
+                state.draining.remove(machine);
             }
             Event::VotersWanted(voters) => state.voters = *voters,
+            Event::ShardsCounted(shards) => state.shards = *shards,
+            Event::MemberDrained(machine) => {
+                state.draining.insert(*machine);
+            }
+            Event::MemberRestored(machine) => {
+                state.draining.remove(machine);
+            }
+            Event::VotersPlaced(placement) => state.placement = placement.clone(),
+            Event::ShardPlaced(shard, voters) => {
+                if let Some(place) = state.placement.shards.get_mut(usize::from(shard.0)) {
+                    place.clone_from(voters);
+                }
+            }
             Event::CatalogReplaced(catalog) => {
                 state.catalog = Some(catalog.clone());
                 state.catalog_revision += 1;
@@ -216,6 +322,27 @@ impl Domain for Control {
                 out.extend_from_slice(catalog);
                 5
             }
+            Event::ShardsCounted(shards) => {
+                shards.put(out);
+                6
+            }
+            Event::MemberDrained(machine) => {
+                machine.put(out);
+                7
+            }
+            Event::MemberRestored(machine) => {
+                machine.put(out);
+                8
+            }
+            Event::VotersPlaced(placement) => {
+                placement.put(out);
+                9
+            }
+            Event::ShardPlaced(shard, voters) => {
+                shard.put(out);
+                voters.iter().copied().collect::<Vec<_>>().put(out);
+                10
+            }
         };
         EventKind { event_type, schema_version: 1 }
     }
@@ -228,6 +355,15 @@ impl Domain for Control {
             (3, 1) => Event::MemberRemoved(Travel::get(&mut from)?),
             (4, 1) => Event::VotersWanted(from.byte()?),
             (5, 1) => Event::CatalogReplaced(Bytes::copy_from_slice(from.take(from.remaining())?)),
+            (6, 1) => Event::ShardsCounted(Travel::get(&mut from)?),
+            (7, 1) => Event::MemberDrained(Travel::get(&mut from)?),
+            (8, 1) => Event::MemberRestored(Travel::get(&mut from)?),
+            (9, 1) => Event::VotersPlaced(Travel::get(&mut from)?),
+            (10, 1) => {
+                let shard = Travel::get(&mut from)?;
+                let voters = Vec::<MachineId>::get(&mut from)?;
+                Event::ShardPlaced(shard, voters.into_iter().collect())
+            }
             (event_type, _) => return Err(from.error(format!("unknown type {event_type}"))),
         };
         from.finish()?;
@@ -255,6 +391,24 @@ impl Domain for Control {
                 revision.put(out);
                 out.extend_from_slice(catalog);
             }
+            Command::CountShards(shards) => {
+                out.push(6);
+                shards.put(out);
+            }
+            Command::Drain(machine) => {
+                out.push(7);
+                machine.put(out);
+            }
+            Command::Restore(machine) => {
+                out.push(8);
+                machine.put(out);
+            }
+            Command::MoveShard { shard, from, to } => {
+                out.push(9);
+                shard.put(out);
+                from.put(out);
+                to.put(out);
+            }
         }
     }
 
@@ -270,6 +424,14 @@ impl Domain for Control {
                 let catalog = from.take(from.remaining())?;
                 Command::ReplaceCatalog(revision, Bytes::copy_from_slice(catalog))
             }
+            6 => Command::CountShards(Travel::get(&mut from)?),
+            7 => Command::Drain(Travel::get(&mut from)?),
+            8 => Command::Restore(Travel::get(&mut from)?),
+            9 => Command::MoveShard {
+                shard: Travel::get(&mut from)?,
+                from: Travel::get(&mut from)?,
+                to: Travel::get(&mut from)?,
+            },
             tag => return Err(from.error(format!("{tag} is no command"))),
         };
         from.finish()?;
@@ -286,6 +448,28 @@ impl Domain for Control {
             Refusal::Full => out.push(3),
             Refusal::Voters(voters) => out.extend_from_slice(&[4, *voters]),
             Refusal::CatalogChanged => out.push(5),
+            Refusal::TooFew(machine) => {
+                out.push(6);
+                machine.put(out);
+            }
+            Refusal::Draining(machine) => {
+                out.push(7);
+                machine.put(out);
+            }
+            Refusal::NoShard(shard) => {
+                out.push(8);
+                shard.put(out);
+            }
+            Refusal::NoVote(shard, machine) => {
+                out.push(9);
+                shard.put(out);
+                machine.put(out);
+            }
+            Refusal::Votes(shard, machine) => {
+                out.push(10);
+                shard.put(out);
+                machine.put(out);
+            }
         }
     }
 
@@ -297,6 +481,11 @@ impl Domain for Control {
             3 => Refusal::Full,
             4 => Refusal::Voters(from.byte()?),
             5 => Refusal::CatalogChanged,
+            6 => Refusal::TooFew(Travel::get(&mut from)?),
+            7 => Refusal::Draining(Travel::get(&mut from)?),
+            8 => Refusal::NoShard(Travel::get(&mut from)?),
+            9 => Refusal::NoVote(Travel::get(&mut from)?, Travel::get(&mut from)?),
+            10 => Refusal::Votes(Travel::get(&mut from)?, Travel::get(&mut from)?),
             tag => return Err(from.error(format!("{tag} is no refusal"))),
         };
         from.finish()?;
@@ -311,6 +500,9 @@ impl Domain for Control {
         state.catalog_revision.put(out);
         state.catalog.is_some().put(out);
         write_bytes(state.catalog.as_deref().unwrap_or_default(), out);
+        state.draining.iter().copied().collect::<Vec<_>>().put(out);
+        state.shards.put(out);
+        state.placement.put(out);
     }
 
     fn decode_state(_: &ClusterId, bytes: &[u8]) -> Result<ClusterState, DecodeError> {
@@ -319,9 +511,17 @@ impl Domain for Control {
         let (last, voters) = (Travel::get(&mut from)?, from.byte()?);
         let (catalog_revision, there) = (Travel::get(&mut from)?, bool::get(&mut from)?);
         let catalog = Bytes::copy_from_slice(from.bytes()?);
-        from.finish()?;
         let catalog = there.then_some(catalog);
-        Ok(ClusterState { members, last, voters, catalog, catalog_revision })
+        let mut state =
+            ClusterState { members, last, voters, catalog, catalog_revision, ..Default::default() };
+        // What was stored before votes were placed ends here.
+        if from.remaining() > 0 {
+            state.draining = Vec::<MachineId>::get(&mut from)?.into_iter().collect();
+            state.shards = Travel::get(&mut from)?;
+            state.placement = Travel::get(&mut from)?;
+        }
+        from.finish()?;
+        Ok(state)
     }
 
     fn state_bytes(state: &ClusterState) -> usize {
@@ -337,6 +537,45 @@ fn admit(state: &ClusterState, member: &Member) -> Result<Option<Event>, Refusal
         return Err(Refusal::Full);
     }
     Ok(Some(Event::MemberAdmitted(MachineId(state.last.0 + 1), member.clone())))
+}
+
+fn is_member(state: &ClusterState, machine: MachineId) -> Result<(), Refusal> {
+    if state.members.contains_key(&machine) { Ok(()) } else { Err(Refusal::NoMember(machine)) }
+}
+
+/// A member votes nowhere any more, if as many others may vote as do now.
+fn drain(state: &ClusterState, machine: MachineId) -> Result<Option<Event>, Refusal> {
+    is_member(state, machine)?;
+    let eligible = state.eligible();
+    if !eligible.contains(&machine) {
+        return Ok(None);
+    }
+    if voters_of(state.voters, eligible.len() - 1) < voters_of(state.voters, eligible.len()) {
+        return Err(Refusal::TooFew(machine));
+    }
+    Ok(Some(Event::MemberDrained(machine)))
+}
+
+/// Who votes in a shard once one has taken another's place.
+fn moved(
+    state: &ClusterState,
+    shard: ShardId,
+    from: MachineId,
+    to: MachineId,
+) -> Result<Voters, Refusal> {
+    let mut voters = state.placement.of(shard).ok_or(Refusal::NoShard(shard))?.clone();
+    is_member(state, to)?;
+    if state.draining.contains(&to) {
+        return Err(Refusal::Draining(to));
+    }
+    if voters.contains(&to) {
+        return Err(Refusal::Votes(shard, to));
+    }
+    if !voters.remove(&from) {
+        return Err(Refusal::NoVote(shard, from));
+    }
+    voters.insert(to);
+    Ok(voters)
 }
 
 impl Travel for Member {
@@ -355,63 +594,4 @@ fn damaged(reason: &str) -> DecodeError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn member(token: u64) -> Member {
-        Member { address: format!("host{token}:7433"), token }
-    }
-
-    fn run(commands: impl IntoIterator<Item = Command>) -> ClusterState {
-        let mut state = ClusterState::default();
-        for command in commands {
-            let mut bytes = Vec::new();
-            Control::encode_command(&command, &mut bytes);
-            assert_eq!(Control::decode_command(&bytes).as_ref(), Ok(&command));
-            for event in Control::decide(&ClusterId, &state, &command).expect("taken") {
-                let mut bytes = Vec::new();
-                let kind = Control::encode_event(&event, &mut bytes);
-                assert_eq!(Control::decode_event(kind, &bytes).as_ref(), Ok(&event));
-                Control::evolve(&mut state, &event);
-            }
-        }
-        let mut bytes = Vec::new();
-        Control::encode_state(&state, &mut bytes);
-        assert_eq!(Control::decode_state(&ClusterId, &bytes).as_ref(), Ok(&state));
-        state
-    }
-
-    #[test]
-    fn no_id_is_given_twice_and_asking_again_changes_nothing() {
-        let state = run([
-            Command::Admit(member(1)),
-            Command::Admit(member(2)),
-            Command::Admit(member(2)),
-            Command::Remove(MachineId(2)),
-            Command::Admit(member(3)),
-            Command::Move(MachineId(1), "elsewhere:1".to_owned()),
-            Command::WantVoters(5),
-            Command::ReplaceCatalog(0, Bytes::from_static(b"roles")),
-        ]);
-        assert_eq!(state.members.keys().copied().collect::<Vec<_>>(), [MachineId(1), MachineId(3)]);
-        assert_eq!(state.members[&MachineId(1)].address, "elsewhere:1");
-        assert_eq!((state.voters, state.catalog_revision), (5, 1));
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused() {
-        let state = run([Command::Admit(member(1))]);
-        for (command, refusal) in [
-            (Command::Remove(MachineId(1)), Refusal::LastMember),
-            (Command::Remove(MachineId(7)), Refusal::NoMember(MachineId(7))),
-            (Command::WantVoters(2), Refusal::Voters(2)),
-            (Command::ReplaceCatalog(3, Bytes::new()), Refusal::CatalogChanged),
-        ] {
-            let refused = Control::decide(&ClusterId, &state, &command);
-            assert_eq!(refused.as_ref().map(|_| ()), Err(&refusal));
-            let mut bytes = Vec::new();
-            Control::encode_refusal(&refusal, &mut bytes);
-            assert_eq!(Control::decode_refusal(&bytes), Ok(refusal));
-        }
-    }
-}
+mod tests;

@@ -2,10 +2,14 @@
 //! a time, from what it sees: so there is one mover for each shard, and a crashed one has nothing to be continued.
 //!
 //! 1. A joint configuration that a leader left behind is ended.
-//! 2. A member without a replica gets one, as a learner.
-//! 3. As many members vote as are wanted, an odd number of those who have caught up; who votes already goes first.
+//! 2. Who is to vote, by the cluster's state, and has caught up, votes; as long as others are still behind, those whose
+//!    place they take go on voting, so that there are never fewer than before.
+//! 3. A leader that is not to vote hands over to one that is, and that one takes its vote.
 //! 4. Replicas of machines that are no members any more are dropped.
-//! 5. Who leads two shards more than another hands one over to it.
+//! 5. A member without a replica gets one, as a learner.
+//! 6. Who leads two shards more than another hands one over to it.
+//!
+//! A move is cheap: who is to vote has the log as a learner already, unless it has just joined.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -17,6 +21,7 @@ use rotabase_engine::domain::Domain;
 use rotabase_engine::position::ShardId;
 
 use super::control::ClusterState;
+use super::placing::Voters;
 use crate::node::Node;
 use crate::placement::first_replica_id;
 use crate::shard::Shard;
@@ -48,6 +53,15 @@ enum Step {
     Vote(BTreeSet<ReplicaId>),
     Learn(ReplicaId, Machine),
     Drop(BTreeSet<ReplicaId>),
+    Hand(MachineId),
+}
+
+/// What a shard's replicas should be.
+#[derive(Clone, Copy, Debug)]
+struct Wanted<'a> {
+    state: &'a ClusterState,
+    /// Who is to vote; none while nobody has said so.
+    voters: Option<&'a Voters>,
 }
 
 impl Replicas {
@@ -74,16 +88,18 @@ impl Replicas {
     }
 
     /// What is to be done next; `reaches` says which machines answer.
-    fn next(&self, state: &ClusterState, reaches: impl Fn(MachineId) -> bool) -> Option<Step> {
+    fn next(&self, wanted: Wanted<'_>, reaches: impl Fn(MachineId) -> bool) -> Option<Step> {
         if self.joint {
             return Some(Step::Vote(self.voters.clone()));
         }
-        let voters = self.wanted(state);
-        if voters != self.voters {
-            return Some(Step::Vote(voters));
+        let target = wanted.voters.filter(|voters| !voters.is_empty());
+        let voting = target.and_then(|target| self.next_voters(wanted.state, target, &reaches));
+        if voting.is_some() {
+            return voting;
         }
+        let members = &wanted.state.members;
         let is_member = |replica: &ReplicaId| {
-            self.machines.get(replica).is_some_and(|machine| state.members.contains_key(machine))
+            self.machines.get(replica).is_some_and(|machine| members.contains_key(machine))
         };
         let gone: BTreeSet<ReplicaId> = self
             .machines
@@ -94,7 +110,7 @@ impl Replicas {
         if !gone.is_empty() {
             return Some(Step::Drop(gone));
         }
-        let without = state.members.iter().find(|(machine, _)| {
+        let without = members.iter().find(|(machine, _)| {
             !self.machines.values().any(|it| it == *machine) && reaches(**machine)
         });
         without.map(|(id, member)| {
@@ -103,51 +119,94 @@ impl Replicas {
         })
     }
 
-    /// Who should vote: an odd number of members, those who do first, then those who have caught up. The replica here
-    /// leads and stays, if its machine does.
-    fn wanted(&self, state: &ClusterState) -> BTreeSet<ReplicaId> {
-        let stays = |replica: &&ReplicaId| {
-            self.machines.get(replica).is_some_and(|machine| state.members.contains_key(machine))
+    /// The step towards those who are to vote, if it can be taken.
+    fn next_voters(
+        &self,
+        state: &ClusterState,
+        target: &Voters,
+        reaches: impl Fn(MachineId) -> bool,
+    ) -> Option<Step> {
+        let is_target =
+            |it: &ReplicaId| self.machines.get(it).is_some_and(|machine| target.contains(machine));
+        let reached = |it: &ReplicaId| self.machines.get(it).copied().is_some_and(&reaches);
+        let ready = |it: &ReplicaId| {
+            self.voters.contains(it) || (self.caught_up.contains(it) && reached(it))
         };
-        let mut candidates: Vec<ReplicaId> = Vec::new();
-        let here = std::iter::once(&self.here);
-        for replica in here.chain(&self.voters).chain(&self.caught_up).filter(stays) {
-            if !candidates.contains(replica) {
-                candidates.push(*replica);
+        let mut next: BTreeSet<ReplicaId> =
+            self.machines.keys().filter(|it| is_target(it) && ready(it)).copied().collect();
+        let (complete, leads_on) = (next.len() == target.len(), is_target(&self.here));
+        if complete && !leads_on && next != self.voters {
+            let heir = next
+                .iter()
+                .find(|it| self.voters.contains(it) && self.caught_up.contains(it) && reached(it));
+            // Whoever takes over takes the vote as well.
+            if let Some(machine) = heir.and_then(|it| self.machines.get(it)) {
+                return Some(Step::Hand(*machine));
+            }
+            if next.iter().any(|it| self.voters.contains(it)) {
+                return None;
+            }
+            // Nobody who stays votes yet: first they are to, beside the leader.
+            next.insert(self.here);
+            return Some(Step::Vote(next));
+        }
+        if !complete {
+            next.extend(self.stand_ins(state, target.len() - next.len(), is_target));
+            if next.len() % 2 == 0 {
+                // One more that can fail is of no use.
+                let least = next.iter().copied().find(|it| !self.voters.contains(it));
+                next.remove(&least?);
             }
         }
-        let count = candidates.len().min(usize::from(state.voters));
-        let odd = if count % 2 == 0 { count.saturating_sub(1) } else { count };
-        if odd == 0 {
-            // There is nobody to take over; the replicas stay as they are.
-            return self.voters.clone();
-        }
-        candidates.into_iter().take(odd).collect()
+        (!next.is_empty() && next != self.voters).then_some(Step::Vote(next))
+    }
+
+    /// Those who vote on for machines that are not ready to: the leader first, then members that stay, then others.
+    fn stand_ins(
+        &self,
+        state: &ClusterState,
+        count: usize,
+        is_target: impl Fn(&ReplicaId) -> bool,
+    ) -> Vec<ReplicaId> {
+        let rank = |replica: &ReplicaId| {
+            let machine = self.machines.get(replica);
+            let is_member = machine.is_some_and(|it| state.members.contains_key(it));
+            let leaves = machine.is_none_or(|it| state.draining.contains(it));
+            (*replica != self.here, !is_member, leaves, *replica)
+        };
+        let mut others: Vec<ReplicaId> =
+            self.voters.iter().filter(|it| !is_target(it)).copied().collect();
+        others.sort_by_key(rank);
+        others.truncate(count);
+        others
     }
 }
 
-/// Takes the next step of each shard that is led here; whether any was taken.
+/// Takes the next step of each shard that is led here; whether any was taken. `voters` says of each shard who is to
+/// vote there.
 pub(super) async fn tend<D: Domain>(
     node: &Node<D>,
     state: &ClusterState,
+    voters: &[Voters],
     reaches: impl Fn(MachineId) -> bool + Copy,
 ) -> bool {
     let mut changed = false;
     for shard in node.inner.shards.iter().filter(|shard| shard.leads()) {
-        if let Some(step) = Replicas::of(shard).next(state, reaches) {
+        let wanted = Wanted { state, voters: voters.get(usize::from(shard.id.0)) };
+        if let Some(step) = Replicas::of(shard).next(wanted, reaches) {
             changed = true;
-            take(shard, step).await;
+            take(node, shard, step).await;
         }
     }
     changed
 }
 
-async fn take<D: Domain>(shard: &Shard<D>, step: Step) {
+async fn take<D: Domain>(node: &Node<D>, shard: &Shard<D>, step: Step) {
     tracing::info!(shard = shard.id.0, ?step, "changing the replicas");
     // From here on it has others, and needs a sense of time.
     shard.replica.runtime_config().tick(true);
     let change = async {
-        match step {
+        let changed = match step {
             Step::Learn(replica, machine) => {
                 shard.replica.add_learner(replica, machine, false).await
             }
@@ -157,10 +216,15 @@ async fn take<D: Domain>(shard: &Shard<D>, step: Step) {
             Step::Drop(replicas) => {
                 shard.replica.change_membership(Change::RemoveNodes(replicas), false).await
             }
-        }
+            Step::Hand(machine) => {
+                let handed = node.transfer_here(shard.id, machine).await;
+                return handed.map_err(|error| error.to_string());
+            }
+        };
+        changed.map(|_| ()).map_err(|error| error.to_string())
     };
     match tokio::time::timeout(CHANGE_TIMEOUT, change).await {
-        Ok(Ok(_)) => {}
+        Ok(Ok(())) => {}
         Ok(Err(error)) => {
             tracing::info!(shard = shard.id.0, %error, "could not change the replicas");
         }
@@ -171,6 +235,7 @@ async fn take<D: Domain>(shard: &Shard<D>, step: Step) {
 /// Hands one shard over if another voter leads two fewer than this machine; whether one was.
 pub(super) async fn balance<D: Domain>(
     node: &Node<D>,
+    voters: &[Voters],
     reaches: impl Fn(MachineId) -> bool,
 ) -> bool {
     let here = node.inner.config.machine.id;
@@ -186,12 +251,13 @@ pub(super) async fn balance<D: Domain>(
     candidates.sort_by_key(|shard| shard.leadership.load(Ordering::Relaxed));
     for shard in candidates {
         let replicas = Replicas::of(shard);
+        let stays = voters.get(usize::from(shard.id.0));
         let other = replicas
             .voters
             .iter()
             .filter(|it| **it != replicas.here && replicas.caught_up.contains(it))
             .filter_map(|it| replicas.machines.get(it).copied())
-            .filter(|machine| reaches(*machine))
+            .filter(|machine| stays.is_none_or(|it| it.contains(machine)) && reaches(*machine))
             .min_by_key(|machine| led.get(machine).copied().unwrap_or(0));
         let Some(to) = other else { continue };
         if led.get(&to).copied().unwrap_or(0) + 2 <= own {
@@ -227,54 +293,105 @@ mod tests {
         }
     }
 
-    fn state(members: &[u32], voters: u8) -> ClusterState {
+    fn state(members: &[u32]) -> ClusterState {
         let member = |id: &u32| {
             let member = Member { address: format!("host{id}:1"), token: u64::from(*id) };
             (MachineId(*id), member)
         };
-        ClusterState {
-            members: members.iter().map(member).collect(),
-            voters,
-            ..ClusterState::default()
-        }
+        ClusterState { members: members.iter().map(member).collect(), ..ClusterState::default() }
+    }
+
+    fn places(machines: &[u32]) -> Voters {
+        machines.iter().copied().map(MachineId).collect()
+    }
+
+    /// The next step where everybody is a member and is reached.
+    fn step(replicas: &Replicas, members: &[u32], target: &[u32]) -> Option<Step> {
+        let (state, target) = (state(members), places(target));
+        replicas.next(Wanted { state: &state, voters: Some(&target) }, |_| true)
+    }
+
+    fn caught_up(mut replicas: Replicas, machines: &[u32]) -> Replicas {
+        replicas.caught_up.extend(ids(machines));
+        replicas
     }
 
     #[test]
     fn a_member_becomes_a_learner_and_two_of_them_voters_once_they_have_caught_up() {
-        let cluster = state(&[1, 2, 3], 3);
-        let step = replicas(&[1], &[]).next(&cluster, |_| true);
-        assert!(matches!(step, Some(Step::Learn(it, _)) if it == replica(2)), "{step:?}");
-        let step = replicas(&[1], &[]).next(&cluster, |machine| machine == MachineId(3));
-        assert!(matches!(step, Some(Step::Learn(it, _)) if it == replica(3)), "{step:?}");
-        let mut learning = replicas(&[1], &[2, 3]);
-        assert_eq!(learning.next(&cluster, |_| true), None, "they are behind");
-        learning.caught_up.insert(replica(2));
-        assert_eq!(learning.next(&cluster, |_| true), None, "two voters are no better than one");
-        learning.caught_up.insert(replica(3));
-        assert_eq!(learning.next(&cluster, |_| true), Some(Step::Vote(ids(&[1, 2, 3]))));
-        assert_eq!(replicas(&[1, 2, 3], &[]).next(&cluster, |_| true), None);
+        let (members, target) = (&[1, 2, 3][..], &[1, 2, 3][..]);
+        let first = step(&replicas(&[1], &[]), members, target);
+        assert!(matches!(first, Some(Step::Learn(it, _)) if it == replica(2)), "{first:?}");
+        let (cluster, voters) = (state(members), places(target));
+        let wanted = Wanted { state: &cluster, voters: Some(&voters) };
+        let third = replicas(&[1], &[]).next(wanted, |machine| machine == MachineId(3));
+        assert!(matches!(third, Some(Step::Learn(it, _)) if it == replica(3)), "{third:?}");
+        let learning = replicas(&[1], &[2, 3]);
+        assert_eq!(step(&learning, members, target), None, "they are behind");
+        let learning = caught_up(learning, &[2]);
+        assert_eq!(step(&learning, members, target), None, "two voters are no better than one");
+        let learning = caught_up(learning, &[3]);
+        assert_eq!(step(&learning, members, target), Some(Step::Vote(ids(&[1, 2, 3]))));
+        assert_eq!(step(&replicas(&[1, 2, 3], &[]), members, target), None);
     }
 
     #[test]
-    fn who_is_removed_votes_no_more_and_is_then_dropped() {
-        let step = replicas(&[1, 2, 3], &[4]).next(&state(&[1, 2, 4], 3), |_| true);
-        assert_eq!(step, Some(Step::Vote(ids(&[1]))), "the fourth is behind");
-        let mut caught_up = replicas(&[1, 2, 3], &[4]);
-        caught_up.caught_up.insert(replica(4));
-        let step = caught_up.next(&state(&[1, 2, 4], 3), |_| true);
-        assert_eq!(step, Some(Step::Vote(ids(&[1, 2, 4]))));
-        let step = replicas(&[1, 2, 4], &[3]).next(&state(&[1, 2, 4], 3), |_| true);
-        assert_eq!(step, Some(Step::Drop(ids(&[3]))));
-        let step = replicas(&[1, 2, 3], &[]).next(&state(&[2, 3], 3), |_| true);
-        assert_eq!(step, Some(Step::Vote(ids(&[2]))), "the leader itself");
+    fn whose_place_is_taken_votes_until_it_is() {
+        let (members, target) = (&[1, 2, 3, 4][..], &[1, 2, 4][..]);
+        let behind = replicas(&[1, 2, 3], &[4]);
+        assert_eq!(step(&behind, members, target), None, "the fourth is behind");
+        let ready = caught_up(behind, &[4]);
+        assert_eq!(step(&ready, members, target), Some(Step::Vote(ids(&[1, 2, 4]))));
+        let (cluster, voters) = (state(members), places(target));
+        let wanted = Wanted { state: &cluster, voters: Some(&voters) };
+        assert_eq!(ready.next(wanted, |it| it != MachineId(4)), None, "it is gone again");
+        assert_eq!(step(&replicas(&[1, 2, 4], &[3]), members, target), None, "it learns on");
     }
 
     #[test]
-    fn fewer_voters_are_had_by_asking_for_fewer() {
-        let step = replicas(&[2, 1, 3], &[]).next(&state(&[1, 2, 3], 1), |_| true);
-        assert_eq!(step, Some(Step::Vote(ids(&[2]))), "the leader stays");
+    fn who_is_removed_votes_until_it_is_replaced_and_is_then_dropped() {
+        let (members, target) = (&[1, 2, 4][..], &[1, 2, 4][..]);
+        let behind = replicas(&[1, 2, 3], &[4]);
+        assert_eq!(step(&behind, members, target), None);
+        let ready = caught_up(behind, &[4]);
+        assert_eq!(step(&ready, members, target), Some(Step::Vote(ids(&[1, 2, 4]))));
+        let replaced = replicas(&[1, 2, 4], &[3]);
+        assert_eq!(step(&replaced, members, target), Some(Step::Drop(ids(&[3]))));
+    }
+
+    #[test]
+    fn a_leader_that_is_to_go_hands_over_to_one_that_stays() {
+        let moved = caught_up(replicas(&[1, 2, 3], &[4]), &[4]);
+        assert_eq!(step(&moved, &[1, 2, 3, 4], &[2, 3, 4]), Some(Step::Hand(MachineId(2))));
+        let fewer = replicas(&[1, 2, 3], &[]);
+        assert_eq!(step(&fewer, &[1, 2, 3], &[3]), Some(Step::Hand(MachineId(3))));
+        // All three are replaced: one after the other, as they are ready.
+        let all = caught_up(replicas(&[1, 2, 3], &[4, 5, 6]), &[5]);
+        let members = &[1, 2, 3, 4, 5, 6];
+        assert_eq!(step(&all, members, &[4, 5, 6]), Some(Step::Vote(ids(&[1, 2, 5]))));
+    }
+
+    #[test]
+    fn an_only_voter_is_replaced_by_way_of_two() {
+        let alone = replicas(&[1], &[2]);
+        assert_eq!(step(&alone, &[1, 2], &[2]), None, "the other is behind");
+        let ready = caught_up(alone, &[2]);
+        assert_eq!(step(&ready, &[1, 2], &[2]), Some(Step::Vote(ids(&[1, 2]))));
+        assert_eq!(step(&replicas(&[1, 2], &[]), &[1, 2], &[2]), Some(Step::Hand(MachineId(2))));
+        assert_eq!(step(&replicas(&[2, 1], &[]), &[1, 2], &[2]), Some(Step::Vote(ids(&[2]))));
+    }
+
+    #[test]
+    fn what_a_leader_left_behind_is_ended_first() {
         let mut left = replicas(&[1, 2, 3], &[]);
         left.joint = true;
-        assert_eq!(left.next(&state(&[1], 1), |_| true), Some(Step::Vote(ids(&[1, 2, 3]))));
+        assert_eq!(step(&left, &[1], &[1]), Some(Step::Vote(ids(&[1, 2, 3]))));
+    }
+
+    #[test]
+    fn while_nobody_has_said_who_votes_nobody_is_moved() {
+        let cluster = state(&[1, 2, 3]);
+        let wanted = Wanted { state: &cluster, voters: None };
+        let ready = caught_up(replicas(&[1], &[2, 3]), &[2, 3]);
+        assert_eq!(ready.next(wanted, |_| true), None);
     }
 }

@@ -11,17 +11,20 @@
 //! same machinery as the data: it is replicated, elected and forwarded to like any shard. Every member follows its
 //! events ([`view`]), so that it knows the others at once when it is started again.
 //!
-//! Every member has every shard: as a voter, up to as many as are wanted, or as a learner.
+//! Every member has every shard: as a voter, where the state places it ([`placing`]), or else as a learner, so that its
+//! projections fold its own log.
 //!
 //! It must never know what the data is.
 
 mod admin;
 pub mod control;
 mod manager;
+pub mod placing;
 mod view;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -37,6 +40,7 @@ use tokio::task::JoinHandle;
 
 pub use self::admin::{Admin, AdminAnswer, Admission, ClusterStatus, MemberStatus, ask, join};
 use self::control::{ClusterId, ClusterState, Command, Control, Member};
+use self::placing::{Placement, Voters};
 use self::view::View;
 use crate::aggregate_source::Store;
 use crate::config::Timing;
@@ -60,6 +64,9 @@ pub const CONTROL_SPACE: u8 = 1;
 /// How often leaders look at their shards' replicas.
 const TEND_INTERVAL: Duration = Duration::from_millis(200);
 
+/// What a machine says that is no member any more.
+const REMOVED: &str = "it takes no writes, and what it shows grows old";
+
 /// How long what the cluster is asked may take.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -76,14 +83,23 @@ pub struct ClusterOptions {
 
 /// A node that is looked after.
 pub(crate) trait Tended: Debug + Send + Sync + 'static {
-    /// Takes a step for each shard that is led here; whether there was any to take.
-    fn tend<'a>(&'a self, state: &'a ClusterState, network: &'a Network) -> BoxFuture<'a, bool>;
+    /// Takes a step for each shard that is led here; whether there was any to take. `voters` says of each shard who is
+    /// to vote in it.
+    fn tend<'a>(
+        &'a self,
+        state: &'a ClusterState,
+        voters: &'a [Voters],
+        network: &'a Network,
+    ) -> BoxFuture<'a, bool>;
 
     /// Hands one shard over, if that makes it more even; whether one was.
-    fn balance<'a>(&'a self, network: &'a Network) -> BoxFuture<'a, bool>;
+    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a Network) -> BoxFuture<'a, bool>;
 
     /// Hands over what is led by a machine, as far as that can be done.
-    fn relieve(&self, machine: MachineId) -> BoxFuture<'_, ()>;
+    fn relieve<'a>(&'a self, machine: MachineId, network: &'a Network) -> BoxFuture<'a, ()>;
+
+    /// Takes no more commands and answers no more strong reads: this machine is no member any more.
+    fn retire(&self);
 
     /// Hands a shard over.
     fn transfer(&self, shard: ShardId, to: MachineId) -> BoxFuture<'_, Result<(), String>>;
@@ -93,19 +109,31 @@ pub(crate) trait Tended: Debug + Send + Sync + 'static {
 }
 
 impl<D: Domain> Tended for Node<D> {
-    fn tend<'a>(&'a self, state: &'a ClusterState, network: &'a Network) -> BoxFuture<'a, bool> {
-        manager::tend(self, state, |machine| network.reaches(machine)).boxed()
+    fn tend<'a>(
+        &'a self,
+        state: &'a ClusterState,
+        voters: &'a [Voters],
+        network: &'a Network,
+    ) -> BoxFuture<'a, bool> {
+        manager::tend(self, state, voters, |machine| network.reaches(machine)).boxed()
     }
 
-    fn balance<'a>(&'a self, network: &'a Network) -> BoxFuture<'a, bool> {
-        manager::balance(self, |machine| network.reaches(machine)).boxed()
+    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a Network) -> BoxFuture<'a, bool> {
+        manager::balance(self, voters, |machine| network.reaches(machine)).boxed()
     }
 
-    fn relieve(&self, machine: MachineId) -> BoxFuture<'_, ()> {
+    fn retire(&self) {
+        self.inner.removed.store(true, Ordering::Release);
+    }
+
+    fn relieve<'a>(&'a self, machine: MachineId, network: &'a Network) -> BoxFuture<'a, ()> {
         async move {
             for status in Self::status(self) {
                 let led = status.leader.is_some_and(|leader| leader.id == machine);
-                let other = status.voters.into_iter().find(|voter| *voter != machine);
+                let here = self.inner.config.machine.id;
+                let there = |it: &MachineId| *it == here || network.reaches(*it);
+                let mut others = status.voters.into_iter().filter(|voter| *voter != machine);
+                let other = others.find(there);
                 if let Some(other) = other.filter(|_| led)
                     && let Err(error) = self.transfer_leader(status.shard, other).await
                 {
@@ -146,6 +174,8 @@ struct Inner {
     /// The data's node, once it is open.
     data: Mutex<Option<Arc<dyn Tended>>>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
+    /// Whether this machine is no member any more.
+    removed: watch::Sender<bool>,
     stop: watch::Sender<bool>,
 }
 
@@ -179,6 +209,7 @@ impl Cluster {
             control,
             data: Mutex::default(),
             tasks: Mutex::default(),
+            removed: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
         let cluster = Self { inner };
@@ -236,6 +267,11 @@ impl Cluster {
     /// Whether a machine can be asked now; this one always can.
     pub fn reaches(&self, machine: MachineId) -> bool {
         machine == self.inner.machine.id || self.inner.network.reaches(machine)
+    }
+
+    /// Whether this machine was removed from the cluster: it takes no writes and answers no strong reads.
+    pub fn is_removed(&self) -> bool {
+        *self.inner.removed.borrow()
     }
 
     /// Asks the cluster for something, and waits until it is seen here.
@@ -296,20 +332,23 @@ impl Inner {
             state.members.iter().map(|(id, member)| (*id, member.address.clone())).collect();
         members.insert(self.machine.id, self.machine.address.clone());
         self.network.set_members(members);
+        self.network.admitted_up_to(state.last);
     }
 
     /// Follows the cluster's events until it is closed.
     async fn follow(self: Arc<Self>) {
         let (mut stopped, mut changes) = (self.stop.subscribe(), self.view.changes());
-        let mut was_member = false;
+        let mut turned_away = self.network.turned_away();
         loop {
             self.apply_members();
             let state = self.view.state();
             let own = state.members.get(&self.machine.id);
-            if was_member && own.is_none() {
-                tracing::error!("this node was removed from the cluster");
+            // Who is gone is seldom told by the log: nobody sends it to a machine that is no member.
+            let gone = own.is_none() && state.last >= self.machine.id;
+            if (gone || *turned_away.borrow_and_update()) && !self.removed.send_replace(true) {
+                let node = self.machine.id.0;
+                tracing::error!(node, "this node was removed from the cluster: {REMOVED}");
             }
-            was_member |= own.is_some();
             let moved = own.is_some_and(|member| member.address != self.machine.address);
             let announce = async {
                 if moved {
@@ -324,15 +363,31 @@ impl Inner {
             };
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
+                changed = turned_away.changed() => if changed.is_err() { return },
                 () = announce => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
         }
     }
 
-    fn nodes(&self) -> Vec<Arc<dyn Tended>> {
+    /// The nodes here, each with who is to vote in its shards.
+    fn nodes<'s>(&self, state: &'s ClusterState) -> Vec<(Arc<dyn Tended>, &'s [Voters])> {
         let control: Arc<dyn Tended> = Arc::new(self.control.clone());
-        std::iter::once(control).chain(self.data.lock().clone()).collect()
+        let Placement { system, shards } = &state.placement;
+        let data = self.data.lock().clone().map(|data| (data, shards.as_slice()));
+        std::iter::once((control, std::slice::from_ref(system))).chain(data).collect()
+    }
+
+    /// Tells the cluster how many shards the data has, if nobody has yet; who leads the system shard does so.
+    async fn count_shards(&self, state: &ClusterState) {
+        let leads = self.control.status().iter().all(|shard| shard.leading);
+        if state.members.is_empty() || state.shards != 0 || !leads {
+            return;
+        }
+        let (_, shards) = self.network.identity();
+        if let Err(error) = self.execute(Command::CountShards(shards)).await {
+            tracing::info!(%error, "could not note how many shards there are");
+        }
     }
 
     /// Looks after the shards until the cluster is closed.
@@ -342,12 +397,17 @@ impl Inner {
             let state = self.view.state();
             let tending = async {
                 let mut changed = false;
-                for node in self.nodes() {
-                    changed |= !state.members.is_empty() && node.tend(&state, &self.network).await;
+                self.count_shards(&state).await;
+                for (node, voters) in self.nodes(&state) {
+                    if *self.removed.borrow() {
+                        node.retire();
+                    } else if !state.members.is_empty() {
+                        changed |= node.tend(&state, voters, &self.network).await;
+                    }
                 }
                 // One thing at a time: who votes first, then who leads.
-                for node in self.nodes().into_iter().filter(|_| !changed) {
-                    node.balance(&self.network).await;
+                for (node, voters) in self.nodes(&state).into_iter().filter(|_| !changed) {
+                    node.balance(voters, &self.network).await;
                 }
                 tokio::time::sleep(TEND_INTERVAL).await;
             };
@@ -360,8 +420,8 @@ impl Inner {
 
     /// Hands over what a machine leads.
     async fn relieve(&self, machine: MachineId) {
-        for node in self.nodes() {
-            node.relieve(machine).await;
+        for (node, _) in self.nodes(&self.view.state()) {
+            node.relieve(machine, &self.network).await;
         }
     }
 }

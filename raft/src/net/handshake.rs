@@ -14,7 +14,7 @@ use crate::remote::travel::{Travel, pack, unpack};
 use crate::type_config::MachineId;
 
 /// The version of all that machines say to each other. Machines of different versions do not talk.
-pub const PROTOCOL_VERSION: u16 = 1;
+pub const PROTOCOL_VERSION: u16 = 2;
 
 /// How long a handshake may take.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -41,6 +41,32 @@ pub(super) struct Hello {
     pub(super) from: MachineId,
     pub(super) to: MachineId,
     pub(super) lane: Lane,
+}
+
+/// Why a connection is not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub(super) struct Turned {
+    /// Whether who connects was a member and is none any more.
+    pub(super) removed: bool,
+    pub(super) reason: String,
+}
+
+impl Turned {
+    fn because(reason: String) -> Self {
+        Self { removed: false, reason }
+    }
+}
+
+impl Travel for Turned {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.removed.put(out);
+        self.reason.put(out);
+    }
+
+    fn get(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        Ok(Self { removed: Travel::get(from)?, reason: Travel::get(from)? })
+    }
 }
 
 impl Travel for Lane {
@@ -100,7 +126,7 @@ pub(super) async fn greet(connection: &mut Connection, hello: &Hello) -> io::Res
         connection.write_all(&frame::end([frame::begin(), pack(hello).to_vec()].concat())).await?;
         connection.flush().await?;
         let welcome = frame::read(connection, GREETING_BYTES_MAX).await?;
-        match unpack::<Option<String>>(&welcome).map_err(|error| malformed(&error))? {
+        match unpack::<Option<Turned>>(&welcome).map_err(|error| malformed(&error))? {
             None => Ok(()),
             Some(refusal) => Err(io::Error::other(refusal)),
         }
@@ -111,7 +137,7 @@ pub(super) async fn greet(connection: &mut Connection, hello: &Hello) -> io::Res
 /// Hears who has connected, and says whether it may; `examine` gives a reason if it may not.
 pub(super) async fn welcome(
     connection: &mut Connection,
-    examine: impl FnOnce(&Hello) -> Option<String>,
+    examine: impl FnOnce(&Hello) -> Option<Turned>,
 ) -> io::Result<Hello> {
     in_time(async {
         let mut magic = [0; MAGIC.len()];
@@ -127,14 +153,16 @@ pub(super) async fn welcome(
             (Some(hello), refusal)
         } else {
             let here = PROTOCOL_VERSION;
-            (None, Some(format!("this node speaks version {here} of the protocol, not {version}")))
+            let reason = format!("this node speaks version {here} of the protocol, not {version}");
+            (None, Some(Turned::because(reason)))
         };
         let answer = pack(&refusal).to_vec();
         connection.write_all(&frame::end([frame::begin(), answer].concat())).await?;
         connection.flush().await?;
         match (hello, refusal) {
             (Some(hello), None) => Ok(hello),
-            (_, refusal) => Err(io::Error::other(refusal.unwrap_or_default())),
+            (_, Some(refusal)) => Err(io::Error::other(refusal)),
+            (None, None) => Err(io::ErrorKind::InvalidData.into()),
         }
     })
     .await

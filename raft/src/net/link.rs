@@ -13,7 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 
 use super::frame::{self, FRAME_BYTES_MAX, Read, kind};
-use super::handshake::{Hello, Lane, greet};
+use super::handshake::{self, Hello, Lane, greet};
 use super::outbox::{Outbox, Parcel, Turned};
 use super::{Connection, Shared};
 use crate::type_config::MachineId;
@@ -185,8 +185,15 @@ impl Link {
             let mut connection = tokio::time::timeout(CONNECT_TIMEOUT, connecting)
                 .await
                 .unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-            greet(&mut connection, &hello).await?;
-            Ok(connection)
+            let greeted = greet(&mut connection, &hello).await;
+            let turned = greeted.as_ref().err().and_then(|error| error.get_ref());
+            if turned
+                .and_then(|it| it.downcast_ref::<handshake::Turned>())
+                .is_some_and(|it| it.removed)
+            {
+                shared.turned_away.send_replace(true);
+            }
+            greeted.map(|()| connection)
         }
     }
 

@@ -29,6 +29,7 @@ pub mod outbox;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -50,7 +51,7 @@ use tokio::task::JoinHandle;
 use uuid::Uuid;
 
 use self::frame::kind;
-use self::handshake::{HANDSHAKE_TIMEOUT, Hello, Lane};
+use self::handshake::{HANDSHAKE_TIMEOUT, Hello, Lane, Turned};
 use self::link::{Link, Live, STREAM_WINDOW, Streaming};
 use self::message::{Address, Streamed, Transferred};
 use crate::remote::travel::{Travel, unpack};
@@ -130,6 +131,10 @@ struct Shared {
     services: RwLock<BTreeMap<u8, Arc<dyn Service>>>,
     guests: OnceLock<Arc<dyn Guests>>,
     links: Mutex<BTreeMap<(MachineId, Lane), Arc<Link>>>,
+    /// The last number that a machine of the cluster was given, as far as is known here.
+    last: AtomicU32,
+    /// Whether another member has said that this machine was one.
+    turned_away: watch::Sender<bool>,
     stop: watch::Sender<bool>,
 }
 
@@ -155,6 +160,8 @@ impl Network {
             services: RwLock::default(),
             guests: OnceLock::new(),
             links: Mutex::default(),
+            last: AtomicU32::new(0),
+            turned_away: watch::Sender::new(false),
             stop: watch::Sender::new(false),
         });
         let accepting = tokio::spawn(host::accept(Arc::clone(&shared), listener));
@@ -188,6 +195,16 @@ impl Network {
                 self.shared.link(machine, lane);
             }
         }
+    }
+
+    /// Says which number a machine was given last: who has none higher and is no member was one.
+    pub fn admitted_up_to(&self, machine: MachineId) {
+        self.shared.last.fetch_max(machine.0, Ordering::AcqRel);
+    }
+
+    /// Tells when another member says that this machine is none any more.
+    pub fn turned_away(&self) -> watch::Receiver<bool> {
+        self.shared.turned_away.subscribe()
     }
 
     /// The cluster, and the shards of its database.
@@ -253,26 +270,27 @@ impl Shared {
     }
 
     /// Why a machine is not talked to.
-    fn examine(&self, hello: &Hello) -> Option<String> {
+    fn examine(&self, hello: &Hello) -> Option<Turned> {
         if hello.lane == Lane::Guest {
             return None;
         }
-        if hello.cluster != self.cluster {
-            return Some(format!(
-                "this node is of cluster {}, not {}",
-                self.cluster, hello.cluster
-            ));
-        }
-        if hello.shards != self.shards {
-            return Some(format!("the cluster has {} shards, not {}", self.shards, hello.shards));
-        }
-        if hello.to != self.machine {
-            return Some(format!("this is node {}, not {}", self.machine, hello.to));
-        }
-        if !self.is_member(hello.from) {
-            return Some(format!("node {} is no member of the cluster", hello.from));
-        }
-        None
+        let (here, from) = (self.machine, hello.from);
+        let (ours, theirs) = (self.cluster, hello.cluster);
+        let mut removed = false;
+        let reason = if theirs != ours {
+            format!("this node is of cluster {ours}, not {theirs}")
+        } else if hello.shards != self.shards {
+            format!("the cluster has {} shards, not {}", self.shards, hello.shards)
+        } else if hello.to != here {
+            format!("this is node {here}, not {}", hello.to)
+        } else if !self.is_member(from) {
+            // One that has just been admitted may not be known here yet.
+            removed = from.0 <= self.last.load(Ordering::Acquire);
+            format!("node {from} is no member of the cluster")
+        } else {
+            return None;
+        };
+        Some(Turned { removed, reason })
     }
 
     fn is_member(&self, machine: MachineId) -> bool {

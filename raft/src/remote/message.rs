@@ -263,6 +263,7 @@ impl<D: Domain> Travel for WriteError<D> {
             Self::Deadline => out.push(7),
             Self::Conflict => out.push(8),
             Self::TooLarge => out.push(9),
+            Self::Removed => out.push(10),
             // The storage of another machine says nothing to a client but that it stored nothing.
             Self::Store(error) => {
                 tracing::error!(%error, "another machine was told that nothing was stored");
@@ -282,6 +283,7 @@ impl<D: Domain> Travel for WriteError<D> {
             7 => Self::Deadline,
             8 => Self::Conflict,
             9 => Self::TooLarge,
+            10 => Self::Removed,
             kind => return Err(from.error(format!("{kind} is no error"))),
         })
     }

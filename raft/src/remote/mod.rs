@@ -23,6 +23,7 @@ pub(crate) mod travel;
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -123,6 +124,9 @@ impl<D: Domain> NodeInner<D> {
         until: tokio::time::Instant,
     ) -> Result<Desk<D>, WriteError<D>> {
         loop {
+            if self.removed.load(Ordering::Acquire) {
+                return Err(WriteError::Removed);
+            }
             if let Some(desk) = self.desk_now(shard) {
                 return Ok(desk);
             }

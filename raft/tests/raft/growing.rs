@@ -8,8 +8,9 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
+use rotabase_engine::position::Positions;
 use rotabase_raft::cluster::control::Command;
-use rotabase_raft::cluster::{Admission, Cluster, ClusterOptions, join};
+use rotabase_raft::cluster::{Admission, Cluster, ClusterOptions, ClusterStatus, join};
 use rotabase_raft::config::Timing;
 use rotabase_raft::memory::{MemoryLog, MemoryStore};
 use rotabase_raft::net::{Identity, Members, Network, Plain};
@@ -95,7 +96,8 @@ impl Member {
             for leader in status.iter().filter_map(|it| it.leader.as_ref()) {
                 *led.entry(leader.id).or_default() += 1;
             }
-            let even = led.len() == members.min(voters)
+            let leaders = if voters == 1 { 1 } else { members };
+            let even = led.len() == leaders
                 && led.values().max().zip(led.values().min()).is_some_and(|(a, b)| a - b <= 1);
             let complete = status.iter().all(|it| {
                 it.voters.len() == voters && it.voters.len() + it.learners.len() == members
@@ -104,6 +106,19 @@ impl Member {
                 return;
             }
             assert!(tokio::time::Instant::now() < until, "{led:?} {status:#?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits until who votes is who is to, on all shards, the system's included.
+    async fn wait_until_settled(&self) -> ClusterStatus {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let status = self.cluster.status();
+            if status.is_settled() {
+                return status;
+            }
+            assert!(tokio::time::Instant::now() < until, "{status:#?}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -137,6 +152,20 @@ async fn in_pieces(
 }
 
 impl Told {
+    /// Everybody has what was acknowledged, and nothing that was refused.
+    async fn check_on(&self, members: &[&Member], barrier: &Positions) {
+        for member in members {
+            let until = tokio::time::Instant::now() + PATIENCE;
+            while !member.node.applied().covers(barrier) {
+                assert!(tokio::time::Instant::now() < until, "{} is behind", member.id());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let entries = entries(&member.node);
+            check(&entries);
+            check_answers(&entries, &self.acknowledged.lock(), &self.refused.lock());
+        }
+    }
+
     async fn write(self: Arc<Self>, node: Node<Accounts>, account: u32) {
         while !self.stop.load(Ordering::Relaxed) {
             let tag = self.next_tag.fetch_add(1, Ordering::Relaxed);
@@ -187,18 +216,87 @@ async fn a_cluster_grows_from_one_and_shrinks_while_clients_write() {
     futures::future::join_all(clients).await;
     println!("unknown {unknown}, refused {refused}, {}", told.acknowledged.lock().len());
     let barrier = fourth.node.read_barrier(PATIENCE).await.unwrap();
-    for member in [&first, &third, &fourth] {
-        let until = tokio::time::Instant::now() + PATIENCE;
-        while !member.node.applied().covers(&barrier) {
-            assert!(tokio::time::Instant::now() < until, "{} is behind", member.id());
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        let entries = entries(&member.node);
-        check(&entries);
-        check_answers(&entries, &told.acknowledged.lock(), &told.refused.lock());
-    }
+    told.check_on(&[&first, &third, &fourth], &barrier).await;
     assert!(!first.network.reaches(MachineId(2)), "who was removed is not talked to");
     for member in [fourth, third, first] {
         member.close().await;
     }
+}
+
+/// The shards in which a machine votes, of a status that is settled.
+fn votes_of(status: &ClusterStatus, machine: MachineId) -> usize {
+    status.shards.iter().filter(|shard| shard.voters.contains(&machine)).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn shards_move_to_who_comes_and_off_who_is_drained_while_clients_write() {
+    let first = Member::found().await;
+    let seed = first.cluster.machine().address.clone();
+    let second = Member::join(&seed).await;
+    let third = Member::join(&seed).await;
+    first.wait_for(3, 3).await;
+    let told = Arc::new(Told::default());
+    let clients: Vec<_> = (0..9)
+        .map(|account| {
+            let through = [&first, &second, &third][usize::try_from(account % 3).unwrap()];
+            tokio::spawn(Arc::clone(&told).write(through.node.clone(), account))
+        })
+        .collect();
+    let refused = first.cluster.execute(Command::Drain(first.id())).await.unwrap_err();
+    assert!(refused.to_string().contains("too few"), "{refused}");
+    let fourth = Member::join(&seed).await;
+    first.wait_for(3, 4).await;
+    let spread = first.wait_until_settled().await;
+    assert!((4..=5).contains(&votes_of(&spread, fourth.id())), "{:#?}", spread.placement);
+    // The founder leaves, which led everything once.
+    third.cluster.execute(Command::Drain(first.id())).await.unwrap();
+    let drained = third.wait_until_settled().await;
+    assert_eq!(votes_of(&drained, first.id()), 0);
+    assert!(drained.system.iter().all(|shard| !shard.voters.contains(&first.id())));
+    assert_eq!(votes_of(&drained, fourth.id()), usize::from(SHARDS));
+    // It is wanted again, and gets a shard of its own.
+    fourth.cluster.execute(Command::Restore(first.id())).await.unwrap();
+    let restored = fourth.wait_until_settled().await;
+    let shard = restored.shards.iter().find(|shard| !shard.voters.contains(&first.id())).unwrap();
+    let (shard, from) = (shard.shard, shard.voters[0]);
+    fourth.cluster.execute(Command::MoveShard { shard, from, to: first.id() }).await.unwrap();
+    let moved = fourth.wait_until_settled().await;
+    assert!(moved.shards[usize::from(shard.0)].voters.contains(&first.id()));
+    assert!(!moved.shards[usize::from(shard.0)].voters.contains(&from));
+    told.stop.store(true, Ordering::Relaxed);
+    futures::future::join_all(clients).await;
+    let unknown = told.unknown.load(Ordering::Relaxed);
+    let (refused, acknowledged) = (told.refused.lock().len(), told.acknowledged.lock().len());
+    println!("unknown {unknown}, refused {refused}, {acknowledged}");
+    let barrier = second.node.read_barrier(PATIENCE).await.unwrap();
+    told.check_on(&[&first, &second, &third, &fourth], &barrier).await;
+    for member in [fourth, third, second, first] {
+        member.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_removed_is_told_and_takes_nothing_more() {
+    let first = Member::found().await;
+    let second = Member::join(&first.cluster.machine().address.clone()).await;
+    first.wait_for(1, 2).await;
+    let told = second.node.execute(vec![deposit(1, 1, 1)], Metadata::default(), DEADLINE).await;
+    told.unwrap();
+    first.cluster.execute(Command::Remove(second.id())).await.unwrap();
+    let until = tokio::time::Instant::now() + PATIENCE;
+    loop {
+        let refused =
+            second.node.execute(vec![deposit(1, 1, 2)], Metadata::default(), DEADLINE).await;
+        if matches!(refused, Err(WriteError::Removed)) {
+            break;
+        }
+        assert!(tokio::time::Instant::now() < until, "{refused:?}");
+    }
+    assert!(second.cluster.is_removed() && !first.cluster.is_removed());
+    let read = second.node.read_barrier(DEADLINE).await;
+    assert!(matches!(read, Err(WriteError::Removed)), "{read:?}");
+    let written = in_pieces(&second.node, vec![deposit(1, 1, 3)]).await;
+    assert!(matches!(written, Err(WriteError::Removed)), "{written:?}");
+    second.close().await;
+    first.close().await;
 }

@@ -7,6 +7,7 @@ mod crash_transactions;
 mod drivers;
 mod listen;
 mod main_job;
+mod placement;
 mod random_select;
 mod replica;
 mod sessions;

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use rotabase_engine::position::ShardId;
@@ -57,7 +58,41 @@ enum ClusterCommand {
         /// How many.
         voters: u8,
     },
+    /// Move all votes and leaderships off a node, so that it can be stopped or removed.
+    Drain {
+        /// The node's number.
+        node: u32,
+        /// Return at once, while shards still move.
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Have a node that was drained vote again.
+    Undrain {
+        /// The node's number.
+        node: u32,
+        /// Return at once, while shards still move.
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// Have a node vote in a shard in the place of another.
+    MoveShard {
+        /// The shard's number.
+        shard: u16,
+        /// The node that votes there.
+        from: u32,
+        /// The node that is to.
+        to: u32,
+        /// Return at once, while the shard still moves.
+        #[arg(long)]
+        no_wait: bool,
+    },
 }
+
+/// How often it is looked whether shards have moved.
+const LOOK_INTERVAL: Duration = Duration::from_millis(200);
+
+/// How long shards may take to move until somebody should have a look.
+const MOVE_TIMEOUT: Duration = Duration::from_mins(10);
 
 /// Carries out what is asked.
 pub(crate) fn run(arguments: &ClusterArguments) -> Result<(), CliError> {
@@ -74,8 +109,25 @@ pub(crate) fn run(arguments: &ClusterArguments) -> Result<(), CliError> {
             Admin::Transfer(ShardId(shard), MachineId(node))
         }
         ClusterCommand::Voters { voters } => Admin::Voters(voters),
+        ClusterCommand::Drain { node, .. } => Admin::Drain(MachineId(node)),
+        ClusterCommand::Undrain { node, .. } => Admin::Restore(MachineId(node)),
+        ClusterCommand::MoveShard { shard, from, to, .. } => {
+            Admin::Move { shard: ShardId(shard), from: MachineId(from), to: MachineId(to) }
+        }
     };
-    let answer = runtime::new()?.block_on(put(&peer, security, &question))?;
+    let waits = match arguments.command {
+        ClusterCommand::Drain { no_wait, .. }
+        | ClusterCommand::Undrain { no_wait, .. }
+        | ClusterCommand::MoveShard { no_wait, .. } => !no_wait,
+        _ => false,
+    };
+    let answer = runtime::new()?.block_on(async {
+        let answer = put(&peer, Arc::clone(&security), &question).await?;
+        if waits {
+            wait_until_settled(&peer, &security).await?;
+        }
+        Ok::<_, CliError>(answer)
+    })?;
     match answer {
         AdminAnswer::Status(status) => describe(&status).iter().try_for_each(|line| print(line)),
         AdminAnswer::Done | AdminAnswer::Admitted(_) => print("done"),
@@ -93,6 +145,22 @@ async fn put(
         .map_err(CliError::Cluster)
 }
 
+/// Waits until votes and leaderships are where they are to be.
+async fn wait_until_settled(peer: &str, security: &Arc<dyn Security>) -> Result<(), CliError> {
+    let settled = async {
+        loop {
+            match put(peer, Arc::clone(security), &Admin::Status).await? {
+                AdminAnswer::Status(status) if status.is_settled() => return Ok(()),
+                _ => tokio::time::sleep(LOOK_INTERVAL).await,
+            }
+        }
+    };
+    let late = || "it is taken on, but shards still move: see `rotabase cluster status`".to_owned();
+    tokio::time::timeout(MOVE_TIMEOUT, settled)
+        .await
+        .unwrap_or_else(|_| Err(CliError::Cluster(late())))
+}
+
 fn how_to_add(peer: &str) -> String {
     format!(
         "rotabase start --data DIRECTORY --peer HOST:PORT --join {peer}  # an empty directory, on the new machine"
@@ -105,15 +173,26 @@ fn describe(status: &ClusterStatus) -> Vec<String> {
         "cluster {}, {} voters wanted, as node {} sees it",
         status.cluster, status.voters, status.machine
     )];
-    lines.push(format!("{:>5}  {:<24} {:<13} {:>6}", "node", "address", "state", "leads"));
+    if status.removed {
+        lines.push(format!("node {} was removed from the cluster", status.machine));
+    }
+    let header = ("node", "address", "state", "leads", "votes");
+    let (node, address, state, leads, votes) = header;
+    lines.push(format!("{node:>5}  {address:<24} {state:<13} {leads:>6} {votes:>6}"));
     for member in &status.members {
         let leads = |leader: &rotabase_raft::type_config::Machine| leader.id == member.machine;
         let led =
             status.shards.iter().filter(|shard| shard.leader.as_ref().is_some_and(leads)).count();
-        let state = if member.connected { "connected" } else { "not reached" };
-        lines.push(format!("{:>5}  {:<24} {state:<13} {led:>6}", member.machine, member.address));
+        let votes = status.shards.iter().filter(|it| it.voters.contains(&member.machine)).count();
+        let state = match (member.connected, member.draining) {
+            (false, _) => "not reached",
+            (true, true) => "draining",
+            (true, false) => "connected",
+        };
+        let (node, address) = (member.machine, &member.address);
+        lines.push(format!("{node:>5}  {address:<24} {state:<13} {led:>6} {votes:>6}"));
     }
-    let list = |machines: &[MachineId]| {
+    let list = |machines: &Vec<MachineId>| {
         machines.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
     };
     let header = ("shard", "leader", "term", "last", "voters", "learners");
@@ -123,10 +202,17 @@ fn describe(status: &ClusterStatus) -> Vec<String> {
         let leader = shard.leader.as_ref().map_or("-".to_owned(), |it| it.id.to_string());
         let (voters, learners) = (list(&shard.voters), list(&shard.learners));
         let (number, term, last) = (shard.shard.0, shard.term, shard.last_index.0);
+        let placed = status.placement.of(shard.shard).map(|it| it.iter().copied().collect());
+        let moving = match placed {
+            Some(placed) if list(&placed) != voters => format!("  (to be {})", list(&placed)),
+            _ => String::new(),
+        };
         lines.push(
-            format!("{number:>5}  {leader:>6} {term:>6} {last:>10}  {voters:<10} {learners}")
-                .trim_end()
-                .to_owned(),
+            format!(
+                "{number:>5}  {leader:>6} {term:>6} {last:>10}  {voters:<10} {learners}{moving}"
+            )
+            .trim_end()
+            .to_owned(),
         );
     }
     lines

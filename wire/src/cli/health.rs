@@ -127,6 +127,9 @@ impl Health for Watched {
             }
             Some(_) => {}
             None => {
+                if self.database.is_removed() {
+                    return Err("this node was removed from the cluster".to_owned());
+                }
                 let shards = self.database.shards();
                 if let Some(shard) = shards.iter().find(|shard| shard.leader.is_none()) {
                     return Err(format!("shard {} has no leader", shard.shard));

@@ -1,6 +1,7 @@
 //! What a session's statements see: which state of the projections, and how new it has to be.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rotabase_engine::position::Positions;
 use rotabase_queries::as_of::PastSnapshots;
@@ -8,11 +9,19 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::ExecContext;
 use rotabase_queries::projection::Snapshot;
 use rotabase_queries::types::Datum;
+use rotabase_raft::WriteError;
 
 use super::block::Block;
 use super::client::Session;
 use super::running;
 use super::settings::Consistency;
+use crate::sqlstate;
+
+/// How long a statement waits, on a node that is cut off from the others, for what has not come there yet.
+const CUT_OFF_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often it is looked whether the node is cut off.
+const CUT_OFF_LOOK: Duration = Duration::from_millis(250);
 
 impl Session {
     /// The newest state or, in a block, what the block sees.
@@ -149,9 +158,34 @@ impl Session {
         let _place = projections.wait_for(positions, ready).map_err(|error| {
             SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, error.to_string())
         })?;
-        match statement.wait(waiting).await? {
+        let arrived = async {
+            tokio::select! {
+                reached = waiting => Ok(reached),
+                error = self.cut_off() => Err(error),
+            }
+        };
+        match statement.wait(arrived).await?? {
             Ok(result) => Ok(result?),
             Err(_) => Err(SqlError::new(SqlState::ADMIN_SHUTDOWN, "the projections have stopped")),
         }
+    }
+
+    /// Returns when this node has been cut off for so long that nobody should wait for what it lacks.
+    async fn cut_off(&self) -> SqlError {
+        let mut alone = Duration::ZERO;
+        while alone < CUT_OFF_PATIENCE {
+            if self.database.is_removed() {
+                return sqlstate::write_error(WriteError::Removed);
+            }
+            tokio::time::sleep(CUT_OFF_LOOK).await;
+            alone = if self.database.is_cut_off() { alone + CUT_OFF_LOOK } else { Duration::ZERO };
+        }
+        SqlError::new(
+            SqlState::CANNOT_CONNECT_NOW,
+            "this node is cut off from what the statement has to see",
+        )
+        .with_hint(
+            "Read from another node, or with rotabase.consistency = eventual what this one has.",
+        )
     }
 }
