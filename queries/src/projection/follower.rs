@@ -55,6 +55,7 @@ pub(crate) struct Follower {
     batch_bytes_max: usize,
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
+    behind: bool,
     folded: Folded,
     // Whether to look for violations that appear, and those of the last step.
     watching: bool,
@@ -93,6 +94,7 @@ impl Follower {
             held,
             batch_bytes_max: BATCH_BYTES_MAX,
             first_shard: 0,
+            behind: false,
             folded: Folded::default(),
             watching: false,
             appeared: Vec::new(),
@@ -113,6 +115,7 @@ impl Follower {
         if self.is_whole() {
             self.oldest = Timestamp(u64::MAX);
         }
+        self.behind = false;
         let mut any = false;
         let shards = self.feed.shards();
         for offset in 0..shards {
@@ -125,6 +128,7 @@ impl Follower {
                 any = true;
             }
             if self.is_full() {
+                self.behind = true;
                 self.first_shard = (shard.0 + 1) % shards;
                 break;
             }
@@ -233,6 +237,11 @@ impl Follower {
     pub(crate) fn is_caught_up(&self) -> bool {
         let folded = |shard| self.read_to.get(shard).index() >= self.feed.committed(shard);
         self.is_whole() && (0..self.feed.shards()).map(ShardId).all(folded)
+    }
+
+    /// Whether the last step left something because its batch was full.
+    pub(crate) fn is_behind(&self) -> bool {
+        self.behind
     }
 
     fn is_full(&self) -> bool {

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex};
 use rotabase_engine::db::StoreError;
 use rotabase_engine::position::{ENTRY_EVENTS_MAX, LogIndex, Position, Positions, ShardId};
 
@@ -27,12 +28,15 @@ pub(crate) struct Waiters {
     // Whether anything is shown yet; until then nothing is reached, not even the start.
     shown: AtomicBool,
     waiting: Mutex<Waiting>,
+    // Told when somebody begins to wait, and when nobody shall linger any more.
+    asked: Condvar,
 }
 
 #[derive(Default)]
 struct Waiting {
     by_number: BTreeMap<u64, (Positions, Ready)>,
     next: u64,
+    hurried: bool,
     over: Option<StoreError>,
 }
 
@@ -68,7 +72,23 @@ impl Waiters {
             reached: (0..shards).map(|_| AtomicU64::new(start)).collect(),
             shown: AtomicBool::new(shown),
             waiting: Mutex::default(),
+            asked: Condvar::new(),
         }
+    }
+
+    /// Blocks for `time`, but not longer than until somebody waits.
+    pub(crate) fn linger(&self, time: Duration) {
+        let mut waiting = self.waiting.lock();
+        if waiting.by_number.is_empty() && !waiting.hurried {
+            // Woken without a reason, it is over a little early.
+            let _timed_out = self.asked.wait_for(&mut waiting, time);
+        }
+    }
+
+    /// Ends [`Waiters::linger`], now and from now on.
+    pub(crate) fn hurry(&self) {
+        self.waiting.lock().hurried = true;
+        self.asked.notify_all();
     }
 
     /// Whether `positions` are reached.
@@ -114,6 +134,8 @@ impl Waiters {
                 let number = waiting.next;
                 waiting.next += 1;
                 waiting.by_number.insert(number, (positions.clone(), ready));
+                drop(waiting);
+                self.asked.notify_all();
                 return Ok(guard(Some(number)));
             }
         };
@@ -202,6 +224,28 @@ mod tests {
         assert_eq!(calls.load(Ordering::SeqCst), 0);
         waiters.advance(&Positions::start(2));
         assert_eq!(calls.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn nobody_lingers_while_somebody_waits() {
+        const EVER: Duration = Duration::from_secs(3600);
+        let waiters = Arc::new(Waiters::new(2, true));
+        let before = waiters.wait_for(&at(5), Box::new(|_| ())).unwrap();
+        waiters.linger(EVER);
+        drop(before);
+        let lingering = {
+            let waiters = Arc::clone(&waiters);
+            std::thread::spawn(move || waiters.linger(EVER))
+        };
+        let _after = waiters.wait_for(&at(5), Box::new(|_| ())).unwrap();
+        lingering.join().unwrap();
+    }
+
+    #[test]
+    fn nobody_lingers_once_it_is_to_end() {
+        let waiters = Waiters::new(2, true);
+        waiters.hurry();
+        waiters.linger(Duration::from_secs(3600));
     }
 
     #[test]
