@@ -49,6 +49,13 @@ pub(super) struct Layout {
     pub(super) rows: Option<RowsOf>,
 }
 
+impl Layout {
+    /// Whether that many columns are the whole key of one row.
+    fn is_key(&self, columns: usize) -> bool {
+        self.rows.is_none() && columns == self.parts.len()
+    }
+}
+
 /// Appends the keys of the rows that an entry of an index stands for, in the index's order.
 pub(super) type RowsOf = fn(&Snapshot, &[u8], &[u8], &mut Vec<Key>) -> rows::Result<()>;
 
@@ -150,25 +157,28 @@ impl<T: Table> Projected for TableRelation<T> {
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
-        let (layout, range, direction) = match access {
+        let (layout, rest, direction) = match access {
             Access::Full => {
                 let layout = &T::indexes()[0];
-                (layout, Some(Range::prefix(Key::table(layout.table))), Direction::Forward)
+                let all = Range::prefix(Key::table(layout.table));
+                (layout, Rest::Range(all), Direction::Forward)
             }
             Access::Index { index, prefix, lower, upper, backward } => {
                 let layout = &T::indexes()[*index];
                 let direction = if *backward { Direction::Backward } else { Direction::Forward };
-                (
-                    layout,
-                    range(Key::table(layout.table), layout.parts, prefix, lower, upper)?,
-                    direction,
-                )
+                let range = range(Key::table(layout.table), layout.parts, prefix, lower, upper)?;
+                let rest = match range {
+                    None => Rest::Nothing,
+                    Some(range) if layout.is_key(prefix.len()) => Rest::Row(range.from),
+                    Some(range) => Rest::Range(range),
+                };
+                (layout, rest, direction)
             }
         };
         Ok(Box::new(TableScan::<T> {
             snapshot: snapshot.clone(),
             rows_of: layout.rows,
-            range,
+            rest,
             direction,
             columns: columns.to_vec(),
             versions: Versions::new(snapshot.clone()),
@@ -186,12 +196,19 @@ impl<T: Table> Projected for TableRelation<T> {
     }
 }
 
+/// What is left to be read.
+enum Rest {
+    Nothing,
+    /// The one row with this key, which takes no search for what comes after it.
+    Row(Key),
+    Range(Range),
+}
+
 /// Rows being read. Between two calls it holds no more than what is left of the range.
 struct TableScan<T> {
     snapshot: Snapshot,
     rows_of: Option<RowsOf>,
-    // None: there is nothing left.
-    range: Option<Range>,
+    rest: Rest,
     direction: Direction,
     columns: Vec<usize>,
     versions: Versions,
@@ -201,20 +218,38 @@ struct TableScan<T> {
 
 impl<T: Table> RowScan for TableScan<T> {
     fn next(&mut self, rows_max: usize, out: &mut Vec<Datum>) -> Result<bool> {
-        let Some(mut range) = self.range.take() else { return Ok(false) };
+        let mut range = match std::mem::replace(&mut self.rest, Rest::Nothing) {
+            Rest::Nothing => return Ok(false),
+            Rest::Row(key) => {
+                self.read_row(&key, out)?;
+                return Ok(false);
+            }
+            Rest::Range(range) => range,
+        };
         let last = match self.rows_of {
             None => self.read_rows(&range, rows_max, out)?,
             Some(rows_of) => self.read_entries(&range, rows_max, rows_of, out)?,
         };
-        if let Some(last) = last {
-            range.shrink(&last, self.direction);
-            self.range = Some(range);
-        }
-        Ok(self.range.is_some())
+        let Some(last) = last else { return Ok(false) };
+        range.shrink(&last, self.direction);
+        self.rest = Rest::Range(range);
+        Ok(true)
     }
 }
 
 impl<T: Table> TableScan<T> {
+    /// Reads the row with a key; says whether there is one.
+    fn read_row(&mut self, key: &Key, out: &mut Vec<Datum>) -> rows::Result<bool> {
+        let Self { snapshot, columns, versions, .. } = self;
+        let row = |value: &[u8]| {
+            columns.iter().try_for_each(|column| {
+                out.push(T::value(*column, key, value, versions)?);
+                Ok(())
+            })
+        };
+        Ok(snapshot.get(key, row)?.is_some())
+    }
+
     /// Reads rows; returns the last key if there may be more.
     fn read_rows(
         &mut self,
@@ -248,7 +283,7 @@ impl<T: Table> TableScan<T> {
         out: &mut Vec<Datum>,
     ) -> rows::Result<Option<Key>> {
         let mut last = None;
-        let Self { snapshot, columns, versions, keys, direction, .. } = self;
+        let Self { snapshot, keys, direction, .. } = self;
         keys.clear();
         snapshot.visit(range, *direction, &mut |key, value| {
             let first = keys.len();
@@ -262,15 +297,13 @@ impl<T: Table> TableScan<T> {
             last = Some(Key::from(key));
             Ok(ControlFlow::Break(()))
         })?;
-        for key in keys.iter() {
-            let row = |value: &[u8]| {
-                columns.iter().try_for_each(|column| {
-                    out.push(T::value(*column, key, value, versions)?);
-                    Ok(())
-                })
-            };
-            snapshot.get(key, row)?.ok_or_else(|| corrupted("an index names no row"))?;
+        let keys = std::mem::take(&mut self.keys);
+        for key in &keys {
+            if !self.read_row(key, out)? {
+                return Err(corrupted("an index names no row"));
+            }
         }
+        self.keys = keys;
         Ok(last)
     }
 }
