@@ -147,4 +147,10 @@ impl Batch {
     pub fn iter(&self) -> impl Iterator<Item = &[Datum]> {
         (0..self.rows).map(|row| &self.values[row * self.width..(row + 1) * self.width])
     }
+
+    /// The rows, each by itself.
+    pub fn into_rows(self) -> Vec<Vec<Datum>> {
+        let mut values = self.values.into_iter();
+        (0..self.rows).map(|_| values.by_ref().take(self.width).collect()).collect()
+    }
 }

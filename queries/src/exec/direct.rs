@@ -1,9 +1,8 @@
-//! The direct path: key look-ups, short index ranges and maintained counts, read without an operator tree.
+//! The direct path: key look-ups, short index ranges, maintained counts and rows that stand in the statement, read
+//! without an operator tree.
 //!
 //! A [`DirectPlan`] is made once, when a statement is planned, and run for each set of parameters on the thread
 //! that has them. It gives up, without harm, where a range turns out to be longer than [`DIRECT_ROWS_MAX`].
-
-use std::sync::Arc;
 
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::environment::{Env, Statement};
@@ -23,12 +22,18 @@ const DIRECT_NESTING_MAX: usize = 32;
 /// A plan that is cheap enough to be run where it is asked for.
 #[derive(Debug)]
 pub struct DirectPlan {
-    source: Source,
-    filter: Option<Compiled>,
+    rows: DirectRows,
     projections: Vec<Vec<Compiled>>,
     limit: Option<Compiled>,
     offset: Option<Compiled>,
     width: usize,
+}
+
+/// Where the rows of a direct plan come from.
+#[derive(Debug)]
+enum DirectRows {
+    Read { source: Source, filter: Option<Compiled> },
+    Literal(Vec<Vec<Compiled>>),
 }
 
 /// The direct form of an optimised plan, if it has one.
@@ -65,7 +70,18 @@ pub fn direct(plan: &Plan) -> Option<DirectPlan> {
                 let filter =
                     filter.as_ref().map(|expr| compiled(expr, &mut host)).transpose().ok()?;
                 projections.reverse();
-                return Some(DirectPlan { source, filter, projections, limit, offset, width });
+                let rows = DirectRows::Read { source, filter };
+                return Some(DirectPlan { rows, projections, limit, offset, width });
+            }
+            // A call that is volatile may take its time, such as one that sleeps or waits for a lock.
+            PlanNode::Values(rows)
+                if rows.len() <= DIRECT_ROWS_MAX && walk::is_repeatable_plan(plan) =>
+            {
+                let row =
+                    |row: &Vec<Expr>| row.iter().map(|it| compiled(it, &mut DirectHost)).collect();
+                let rows = DirectRows::Literal(rows.iter().map(row).collect::<Result<_>>().ok()?);
+                projections.reverse();
+                return Some(DirectPlan { rows, projections, limit, offset, width });
             }
             _ => return None,
         }
@@ -111,14 +127,32 @@ impl DirectPlan {
         if limit == Some(0) {
             return Ok(true);
         }
-        if matches!(self.source.access, CompiledAccess::Count) {
-            let count = [crate::types::Datum::Int8(self.source.count(&env)?)];
-            if offset == 0 {
-                self.give(&count, batch, &env)?;
+        match &self.rows {
+            DirectRows::Literal(rows) => {
+                let mut row = Vec::new();
+                for literal in rows.iter().skip(offset).take(limit.unwrap_or(usize::MAX)) {
+                    if self.projections.is_empty() {
+                        eval_all(literal, &[], &env, &mut batch.values)?;
+                        batch.rows += 1;
+                    } else {
+                        row.clear();
+                        eval_all(literal, &[], &env, &mut row)?;
+                        self.give(&row, batch, &env)?;
+                    }
+                }
+                Ok(true)
             }
-            return Ok(true);
+            DirectRows::Read { source, .. } if matches!(source.access, CompiledAccess::Count) => {
+                let count = [crate::types::Datum::Int8(source.count(&env)?)];
+                if offset == 0 {
+                    self.give(&count, batch, &env)?;
+                }
+                Ok(true)
+            }
+            DirectRows::Read { source, filter } => {
+                self.read(source, filter.as_ref(), (limit, offset), batch, &env)
+            }
         }
-        self.read(limit, offset, batch, &env)
     }
 
     fn bounds(&self, env: &Env<'_>) -> Result<(Option<usize>, usize)> {
@@ -144,16 +178,17 @@ impl DirectPlan {
 
     fn read(
         &self,
-        limit: Option<usize>,
-        mut skip: usize,
+        source: &Source,
+        filter: Option<&Compiled>,
+        (limit, mut skip): (Option<usize>, usize),
         batch: &mut Batch,
         env: &Env<'_>,
     ) -> Result<bool> {
-        let width = self.source.read_width(env);
+        let width = source.read_width(env);
         let mut rows_read = 0;
         let mut values = Vec::new();
-        for access in self.source.accesses(env)? {
-            let mut scan = self.source.open(&access, env)?;
+        for access in source.accesses(env)? {
+            let mut scan = source.open(&access, env)?;
             loop {
                 values.clear();
                 let wanted = limit
@@ -162,12 +197,12 @@ impl DirectPlan {
                 let more = scan.next(wanted, &mut values)?;
                 rows_read += values.len() / width;
                 for row in values.chunks_exact(width) {
-                    if let Some(filter) = &self.filter
+                    if let Some(filter) = filter
                         && filter.test(row, env)? != Some(true)
                     {
                         continue;
                     }
-                    self.source.note(row, env)?;
+                    source.note(row, env)?;
                     if skip > 0 {
                         skip -= 1;
                         continue;
@@ -209,10 +244,5 @@ impl DirectPlan {
         }
         batch.rows += 1;
         Ok(())
-    }
-
-    /// The relation that is read.
-    pub fn relation(&self) -> &Arc<dyn crate::relation::Relation> {
-        &self.source.relation
     }
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::position::Positions;
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::exec::{DirectPlan, Settings};
-use rotabase_queries::plan::{OutputColumn, Plan};
+use rotabase_queries::exec::Settings;
+use rotabase_queries::plan::OutputColumn;
 use rotabase_queries::projection::Snapshot;
 use rotabase_queries::sql::{self, Bound, Statement, Utility};
 use rotabase_queries::types::{Datum, PgType};
@@ -23,6 +23,7 @@ use super::api::{
     SessionStart, Severity, Statements,
 };
 use super::block::{Block, Status};
+use super::bound::{BoundStatement, SessionStatement};
 use super::channels::Listening;
 use super::copy::CopyIn;
 use super::cursor::Cursors;
@@ -35,44 +36,6 @@ use crate::roles::Privilege;
 
 /// The notices that are kept until the client is told.
 const NOTICES_MAX: usize = 100;
-
-/// A statement as a session keeps it.
-#[derive(Debug)]
-pub struct SessionStatement {
-    /// What was parsed.
-    pub(crate) statement: Arc<Statement>,
-    /// What it was bound to, if it was prepared.
-    pub(crate) bound: Option<Arc<BoundStatement>>,
-    /// The types that the client declared.
-    declared: Vec<PgType>,
-}
-
-/// A bound statement, ready to run.
-#[derive(Debug)]
-pub(crate) struct BoundStatement {
-    pub(crate) bound: Bound,
-    /// The optimised plan of a query, or of the rows that a command works on.
-    pub(crate) plan: Option<Arc<Plan>>,
-    /// The plan's short cut, if it has one.
-    pub(crate) direct: Option<DirectPlan>,
-    /// How many microseconds the optimiser took.
-    pub(crate) planning_microseconds: i64,
-    /// The catalog it was bound with.
-    generation: u64,
-    /// The settings that binding depends on.
-    search_path: Vec<String>,
-    time_zone: String,
-}
-
-impl BoundStatement {
-    /// Another statement, bound with the same names and settings.
-    pub(crate) fn with_bound(&self, bound: Bound, plan: Option<Arc<Plan>>) -> Self {
-        let (search_path, time_zone) = (self.search_path.clone(), self.time_zone.clone());
-        let (generation, planning_microseconds) = (self.generation, self.planning_microseconds);
-        let direct = None;
-        Self { bound, plan, direct, planning_microseconds, generation, search_path, time_zone }
-    }
-}
 
 /// One client's session.
 #[derive(Debug)]
@@ -222,47 +185,6 @@ impl Session {
             .is_some_and(|role| role.superuser)
     }
 
-    /// Binds a statement against the names as they are now.
-    pub(crate) fn bind(
-        &self,
-        statement: &Statement,
-        declared: &[PgType],
-    ) -> Result<Arc<BoundStatement>> {
-        let (catalog, generation) = self.database.shared().catalog();
-        let settings = self.settings.shared();
-        let bound = sql::bind(&catalog, &settings, statement, declared)?;
-        let started = self.now();
-        let plan = plan_of(&bound)
-            .map(|plan| Arc::new(rotabase_queries::optimize::optimize(plan.clone())));
-        let direct = match &bound {
-            Bound::Query(_) => plan.as_deref().and_then(rotabase_queries::exec::direct),
-            _ => None,
-        };
-        Ok(Arc::new(BoundStatement {
-            bound,
-            plan,
-            direct,
-            planning_microseconds: self.now().saturating_sub(started),
-            generation,
-            search_path: settings.search_path.clone(),
-            time_zone: settings.time_zone_name.clone(),
-        }))
-    }
-
-    /// The bound form of a prepared statement; bound anew if what it was bound with has changed.
-    fn bound(&self, prepared: &SessionStatement) -> Result<Arc<BoundStatement>> {
-        if let Some(bound) = &prepared.bound {
-            let settings = self.settings.shared();
-            let current = bound.generation == self.database.shared().generation()
-                && bound.search_path == settings.search_path
-                && bound.time_zone == settings.time_zone_name;
-            if current {
-                return Ok(Arc::clone(bound));
-            }
-        }
-        self.bind(&prepared.statement, &prepared.declared)
-    }
-
     /// A prepared statement over a parsed one.
     pub(crate) fn prepare_parsed(
         &self,
@@ -307,7 +229,8 @@ impl Session {
         self.run_bound(&bound, parameters).await
     }
 
-    /// Carries out a bound statement.
+    /// Carries out a bound statement. What is not an everyday statement is in a box: the state of the others is
+    /// moved about with each of them, and stays small.
     pub(crate) async fn run_bound(
         &mut self,
         bound: &Arc<BoundStatement>,
@@ -327,12 +250,12 @@ impl Session {
             block.queried |= looks_at_data(&bound.bound);
         }
         if let Bound::With(with) = &bound.bound {
-            return self.writing_with(with, bound, parameters).await;
+            return Box::pin(self.writing_with(with, bound, parameters)).await;
         }
         if returns_computed(&bound.bound) {
             self.check_returning(&bound.bound)?;
             if self.block.is_none() {
-                return self.in_one_write(bound, parameters).await;
+                return Box::pin(self.in_one_write(bound, parameters)).await;
             }
         }
         let statement = self.running.begin(self.settings.statement_timeout());
@@ -344,22 +267,24 @@ impl Session {
             Bound::Delete(delete) => self.delete(delete, bound, statement, parameters).await,
             Bound::With(_) => Err(SqlError::internal("a WITH that writes was carried out above")),
             Bound::CopyFrom(copy) => self.copy_from(copy),
-            Bound::CopyTo(copy) => self.copy_to(copy, bound, statement).await,
+            Bound::CopyTo(copy) => Box::pin(self.copy_to(copy, bound, statement)).await,
             Bound::Subscribe(_) => {
                 Err(SqlError::unsupported("SUBSCRIBE gives rows through COPY only")
                     .with_hint("Use COPY (SUBSCRIBE TO events) TO STDOUT."))
             }
-            Bound::Explain(explain) => self.explain(explain, bound, statement, parameters).await,
+            Bound::Explain(explain) => {
+                Box::pin(self.explain(explain, bound, statement, parameters)).await
+            }
             Bound::DeclareCursor(declare) => {
-                self.declare_cursor(declare, bound, statement, parameters).await
+                Box::pin(self.declare_cursor(declare, bound, statement, parameters)).await
             }
             Bound::Prepare(prepare) => self.prepare_named(prepare),
             Bound::Execute(execute) => {
                 drop(statement);
-                self.execute_named(execute).await
+                Box::pin(self.execute_named(execute)).await
             }
             Bound::CreateView(create) => self.create_view(create),
-            Bound::Utility(utility) => self.utility(utility, &statement).await,
+            Bound::Utility(utility) => Box::pin(self.utility(utility, &statement)).await,
         }
     }
 
@@ -427,30 +352,6 @@ fn looks_at_data(bound: &Bound) -> bool {
             | Bound::Explain(_)
             | Bound::DeclareCursor(_)
     )
-}
-
-/// The plan that a statement runs, if it runs one.
-fn plan_of(bound: &Bound) -> Option<&Plan> {
-    match bound {
-        Bound::Query(query) => Some(&query.plan),
-        Bound::Insert(insert) => Some(&insert.source),
-        Bound::Update(update) => Some(&update.source),
-        Bound::Delete(delete) => Some(&delete.source),
-        Bound::CopyTo(copy) => match &copy.source {
-            sql::CopySource::Plan(plan) => Some(plan),
-            sql::CopySource::Ssim | sql::CopySource::Subscribe(_) => None,
-        },
-        Bound::Explain(explain) => plan_of(&explain.statement),
-        Bound::DeclareCursor(declare) => Some(&declare.query.plan),
-        Bound::Empty
-        | Bound::With(_)
-        | Bound::CopyFrom(_)
-        | Bound::Subscribe(_)
-        | Bound::Prepare(_)
-        | Bound::Execute(_)
-        | Bound::CreateView(_)
-        | Bound::Utility(_) => None,
-    }
 }
 
 impl SessionApi for Session {

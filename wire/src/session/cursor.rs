@@ -15,7 +15,8 @@ use rotabase_queries::types::Datum;
 
 use super::api::{Execution, Rows, RowsTag};
 use super::block::Status;
-use super::client::{BoundStatement, Session};
+use super::bound::BoundStatement;
+use super::client::Session;
 use super::query::Stream;
 use super::running;
 
@@ -116,12 +117,12 @@ impl Session {
             let message = format!("a session has at most {CURSORS_MAX} cursors");
             return Err(SqlError::new(SqlState::CONFIGURATION_LIMIT_EXCEEDED, message));
         }
-        let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("a cursor has a query"))?;
-        self.check_reads(plan)?;
-        let context = self.reading(Some(plan), &statement, parameters).await?;
-        let columns = Arc::clone(&plan.columns);
+        let rows = bound.rows()?;
+        self.check_reads(&rows.relations)?;
+        let context = self.reading(&rows.instants, &statement, parameters).await?;
+        let columns = Arc::clone(&rows.plan.columns);
         let permits = Arc::clone(&self.database.shared().queries);
-        let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;
+        let stream = Stream::open(rows, context, statement, permits).await?;
         let mut cursor = OpenCursor {
             rows: Mutex::new(Some(
                 stream.into_rows(Arc::clone(&columns), RowsTag::Counted("FETCH")),

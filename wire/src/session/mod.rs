@@ -7,6 +7,7 @@
 pub(crate) mod advisory;
 pub mod api;
 pub(crate) mod block;
+pub mod bound;
 pub(crate) mod channels;
 pub mod client;
 mod commit;

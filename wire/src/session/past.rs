@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use rotabase_engine::env::Timestamp;
-use rotabase_queries::as_of::{INSTANTS_MAX, Instant, PastSnapshots, instants};
+use rotabase_queries::as_of::{INSTANTS_MAX, Instant, PastSnapshots};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::ExecContext;
-use rotabase_queries::plan::Plan;
 use rotabase_queries::projection::{PastError, Snapshot};
 use rotabase_queries::types::Datum;
 
@@ -19,19 +18,28 @@ use super::running;
 
 impl Session {
     /// Waits until a query can be read as the session wants it, and makes what it has around it: the newest
-    /// snapshot, or that of `rotabase.as_of`, and one for each instant that the plan names.
+    /// snapshot, or that of `rotabase.as_of`, and one for each of the instants that its plan names.
     pub(crate) async fn reading(
         &mut self,
-        plan: Option<&Arc<Plan>>,
+        instants: &[Arc<Instant>],
         statement: &running::Statement,
         parameters: Vec<Datum>,
     ) -> Result<ExecContext> {
-        let instants = plan.map(|plan| instants(plan)).unwrap_or_default();
         let as_of = self.settings.as_of();
         if as_of.is_none() && instants.is_empty() {
             self.wait_until_readable(statement).await?;
             return self.context(statement, parameters);
         }
+        Box::pin(self.reading_the_past(as_of, instants, statement, parameters)).await
+    }
+
+    async fn reading_the_past(
+        &mut self,
+        as_of: Option<Timestamp>,
+        instants: &[Arc<Instant>],
+        statement: &running::Statement,
+        parameters: Vec<Datum>,
+    ) -> Result<ExecContext> {
         // What anybody was told is stored had happened, whenever it is folded.
         self.wait_until_current(statement).await?;
         let mut context = self.context(statement, parameters)?;
@@ -43,25 +51,26 @@ impl Session {
         Ok(context)
     }
 
-    /// Finds the snapshots for the instants that a writing statement's plan names.
-    pub(crate) async fn past_of(
+    /// Finds the snapshots for the instants that a plan names.
+    pub(crate) async fn look_back(
         &self,
-        plan: &Arc<Plan>,
-        context: &mut ExecContext,
-        statement: &running::Statement,
-    ) -> Result<()> {
-        self.look_back(instants(plan), context, statement).await
-    }
-
-    async fn look_back(
-        &self,
-        instants: Vec<Arc<Instant>>,
+        instants: &[Arc<Instant>],
         context: &mut ExecContext,
         statement: &running::Statement,
     ) -> Result<()> {
         if instants.is_empty() {
             return Ok(());
         }
+        context.past = Box::pin(self.snapshots_at(instants, context, statement)).await?;
+        Ok(())
+    }
+
+    async fn snapshots_at(
+        &self,
+        instants: &[Arc<Instant>],
+        context: &ExecContext,
+        statement: &running::Statement,
+    ) -> Result<PastSnapshots> {
         let mut snapshots: Vec<(Arc<Instant>, Snapshot)> = Vec::with_capacity(instants.len());
         let mut known: Vec<(Timestamp, Snapshot)> = Vec::new();
         for instant in instants {
@@ -79,10 +88,9 @@ impl Session {
                     snapshot
                 }
             };
-            snapshots.push((instant, snapshot));
+            snapshots.push((Arc::clone(instant), snapshot));
         }
-        context.past = PastSnapshots::new(snapshots);
-        Ok(())
+        Ok(PastSnapshots::new(snapshots))
     }
 
     async fn snapshot_as_of(

@@ -11,13 +11,15 @@ use futures::future::BoxFuture;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::explain::ExplainOptions;
 use rotabase_queries::exec::{BATCH_ROWS, Batch, Cursor, ExecContext};
-use rotabase_queries::plan::{Plan, PlanNode};
+use rotabase_queries::plan::Plan;
+use rotabase_queries::relation::RelationSchema;
 use rotabase_queries::sql::{self, Bound, Explain, ExplainFormat};
 use rotabase_queries::types::Datum;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::api::{Execution, RowSource, Rows, RowsTag};
-use super::client::{BoundStatement, Session};
+use super::bound::{BoundStatement, Planned};
+use super::client::Session;
 use super::running;
 use crate::roles::Privilege;
 
@@ -32,24 +34,19 @@ impl Session {
         statement: running::Statement,
         parameters: Vec<Datum>,
     ) -> Result<Execution> {
-        let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("a query has a plan"))?;
-        self.check_reads(plan)?;
-        let context = self.reading(Some(plan), &statement, parameters).await?;
-        let columns = Arc::clone(&plan.columns);
+        let rows = bound.rows()?;
+        self.check_reads(&rows.relations)?;
+        let context = self.reading(&rows.instants, &statement, parameters).await?;
+        let columns = Arc::clone(&rows.plan.columns);
         let tag = RowsTag::Counted("SELECT");
-        if let Some(direct) = &bound.direct {
+        if let Some(direct) = &rows.direct {
             let mut batch = Batch { width: columns.len(), ..Batch::default() };
             if direct.run(&context, &mut batch)? {
                 return Ok(Execution::Rows(Rows::complete(columns, tag, batch)));
             }
         }
-        let stream = Stream::open(
-            Arc::clone(plan),
-            context,
-            statement,
-            Arc::clone(&self.database.shared().queries),
-        )
-        .await?;
+        let permits = Arc::clone(&self.database.shared().queries);
+        let stream = Box::pin(Stream::open(rows, context, statement, permits)).await?;
         Ok(Execution::Rows(stream.into_rows(columns, tag)))
     }
 
@@ -65,14 +62,15 @@ impl Session {
         if explain.options.analyze && !matches!(*explain.statement, Bound::Query(_)) {
             return Err(SqlError::unsupported("EXPLAIN ANALYZE is offered for queries only"));
         }
-        let Some(plan) = bound.plan.clone() else {
+        let Some(rows) = &bound.rows else {
             return Err(SqlError::new(
                 SqlState::FEATURE_NOT_SUPPORTED,
                 "this statement has no plan to explain",
             ));
         };
-        self.check_reads(&plan)?;
-        let context = self.reading(Some(&plan), &statement, parameters).await?;
+        self.check_reads(&rows.relations)?;
+        let context = self.reading(&rows.instants, &statement, parameters).await?;
+        let plan = Arc::clone(&rows.plan);
         let mut options = explain_options(&explain.options)?;
         options.planning_microseconds = bound.planning_microseconds;
         options.command = command(&explain.statement);
@@ -88,29 +86,43 @@ impl Session {
     /// Runs a plan to its end and gathers its rows.
     pub(crate) async fn collect(
         &self,
-        plan: &Arc<Plan>,
+        planned: &Planned,
+        context: &ExecContext,
+        statement: &running::Statement,
+    ) -> Result<Vec<Vec<Datum>>> {
+        if let Some(direct) = &planned.direct {
+            let mut batch = Batch { width: planned.plan.columns.len(), ..Batch::default() };
+            if direct.run(context, &mut batch)? {
+                return Ok(batch.into_rows());
+            }
+        }
+        let (plan, context) = (Arc::clone(&planned.plan), context.clone());
+        // Literal rows need no thread of their own.
+        if planned.literal {
+            return gather(Cursor::open(plan, context)?);
+        }
+        Box::pin(self.collect_beside(plan, context, statement)).await
+    }
+
+    async fn collect_beside(
+        &self,
+        plan: Arc<Plan>,
         context: ExecContext,
         statement: &running::Statement,
     ) -> Result<Vec<Vec<Datum>>> {
-        // Literal rows need no thread of their own.
-        if is_literal(plan) {
-            return gather(Cursor::open(Arc::clone(plan), context)?);
-        }
         let permits = Arc::clone(&self.database.shared().queries);
         let _permit =
             statement.wait(permits.acquire_owned()).await?.map_err(|_| shutting_down())?;
-        let plan = Arc::clone(plan);
         blocking(move || gather(Cursor::open(plan, context)?))
             .await
             .map_err(|error| statement.explain(error))
     }
 
-    /// 42501 unless every relation of the plan may be read.
-    pub(crate) fn check_reads(&self, plan: &Plan) -> Result<()> {
+    /// 42501 unless every one of the relations may be read.
+    pub(crate) fn check_reads(&self, relations: &[Arc<RelationSchema>]) -> Result<()> {
         if self.is_superuser() {
             return Ok(());
         }
-        let relations = rotabase_queries::optimize::relations(plan);
         relations.iter().try_for_each(|schema| {
             self.check_privilege(Privilege::Select, schema.schema, schema.name)
         })
@@ -141,18 +153,6 @@ fn command(statement: &Bound) -> Option<(&'static str, String)> {
         _ => return None,
     };
     Some((command, table.schema().name.to_owned()))
-}
-
-/// Whether a plan reads nothing: rows that stand in the statement, without a subquery over a relation.
-pub(crate) fn is_literal(plan: &Plan) -> bool {
-    fn has_shape(plan: &Plan) -> bool {
-        match &plan.node {
-            PlanNode::Values(_) => true,
-            PlanNode::Project { input, .. } => has_shape(input),
-            _ => false,
-        }
-    }
-    has_shape(plan) && rotabase_queries::optimize::relations(plan).is_empty()
 }
 
 fn gather(mut cursor: Cursor) -> Result<Vec<Vec<Datum>>> {
@@ -197,14 +197,14 @@ pub(crate) struct Stream {
 impl Stream {
     /// Starts a query and waits for its first rows.
     pub(crate) async fn open(
-        plan: Arc<Plan>,
+        planned: &Planned,
         context: ExecContext,
         statement: running::Statement,
         permits: Arc<Semaphore>,
     ) -> Result<Self> {
         // What reads nothing waits for nobody's reading: it may be what others wait for, such as an advisory lock.
-        let permit =
-            if is_literal(&plan) { None } else { Some(permit(&permits, &statement).await?) };
+        let permit = if planned.literal { None } else { Some(permit(&permits, &statement).await?) };
+        let plan = Arc::clone(&planned.plan);
         let opened = blocking(move || {
             let _permit = permit;
             let mut cursor = Cursor::open(plan, context)?;

@@ -80,7 +80,7 @@ impl Session {
             return Ok(());
         }
         let statement = self.running.begin(self.settings.statement_timeout());
-        self.end_block(&statement).await
+        Box::pin(self.end_block(&statement)).await
     }
 
     /// Drops the implicit block, if there is one.

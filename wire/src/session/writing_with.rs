@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use rotabase_engine::schedule::Schedule;
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::optimize::optimize;
 use rotabase_queries::plan::{Expr, OutputColumn, Plan, PlanNode};
 use rotabase_queries::sql::{Bound, Returning, WritingWith};
 use rotabase_queries::types::Datum;
 use rotabase_raft::{Decided, Request, Write, WriteError};
 
 use super::api::{Execution, Rows, RowsTag};
-use super::client::{BoundStatement, Session};
+use super::bound::BoundStatement;
+use super::client::Session;
 use super::write::ATTEMPTS_MAX;
 use crate::database::COMMAND_DEADLINE;
 
@@ -174,7 +174,8 @@ impl Session {
         let Some(returning) = returning(bound) else { return Ok(()) };
         let input = Box::new(Plan::new(PlanNode::Values(Vec::new()), Vec::new()));
         let node = PlanNode::Project { input, expressions: returning.expressions.clone() };
-        self.check_reads(&Plan { node, columns: Arc::clone(&returning.columns) })
+        let plan = Plan { node, columns: Arc::clone(&returning.columns) };
+        self.check_reads(&rotabase_queries::optimize::relations(&plan))
     }
 
     async fn part(
@@ -209,8 +210,7 @@ impl BoundStatement {
         if let Some(returning) = returning_mut(&mut part) {
             returning.ctes.splice(0..0, known.iter().cloned());
         }
-        let plan = source_mut(&mut part).map(|plan| Arc::new(optimize(plan.clone())));
-        self.with_bound(part, plan)
+        self.with_bound(part)
     }
 }
 

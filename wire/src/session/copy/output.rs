@@ -16,7 +16,8 @@ use super::binary::SIGNATURE;
 use super::encoding::write_latin1;
 use super::progress::Entry;
 use crate::session::api::{CopyOut, CopyRows, CopySource, CopyStep, Execution, Rows, RowsTag};
-use crate::session::client::{BoundStatement, Session};
+use crate::session::bound::BoundStatement;
+use crate::session::client::Session;
 use crate::session::query::Stream;
 use crate::session::running;
 
@@ -41,12 +42,12 @@ impl Session {
             }
             sql::CopySource::Plan(_) => {}
         }
-        let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("COPY TO has rows"))?;
-        self.check_reads(plan)?;
-        let context = self.reading(Some(plan), &statement, Vec::new()).await?;
-        let columns = Arc::clone(&plan.columns);
+        let rows = bound.rows()?;
+        self.check_reads(&rows.relations)?;
+        let context = self.reading(&rows.instants, &statement, Vec::new()).await?;
+        let columns = Arc::clone(&rows.plan.columns);
         let permits = Arc::clone(&self.database.shared().queries);
-        let stream = Stream::open(Arc::clone(plan), context, statement, permits).await?;
+        let stream = Stream::open(rows, context, statement, permits).await?;
         let rows = stream.into_rows(Arc::clone(&columns), RowsTag::Counted("COPY"));
         let encoder =
             Encoder::new(copy.options.clone(), Arc::clone(&columns), self.settings.shared());

@@ -113,7 +113,7 @@ impl Session {
         statement: running::Statement,
     ) -> Result<Execution> {
         self.check_privilege(Privilege::Select, rotabase_queries::catalog::PUBLIC, "legs")?;
-        let context = self.reading(None, &statement, Vec::new()).await?;
+        let context = self.reading(&[], &statement, Vec::new()).await?;
         let legs = self.database.shared().relation("legs")?;
         let entry = self.database.shared().copies.begin(
             self.settings.shared().backend_pid,

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use rotabase_engine::schedule::{Leg, Registration, RotationId};
-use rotabase_queries::error::{Result, SqlError};
+use rotabase_queries::error::Result;
 use rotabase_queries::exec::ExecContext;
 use rotabase_queries::plan::Expr;
 use rotabase_queries::relation::Relation;
@@ -17,7 +17,8 @@ use super::rows::{Again, ChangedRow, Changes, Expected, Submitted, expected_vers
 use super::{ATTEMPTS_MAX, SendError};
 use crate::roles::Privilege;
 use crate::session::api::Execution;
-use crate::session::client::{BoundStatement, Session};
+use crate::session::bound::BoundStatement;
+use crate::session::client::Session;
 use crate::session::running;
 use crate::sqlstate;
 
@@ -123,15 +124,15 @@ impl Session {
         parameters: Vec<Datum>,
     ) -> Result<Execution> {
         let target = self.target(work.table(), work.privilege())?;
-        let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("rows to change"))?;
-        self.check_reads(plan)?;
+        let planned = bound.rows()?;
+        self.check_reads(&planned.relations)?;
         let mut without: Vec<Datum> = Vec::new();
         for _ in 0..ATTEMPTS_MAX {
             self.wait_until_current(&statement).await?;
             let mut context = self.context(&statement, parameters.clone())?;
-            self.past_of(plan, &mut context, &statement).await?;
+            self.look_back(&planned.instants, &mut context, &statement).await?;
             let expected = expected_version(work.expected_version(), &context)?;
-            let rows = self.collect(plan, context.clone(), &statement).await?;
+            let rows = self.collect(planned, &context, &statement).await?;
             let mut changes = Changes::default();
             for row in rows {
                 if skipped(&without, &row) || matches!(expected, Expected::Never) {

@@ -22,7 +22,8 @@ use rotabase_raft::{Decided, Request, WriteError};
 use self::rows::{ChangedRow, Changes, insert_row, refuse_repeated_keys};
 use super::api::{Execution, Rows, RowsTag};
 use super::block::Block;
-use super::client::{BoundStatement, Session};
+use super::bound::BoundStatement;
+use super::client::Session;
 use super::query::blocking;
 use super::running;
 use crate::database::COMMAND_DEADLINE;
@@ -66,10 +67,10 @@ impl Session {
         parameters: Vec<Datum>,
     ) -> Result<Execution> {
         let target = self.target(&insert.table, Privilege::Insert)?;
-        let plan = bound.plan.as_ref().ok_or_else(|| SqlError::internal("an INSERT has rows"))?;
-        self.check_reads(plan)?;
+        let planned = bound.rows()?;
+        self.check_reads(&planned.relations)?;
         // Rows that stand in the statement need no look at what is there, so nothing has to be waited for.
-        let looks = !super::query::is_literal(plan)
+        let looks = !planned.literal
             || insert.on_conflict.is_some()
             || insert.columns.contains(&command::column::LEG_ID);
         if self.block.is_some() {
@@ -78,8 +79,8 @@ impl Session {
             self.wait_until_readable(&statement).await?;
         }
         let mut context = self.context(&statement, parameters)?;
-        self.past_of(plan, &mut context, &statement).await?;
-        let values = self.collect(plan, context.clone(), &statement).await?;
+        self.look_back(&planned.instants, &mut context, &statement).await?;
+        let values = self.collect(planned, &context, &statement).await?;
         let mut rows = Vec::with_capacity(values.len());
         for values in values {
             rows.push(insert_row(target, &insert.columns, values)?);
@@ -89,7 +90,8 @@ impl Session {
             .as_ref()
             .filter(|it| matches!(it.action, ConflictAction::Update { .. }));
         if let Some(conflict) = upserts {
-            return self.upsert(target, insert, conflict, rows, &statement, &context).await;
+            let upsert = self.upsert(target, insert, conflict, rows, &statement, &context);
+            return Box::pin(upsert).await;
         }
         let mut changes = self.insert_changes(target, &rows)?;
         let skips = insert.on_conflict.is_some();
@@ -256,7 +258,7 @@ impl Session {
     ) -> Result<Decided, SendError> {
         let deadline = timeout.map_or(COMMAND_DEADLINE, |timeout| timeout.min(COMMAND_DEADLINE));
         if self.write.is_some() {
-            return Ok(self.decide_open(requests, deadline).await?);
+            return Ok(Box::pin(self.decide_open(requests, deadline)).await?);
         }
         let Some(mut block) = self.block.take() else {
             let metadata = self.metadata();
