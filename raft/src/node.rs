@@ -13,7 +13,7 @@ use rotabase_engine::aggregates::AggregateStats;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
-use rotabase_engine::env::{Clock, Random};
+use rotabase_engine::env::{Clock, Random, Timestamp};
 use rotabase_engine::feed::Feed;
 use rotabase_engine::log::LogRow;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
@@ -230,7 +230,7 @@ impl<D: Domain> Node<D> {
                     }
                     Desk::There(counter) => {
                         let statement = (requests, metadata, transaction);
-                        match counter.execute(&statement, left()).await? {
+                        match Box::pin(counter.execute(&statement, left())).await? {
                             Some(outcome) => return Ok(outcome),
                             None => (statement.0, statement.1),
                         }
@@ -239,10 +239,14 @@ impl<D: Domain> Node<D> {
             }
             _ => (requests, metadata),
         };
-        let mut write = self.new_write(metadata, transaction);
-        let decided = write.decide(requests, left()).await?;
-        let outcome = write.commit(left()).await?;
-        Ok(Outcome { versions: decided.versions, emitted: decided.emitted, ..outcome })
+        // In a box, as all that is rare: whoever asks for one shard's answer does not carry it along.
+        Box::pin(async {
+            let mut write = self.new_write(metadata, transaction);
+            let decided = write.decide(requests, left()).await?;
+            let outcome = write.commit(left()).await?;
+            Ok(Outcome { versions: decided.versions, emitted: decided.emitted, ..outcome })
+        })
+        .await
     }
 
     /// The shard of all requests, if it is one.
@@ -345,10 +349,30 @@ impl<D: Domain> Node<D> {
     /// The positions that cover everything that any node acknowledged before the call. Whoever has reached them
     /// reads nothing older.
     pub async fn read_barrier(&self, deadline: Duration) -> Result<Positions, WriteError<D>> {
+        self.barrier(None, deadline).await
+    }
+
+    /// The positions that cover everything that happens up to an instant, acknowledged or not: whatever is decided
+    /// after the call happens later. An instant to come is now.
+    pub async fn instant_barrier(
+        &self,
+        instant: Timestamp,
+        deadline: Duration,
+    ) -> Result<Positions, WriteError<D>> {
+        let instant = instant.min(self.inner.clock.tick());
+        self.barrier(Some(instant), deadline).await
+    }
+
+    async fn barrier(
+        &self,
+        instant: Option<Timestamp>,
+        deadline: Duration,
+    ) -> Result<Positions, WriteError<D>> {
         let until = tokio::time::Instant::now() + deadline;
         let patience = until.min(tokio::time::Instant::now() + LEADER_PATIENCE);
         loop {
-            let read = tokio::time::timeout_at(until, self.read_indexes(patience)).await;
+            let read = self.read_indexes(instant, patience);
+            let read = tokio::time::timeout_at(until, read).await;
             match read.unwrap_or(Err(WriteError::Deadline)) {
                 Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
                     if self.inner.config.networked && tokio::time::Instant::now() < patience =>
@@ -363,6 +387,7 @@ impl<D: Domain> Node<D> {
     /// Asks the leaders of all shards, each machine once.
     async fn read_indexes(
         &self,
+        instant: Option<Timestamp>,
         patience: tokio::time::Instant,
     ) -> Result<Positions, WriteError<D>> {
         let (mut here, mut there) = (Vec::new(), BTreeMap::<_, (Counter, Vec<ShardId>)>::new());
@@ -376,10 +401,10 @@ impl<D: Domain> Node<D> {
             }
         }
         let elsewhere = there.into_values().map(|(counter, shards)| async move {
-            let indexes = counter.read_indexes::<D>(shards.clone()).await?;
+            let indexes = counter.read_indexes::<D>(shards.clone(), instant).await?;
             Ok((shards, indexes))
         });
-        let at_home = async { Ok((here.clone(), self.read_indexes_here(&here).await?)) };
+        let at_home = async { Ok((here.clone(), self.read_indexes_here(&here, instant).await?)) };
         let (at_home, elsewhere) = futures::try_join!(at_home, try_join_all(elsewhere))?;
         let mut positions = Positions::start(self.shards());
         for (shards, indexes) in elsewhere.into_iter().chain([at_home]) {
@@ -393,12 +418,31 @@ impl<D: Domain> Node<D> {
         Ok(positions)
     }
 
-    /// Up to where what was acknowledged in some shards reaches, as this machine says, which leads them.
+    /// Up to where what was acknowledged in some shards reaches, or what happens there up to an instant, as this
+    /// machine says, which leads them.
     pub(crate) async fn read_indexes_here(
         &self,
         shards: &[ShardId],
+        instant: Option<Timestamp>,
     ) -> Result<Vec<LogIndex>, WriteError<D>> {
-        try_join_all(shards.iter().map(|shard| read_index(self.inner.shard(*shard)))).await
+        let Some(instant) = instant else {
+            let indexes = shards.iter().map(|shard| read_index(self.inner.shard(*shard)));
+            return try_join_all(indexes).await;
+        };
+        // Whoever decides after this has a later time.
+        self.inner.clock.observe(instant);
+        try_join_all(shards.iter().map(|shard| self.settled_index(*shard))).await
+    }
+
+    /// The index that covers everything that a shard had decided before the call, once that is committed.
+    async fn settled_index(&self, shard: ShardId) -> Result<LogIndex, WriteError<D>> {
+        // A statement without requests is confirmed behind all that was decided before it.
+        let metadata = Metadata::default();
+        let answer = self.execute_in(shard, Vec::new(), metadata, Uuid::nil(), LEADER_PATIENCE);
+        match answer.await? {
+            ShardAnswer::Done(outcome) => Ok(outcome?.positions.get(shard).index()),
+            ShardAnswer::TooLong(..) => Err(WriteError::TooLarge),
+        }
     }
 
     /// The positions that cover what this node has applied.

@@ -373,6 +373,19 @@ impl Database {
         }
     }
 
+    /// The positions that cover everything that happens up to an instant, acknowledged or not; whatever is decided
+    /// after the call happens later. An instant to come is now.
+    pub(crate) async fn instant_barrier(&self, instant: Timestamp) -> Result<Positions> {
+        match self.replica() {
+            // Up to the writing node's now, which is no earlier than an instant that has been.
+            Some(replica) => replica.instant_barrier(COMMAND_DEADLINE).await,
+            None => {
+                let barrier = self.shared.node.instant_barrier(instant, COMMAND_DEADLINE).await;
+                barrier.map_err(crate::sqlstate::write_error)
+            }
+        }
+    }
+
     pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

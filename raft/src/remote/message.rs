@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rotabase_engine::domain::{DecodeError, Domain};
 use rotabase_engine::entry::{Attempt, Metadata};
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::ShardId;
 use rotabase_engine::varint::{Reader, write_bytes};
 use uuid::Uuid;
@@ -37,8 +38,8 @@ pub(crate) enum Ask<D: Domain> {
     Errand { shard: ShardId, errand: Errand },
     /// Drop what is held of a statement. There is no answer.
     Abort { shard: ShardId, write: WriteId },
-    /// Say up to where what was acknowledged reaches.
-    ReadIndex { shards: Vec<ShardId> },
+    /// Say up to where what was acknowledged reaches, or what happens up to an instant.
+    ReadIndex { shards: Vec<ShardId>, instant: Option<Timestamp> },
     /// Hand over the leadership.
     Transfer { shard: ShardId, to: MachineId },
 }
@@ -146,9 +147,10 @@ impl<D: Domain> Travel for Ask<D> {
                 shard.put(out);
                 write.put(out);
             }
-            Self::ReadIndex { shards } => {
+            Self::ReadIndex { shards, instant } => {
                 out.push(6);
                 shards.put(out);
+                instant.put(out);
             }
             Self::Transfer { shard, to } => {
                 out.push(7);
@@ -176,7 +178,7 @@ impl<D: Domain> Travel for Ask<D> {
             3 => Self::Decide { shard: Travel::get(from)?, part: Travel::get(from)? },
             4 => Self::Errand { shard: Travel::get(from)?, errand: Travel::get(from)? },
             5 => Self::Abort { shard: Travel::get(from)?, write: Travel::get(from)? },
-            6 => Self::ReadIndex { shards: Travel::get(from)? },
+            6 => Self::ReadIndex { shards: Travel::get(from)?, instant: Travel::get(from)? },
             7 => Self::Transfer { shard: Travel::get(from)?, to: Travel::get(from)? },
             kind => return Err(from.error(format!("{kind} is nothing that can be asked"))),
         })

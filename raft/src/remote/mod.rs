@@ -30,6 +30,7 @@ use bytes::Bytes;
 use openraft::base::BoxFuture;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{LogIndex, ShardId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -181,13 +182,15 @@ impl Counter {
         }
     }
 
-    /// Up to where what was acknowledged in some shards reaches, which this machine leads.
+    /// Up to where what was acknowledged in some shards reaches, which this machine leads, or what happens there up
+    /// to an instant.
     pub(crate) async fn read_indexes<D: Domain>(
         &self,
         shards: Vec<ShardId>,
+        instant: Option<Timestamp>,
     ) -> Result<Vec<LogIndex>, WriteError<D>> {
         let answer: Result<Vec<LogIndex>, WriteError<D>> = self
-            .ask::<D, _>(&Ask::ReadIndex { shards })
+            .ask::<D, _>(&Ask::ReadIndex { shards, instant })
             .await
             .unwrap_or_else(|_| self.unavailable());
         answer

@@ -75,7 +75,7 @@ impl<D: Domain> Ask<D> {
             | Self::Errand { shard, .. }
             | Self::Abort { shard, .. }
             | Self::Transfer { shard, .. } => vec![*shard],
-            Self::ReadIndex { shards } => shards.clone(),
+            Self::ReadIndex { shards, .. } => shards.clone(),
         }
     }
 }
@@ -115,11 +115,11 @@ impl<D: Domain> NodeSession<D> {
                 node.inner.shard(shard).abort(write);
                 futures::future::ready(Bytes::new()).boxed()
             }
-            Ask::ReadIndex { shards } => {
+            Ask::ReadIndex { shards, instant } => {
                 let node = node.clone();
                 async move {
                     let answer: Result<Vec<LogIndex>, WriteError<D>> =
-                        node.read_indexes_here(&shards).await;
+                        node.read_indexes_here(&shards, instant).await;
                     pack(&answer)
                 }
                 .boxed()

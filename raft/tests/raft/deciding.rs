@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use rotabase_engine::entry::Metadata;
+use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{LogIndex, Positions, ShardId, Version};
 use rotabase_raft::memory::{MemoryLog, MemoryStore};
 use rotabase_raft::{Node, Request, WriteError};
@@ -347,6 +348,35 @@ async fn the_same_commands_give_the_same_bytes() {
         node.shutdown().await;
     }
     assert_eq!(logs[0], logs[1]);
+}
+
+#[tokio::test]
+async fn what_is_under_way_belongs_to_an_instant_before_it_is_acknowledged() {
+    let log = MemoryLog::new(1);
+    let node = open_alone(MemoryStore::new(Arc::clone(&log))).await;
+    execute(&node, vec![deposit(1, 1, 1)]).await.unwrap();
+    log.hold();
+    let under_way = tokio::spawn({
+        let node = node.clone();
+        async move { execute(&node, vec![deposit(1, 1, 2)]).await }
+    });
+    let entries = || node.metrics().entries.load(std::sync::atomic::Ordering::Relaxed);
+    while entries() < 2 {
+        tokio::task::yield_now().await;
+    }
+    let now = Timestamp(u64::MAX >> 3);
+    let barrier = tokio::spawn({
+        let node = node.clone();
+        async move { node.instant_barrier(now, DEADLINE).await }
+    });
+    let acknowledged = node.read_barrier(DEADLINE).await.unwrap();
+    log.release();
+    let (outcome, barrier) = (under_way.await.unwrap().unwrap(), barrier.await.unwrap().unwrap());
+    assert!(!acknowledged.covers(&outcome.positions));
+    assert!(barrier.covers(&outcome.positions));
+    let later = execute(&node, vec![deposit(1, 1, 3)]).await.unwrap();
+    assert!(!barrier.covers(&later.positions) && later.timestamp > outcome.timestamp);
+    node.shutdown().await;
 }
 
 #[tokio::test]

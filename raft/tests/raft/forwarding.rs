@@ -248,3 +248,45 @@ async fn a_machine_that_is_cut_off_refuses_and_says_that_nothing_was_stored() {
     assert_eq!(tags, [1, 3, 4]);
     cluster.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn everything_that_happens_up_to_an_instant_is_decided_behind_its_barrier() {
+    let cluster = Cluster::start(3).await;
+    let accounts = fund(&cluster).await;
+    let told = Arc::new(Told::default());
+    let clients: Vec<_> = (0..12_u64)
+        .map(|client| {
+            let node = cluster.nodes[usize::try_from(client % 3).unwrap()].clone();
+            tokio::spawn(Arc::clone(&told).transfer(node, accounts.clone(), client))
+        })
+        .collect();
+    let mut barriers = Vec::new();
+    for round in 0..30_usize {
+        told.wait_for_more(2).await;
+        // Others are under way that began before and have an older time.
+        let newest = told.acknowledged.lock().iter().map(|(_, outcome)| outcome.timestamp).max();
+        let (node, instant) = (&cluster.nodes[round % 3], newest.unwrap());
+        barriers.push((instant, node.instant_barrier(instant, DEADLINE).await.unwrap()));
+    }
+    told.stop.store(true, Ordering::Relaxed);
+    join_all(clients).await;
+    cluster.settle().await;
+    let entries = entries(&cluster.nodes[0]);
+    for (instant, barrier) in barriers {
+        let covers = |entry: &CommittedEntry| entry.index <= barrier.get(entry.shard).index();
+        let happened = entries.iter().filter(|entry| entry.entry.timestamp <= instant);
+        for entry in happened.filter(|entry| !entry.entry.events.is_empty()) {
+            // Of a transaction, one part is the decision; whoever has that knows what else there is.
+            let attempt = entry.entry.step.committed().map(|(attempt, _)| attempt);
+            let same = |other: &&CommittedEntry| {
+                attempt.is_some()
+                    && other.entry.step.committed().map(|(attempt, _)| attempt) == attempt
+            };
+            assert!(
+                covers(entry) || entries.iter().filter(same).any(covers),
+                "{entry:?} came in after the barrier {barrier} of {instant:?}"
+            );
+        }
+    }
+    cluster.shutdown().await;
+}

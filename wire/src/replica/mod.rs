@@ -35,6 +35,12 @@ pub(crate) use upstream::{Heartbeat, Hello, Kind};
 /// How often the source of the rows tells what it has.
 pub(crate) const HEARTBEAT_INTERVAL: Duration = Duration::from_millis(100);
 
+/// The name under which a node says what covers everything acknowledged; a replica asks its upstream for it.
+pub(crate) const BARRIER: &str = "rotabase.barrier";
+
+/// The same for what covers everything that happens up to now, acknowledged or not.
+pub(crate) const INSTANT_BARRIER: &str = "rotabase.instant_barrier";
+
 /// How a replica finds what it follows.
 #[derive(Clone, Debug)]
 pub struct ReplicaOptions {
@@ -153,7 +159,16 @@ impl Replica {
     /// The positions that cover everything that was acknowledged anywhere before the call; 57P03 if no upstream
     /// answers in time.
     pub(crate) async fn barrier(&self, deadline: Duration) -> Result<Positions> {
-        let asked = tokio::time::timeout(deadline, self.ask()).await;
+        self.ask_for(BARRIER, deadline).await
+    }
+
+    /// The same for everything that happens up to now.
+    pub(crate) async fn instant_barrier(&self, deadline: Duration) -> Result<Positions> {
+        self.ask_for(INSTANT_BARRIER, deadline).await
+    }
+
+    async fn ask_for(&self, barrier: &str, deadline: Duration) -> Result<Positions> {
+        let asked = tokio::time::timeout(deadline, self.ask(barrier)).await;
         asked.ok().flatten().ok_or_else(|| {
             SqlError::new(
                 SqlState::CANNOT_CONNECT_NOW,
@@ -163,10 +178,10 @@ impl Replica {
         })
     }
 
-    async fn ask(&self) -> Option<Positions> {
+    async fn ask(&self, barrier: &str) -> Option<Positions> {
         let mut asking = self.asking.lock().await;
         if let Some(upstream) = asking.as_ref()
-            && let Ok(positions) = upstream.barrier().await
+            && let Ok(positions) = upstream.barrier(barrier).await
         {
             return Some(positions);
         }
@@ -175,7 +190,7 @@ impl Replica {
         let others = self.options.nodes.iter().filter(|node| connected.as_ref() != Some(*node));
         for node in connected.iter().chain(others) {
             if let Ok(upstream) = Upstream::connect(node, &self.options).await
-                && let Ok(positions) = upstream.barrier().await
+                && let Ok(positions) = upstream.barrier(barrier).await
             {
                 *asking = Some(upstream);
                 return Some(positions);

@@ -160,9 +160,9 @@ impl Upstream {
         Ok(Entries(Box::pin(stream.ready_chunks(MESSAGES_AT_ONCE))))
     }
 
-    /// The positions that cover everything that was acknowledged anywhere before the call.
-    pub(super) async fn barrier(&self) -> Result<Positions, UpstreamError> {
-        let answer = self.client.simple_query("SHOW rotabase.barrier").await?;
+    /// The positions of a barrier, by its name.
+    pub(super) async fn barrier(&self, name: &str) -> Result<Positions, UpstreamError> {
+        let answer = self.client.simple_query(&format!("SHOW {name}")).await?;
         let text = answer.iter().find_map(|message| match message {
             SimpleQueryMessage::Row(row) => row.get(0),
             _ => None,

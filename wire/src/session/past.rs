@@ -15,6 +15,11 @@ use rotabase_queries::types::Datum;
 use super::client::Session;
 use super::query::{blocking, permit};
 use super::running;
+use super::settings::Consistency;
+
+/// The age up to which an instant may have more to it than is folded: a decision of before it that its leader has not
+/// committed yet. What takes longer than its client waits is mostly lost with the leader.
+const UNDER_WAY_MICROSECONDS: i64 = 60_000_000;
 
 impl Session {
     /// Waits until a query can be read as the session wants it, and makes what it has around it: the newest
@@ -98,6 +103,11 @@ impl Session {
         at: Timestamp,
         statement: &running::Statement,
     ) -> Result<Snapshot> {
+        if self.is_near(at) && self.settings.consistency() != Consistency::Eventual {
+            // Of what was decided before the instant, some may not be acknowledged yet.
+            let positions = statement.wait(self.database.instant_barrier(at)).await??;
+            self.wait_for(&positions, statement).await?;
+        }
         let shared = self.database.shared();
         let permit = permit(&shared.queries, statement).await?;
         let projections = Arc::clone(&shared.projections);
@@ -107,6 +117,11 @@ impl Session {
             projections.as_of(at, &|| cancel.check().is_err()).map_err(past_error)
         });
         found.await.map_err(|error| statement.explain(error))
+    }
+
+    /// Whether what was decided before the instant may still be under way.
+    fn is_near(&self, at: Timestamp) -> bool {
+        at >= Timestamp::from_microseconds(self.now().saturating_sub(UNDER_WAY_MICROSECONDS))
     }
 
     /// 25006 while the session looks at the past.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 
+use rotabase_engine::env::Timestamp;
 use rotabase_queries::catalog::PUBLIC;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::Batch;
@@ -19,11 +20,9 @@ use super::channels::VIOLATIONS_CHANNEL;
 use super::client::Session;
 use super::running;
 use super::settings::SessionSettings;
+use crate::replica::{BARRIER, INSTANT_BARRIER};
 use crate::roles::{self, Privilege, Role, StoredView};
 use crate::scram::{SALT_BYTES, ScramVerifier};
-
-/// What a replica asks its upstream for.
-const BARRIER: &str = "rotabase.barrier";
 
 impl Session {
     /// Carries out a statement that needs no plan.
@@ -49,6 +48,9 @@ impl Session {
             Utility::ResetAll => {
                 self.settings.reset_all()?;
                 self.follow_defaults();
+            }
+            Utility::Show(name) if name.eq_ignore_ascii_case(INSTANT_BARRIER) => {
+                return self.show_instant_barrier(statement).await;
             }
             Utility::Show(name) if name.eq_ignore_ascii_case(BARRIER) => {
                 return self.show_barrier(statement).await;
@@ -133,6 +135,13 @@ impl Session {
     async fn show_barrier(&mut self, statement: &running::Statement) -> Result<Execution> {
         let positions = statement.wait(self.database.read_barrier()).await??;
         Ok(shown(BARRIER, positions.to_string()))
+    }
+
+    /// The same for everything that happens up to now.
+    async fn show_instant_barrier(&mut self, statement: &running::Statement) -> Result<Execution> {
+        let now = Timestamp(u64::MAX);
+        let positions = statement.wait(self.database.instant_barrier(now)).await??;
+        Ok(shown(INSTANT_BARRIER, positions.to_string()))
     }
 
     fn show(&mut self, name: &str) -> Result<Execution> {
