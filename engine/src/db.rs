@@ -137,6 +137,12 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
 /// What a scan calls for each row.
 pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
+/// What a walk calls for each key that exists, with its number and its value.
+pub type Walk<'v> = dyn FnMut(usize, &[u8]) -> ControlFlow<()> + 'v;
+
+/// A walk jumps when it has stepped over so many rows on the way to the next key: about what a jump costs.
+const WALK_STEPS_MAX: usize = 16;
+
 /// An open database directory.
 pub struct Db {
     families: Vec<FamilyOptions>,
@@ -262,6 +268,53 @@ impl Db {
             .into_iter()
             .map(|value| Ok(value?.map(|value| Bytes::copy_from_slice(&value))))
             .collect()
+    }
+
+    /// Visits those of the keys that exist, each with its number; `keys` ascend. Walks from row to row and jumps where
+    /// the next key is far, so that keys which stand close, or are absent together, cost next to nothing.
+    pub fn walk<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        keys: &[K],
+        visit: &mut Walk<'_>,
+    ) -> Result<(), StoreError> {
+        self.walk_opt(family, keys, ReadOptions::default(), visit)
+    }
+
+    pub(crate) fn walk_opt<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        keys: &[K],
+        mut options: ReadOptions,
+        visit: &mut Walk<'_>,
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(()) };
+        options.set_total_order_seek(true);
+        options.set_iterate_lower_bound(first.as_ref());
+        options.set_iterate_upper_bound([last.as_ref(), &[0]].concat());
+        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(family), options);
+        rows.seek(first.as_ref());
+        for (at, key) in keys.iter().enumerate() {
+            let mut steps = 0;
+            while rows.key().is_some_and(|row| row < key.as_ref()) {
+                if steps == WALK_STEPS_MAX {
+                    rows.seek(key.as_ref());
+                    break;
+                }
+                rows.next();
+                steps += 1;
+            }
+            match rows.item() {
+                None => break,
+                Some((row, value)) if row == key.as_ref() => {
+                    if visit(at, value).is_break() {
+                        break;
+                    }
+                }
+                Some(_) => {}
+            }
+        }
+        Ok(rows.status()?)
     }
 
     /// Visits the rows of `range` as they are now, until `visit` breaks.

@@ -18,7 +18,7 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rocksdb::ReadOptions;
 
-use crate::db::{Db, Direction, Family, KeyRange, StoreError, Visit};
+use crate::db::{Db, Direction, Family, KeyRange, StoreError, Visit, Walk};
 
 /// One state of all families of a database. Cloning shares it; it is released with the last clone.
 #[derive(Clone)]
@@ -73,6 +73,17 @@ impl DbSnapshot {
         keys: &[K],
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
         self.0.db.multi_get_opt(family, keys, &self.0.point)
+    }
+
+    /// Visits those of the keys that exist, each with its number; `keys` ascend.
+    pub fn walk<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        keys: &[K],
+        visit: &mut Walk<'_>,
+    ) -> Result<(), StoreError> {
+        let options = self.0.keeper.lock().read_options();
+        self.0.db.walk_opt(family, keys, options, visit)
     }
 
     /// Visits the rows of `range` until `visit` breaks.

@@ -96,7 +96,7 @@ fn decode(
     Ok(())
 }
 
-fn undecoded(committed: &CommittedEntry, error: &DecodeError) -> StoreError {
+pub(super) fn undecoded(committed: &CommittedEntry, error: &DecodeError) -> StoreError {
     let LogIndex(index) = committed.index;
     StoreError::Corrupted(format!("entry {index} of shard {}: {error}", committed.shard))
 }

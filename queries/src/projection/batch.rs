@@ -10,10 +10,8 @@ use rustc_hash::FxHashMap;
 
 use super::key::{Key, table};
 use super::overlay::Pending;
+use super::run::Run;
 use super::rows::{Direction, Range, ReadRows, Result, Rows, Visitor};
-
-/// Roughly the memory of a change that is not in order, beside its value.
-const CHANGE_BYTES: usize = 80;
 
 /// The changes that an empty batch may have room for.
 const ROOM_KEPT: usize = 4096;
@@ -119,6 +117,8 @@ pub(crate) struct Batch {
     as_they_come: Vec<(Place, Option<Place>)>,
     // Of those that are not in order.
     bytes: Bytes,
+    // What is not read back, and is of none of the keys above.
+    runs: Vec<Run>,
 }
 
 /// What is known of a row.
@@ -153,12 +153,6 @@ impl<'a> Changed<'a> {
 }
 
 impl Batch {
-    /// Roughly the memory it takes.
-    pub(crate) fn bytes(&self) -> usize {
-        let changes = self.by_key.len() + self.as_they_come.len();
-        self.ordered.bytes() + self.bytes.0.len() + changes * CHANGE_BYTES
-    }
-
     /// Forgets all changes, and gives most of the memory back.
     pub(crate) fn clear(&mut self) {
         if self.by_key.capacity().max(self.as_they_come.capacity()) > ROOM_KEPT {
@@ -169,6 +163,14 @@ impl Batch {
         self.by_key.clear();
         self.as_they_come.clear();
         self.bytes.0.clear();
+        self.runs.clear();
+    }
+
+    /// Adds changes of rows that nothing else of the batch changes, and that are not read before it is written.
+    pub(crate) fn push_run(&mut self, run: Run) {
+        if !run.is_empty() {
+            self.runs.push(run);
+        }
     }
 
     /// The changes of the tables that are kept in order; those of violations are.
@@ -186,7 +188,10 @@ impl Batch {
         all.extend(by_key.map(|(key, known)| Changed::new(key.bytes(), value(known.value))));
         let as_they_come = self.as_they_come.iter();
         all.extend(as_they_come.map(|(key, it)| Changed::new(self.bytes.at(*key), value(*it))));
-        // What came later stays behind what came before, and takes its place.
+        for run in &self.runs {
+            all.extend(run.iter().map(|(key, value)| Changed::new(key, value)));
+        }
+        // What came later stays behind what came before, and takes its place. Runs are found in order.
         all.sort_by(|a, b| a.place().cmp(&b.place()));
         all.dedup_by(|later, earlier| {
             let same = later.key == earlier.key;

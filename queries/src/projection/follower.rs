@@ -33,6 +33,12 @@ use super::store::{Store, read_newest, read_positions};
 /// it.
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// The changes of an event that is not folded yet take about so much memory, with the event.
+const EVENT_BYTES: usize = 512;
+
+/// The events of a batch from which on they are folded together instead of one by one.
+const TOGETHER_EVENTS_MIN: usize = 1024;
+
 /// The new violations that are kept until they can be told, which is when the transaction they are of is complete.
 const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;
 
@@ -52,6 +58,10 @@ pub(crate) struct Follower {
     until: Option<Timestamp>,
     open: OpenTransactions,
     held: Held,
+    // Read, and to be folded with the batch.
+    gathered: Vec<CommittedEntry>,
+    gathered_events: usize,
+    together_min: usize,
     batch_bytes_max: usize,
     // Where the next step begins, so that a busy shard does not starve the others.
     first_shard: u16,
@@ -92,6 +102,9 @@ impl Follower {
             until: None,
             open,
             held,
+            gathered: Vec::new(),
+            gathered_events: 0,
+            together_min: TOGETHER_EVENTS_MIN,
             batch_bytes_max: BATCH_BYTES_MAX,
             first_shard: 0,
             behind: false,
@@ -197,6 +210,12 @@ impl Follower {
         Self { batch_bytes_max, ..self }
     }
 
+    /// Folds together what has as many events.
+    #[cfg(test)]
+    pub(crate) fn together_from(self, together_min: usize) -> Self {
+        Self { together_min, ..self }
+    }
+
     /// Holds less of transactions that are not complete.
     #[cfg(test)]
     pub(crate) fn with_held_bytes(mut self, bytes_max: usize) -> Self {
@@ -245,7 +264,7 @@ impl Follower {
     }
 
     fn is_full(&self) -> bool {
-        self.fold.rows.batch.bytes() >= self.batch_bytes_max
+        self.gathered_events * EVENT_BYTES >= self.batch_bytes_max
     }
 
     /// Reads what comes next in a shard, folds what may be folded at once and holds the rest. Says whether there
@@ -288,7 +307,7 @@ impl Follower {
             if let Some((attempt, parts)) = entry.entry.step.committed() {
                 self.open.fold(entry.shard, attempt, parts)?;
             }
-            self.fold_events(&entry)?;
+            self.fold_events(&entry);
         }
         Ok(())
     }
@@ -300,16 +319,31 @@ impl Follower {
         {
             self.open.fold(committed.shard, attempt, parts)?;
         }
-        self.fold_events(committed)
+        self.fold_events(committed);
+        Ok(())
     }
 
-    fn fold_events(&mut self, committed: &CommittedEntry) -> Result<()> {
+    fn fold_events(&mut self, committed: &CommittedEntry) {
         let timestamp = committed.entry.timestamp;
         self.newest = self.newest.max(timestamp);
         self.oldest = self.oldest.min(timestamp);
-        self.fold.apply_entry(committed, &mut self.historian)?;
-        self.folded.entries += 1;
-        self.folded.events += u64::try_from(committed.entry.events.len()).unwrap_or(u64::MAX);
+        self.gathered_events += committed.entry.events.len();
+        self.gathered.push(committed.clone());
+    }
+
+    /// Folds what was gathered for the batch.
+    fn fold_gathered(&mut self) -> Result<()> {
+        let events = std::mem::take(&mut self.gathered_events);
+        let entries = std::mem::take(&mut self.gathered);
+        if events >= self.together_min {
+            self.fold.apply_together(&entries, &mut self.historian)?;
+        } else {
+            for entry in &entries {
+                self.fold.apply_entry(entry, &mut self.historian)?;
+            }
+        }
+        self.folded.entries += u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        self.folded.events += u64::try_from(events).unwrap_or(u64::MAX);
         Ok(())
     }
 
@@ -327,6 +361,7 @@ impl Follower {
     }
 
     fn commit(&mut self) -> Result<()> {
+        self.fold_gathered()?;
         self.note_positions();
         self.fold.settle()?;
         self.historian.end_batch(&mut self.fold.rows, self.newest)?;

@@ -41,6 +41,7 @@ mod recompute;
 mod relations;
 mod row;
 mod rows;
+mod run;
 mod snapshot;
 mod store;
 #[cfg(test)]

@@ -62,6 +62,9 @@ pub(crate) type Visitor<'a> = dyn FnMut(&[u8], &[u8]) -> Result<ControlFlow<()>>
 /// What is called for each key that is looked up, with the value if there is one.
 pub(crate) type Finder<'a> = dyn FnMut(&Key, Option<&[u8]>) -> Result<()> + 'a;
 
+/// What is called for each key that is there, with its number and its value.
+pub(crate) type Walker<'a> = dyn FnMut(usize, &[u8]) -> Result<()> + 'a;
+
 /// Rows that can be read.
 pub(crate) trait ReadRows {
     /// Reads the value at `key`, if there is one.
@@ -76,6 +79,15 @@ pub(crate) trait ReadRows {
             if self.get(key, |value| read(key, Some(value)))?.is_none() {
                 read(key, None)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads those of the rows at `keys`, which ascend, that exist, and says which they are: for many keys that stand
+    /// close together.
+    fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
+        for (at, key) in keys.iter().enumerate() {
+            self.get(key.as_ref(), |value| read(at, value))?;
         }
         Ok(())
     }

@@ -13,7 +13,7 @@ use rotabase_engine::domain::Domain as _;
 use super::fold::Fold;
 use super::overlay::{Overlay, Pending};
 use super::past::{PastError, restore};
-use super::rows::{Direction, Range, ReadRows, Result, Visitor};
+use super::rows::{Direction, Range, ReadRows, Result, Visitor, Walker};
 use super::store::StoreSnapshot;
 
 /// One consistent state of all projections: every relation read through it shows the same position vector.
@@ -167,6 +167,13 @@ impl ReadRows for Base {
         }
     }
 
+    fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
+        match self {
+            Self::Nothing => Ok(()),
+            Self::Store(rows) => rows.walk(keys, read),
+        }
+    }
+
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
         match self {
             Self::Nothing => Ok(()),
@@ -179,6 +186,17 @@ impl ReadRows for Snapshot {
     fn get<T>(&self, key: &[u8], read: impl FnOnce(&[u8]) -> Result<T>) -> Result<Option<T>> {
         let State { base, pending, .. } = &*self.0;
         if pending.is_empty() { base.get(key, read) } else { pending.get_above(base, key, read) }
+    }
+
+    fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
+        let State { base, pending, .. } = &*self.0;
+        if pending.is_empty() {
+            return base.walk(keys, read);
+        }
+        for (at, key) in keys.iter().enumerate() {
+            pending.get_above(base, key.as_ref(), |value| read(at, value))?;
+        }
+        Ok(())
     }
 
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {

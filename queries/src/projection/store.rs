@@ -20,7 +20,7 @@ use rotabase_engine::record;
 
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
-use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor};
+use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor, Walker};
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
@@ -195,6 +195,14 @@ impl ReadRows for Store {
         Ok(())
     }
 
+    fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
+        let mut failed = Ok(());
+        self.db().walk(self.family, keys, &mut |at, value| {
+            verified_at(keys, at, value, read, &mut failed)
+        })?;
+        failed
+    }
+
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
         let mut failed = Ok(());
         self.db().scan(
@@ -222,6 +230,14 @@ impl ReadRows for StoreSnapshot {
         self.snapshot.get_with(self.family, key, read)?.transpose()
     }
 
+    fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
+        let mut failed = Ok(());
+        self.snapshot.walk(self.family, keys, &mut |at, value| {
+            verified_at(keys, at, value, read, &mut failed)
+        })?;
+        failed
+    }
+
     fn visit(&self, range: &Range, direction: Direction, visitor: &mut Visitor<'_>) -> Result<()> {
         let mut failed = Ok(());
         self.snapshot.scan(
@@ -245,6 +261,22 @@ fn verified(
 ) -> ControlFlow<()> {
     match unseal(key, value).and_then(|value| visitor(key, value)) {
         Ok(flow) => flow,
+        Err(error) => {
+            *failed = Err(error);
+            ControlFlow::Break(())
+        }
+    }
+}
+
+fn verified_at<K: AsRef<[u8]>>(
+    keys: &[K],
+    at: usize,
+    value: &[u8],
+    read: &mut Walker<'_>,
+    failed: &mut Result<()>,
+) -> ControlFlow<()> {
+    match unseal(keys[at].as_ref(), value).and_then(|value| read(at, value)) {
+        Ok(()) => ControlFlow::Continue(()),
         Err(error) => {
             *failed = Err(error);
             ControlFlow::Break(())

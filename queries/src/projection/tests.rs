@@ -104,6 +104,37 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    #[test]
+    fn events_folded_together_give_the_rows_of_events_folded_one_by_one(
+        actions in actions(20..200),
+        cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
+        alternate: bool,
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let happened = Model::of(&actions).happened;
+        let mut cuts: Vec<_> = cuts.iter().map(|cut| cut.index(happened.len() + 1)).collect();
+        cuts.extend([0, happened.len()]);
+        cuts.sort_unstable();
+        let feed = MemoryFeed::new(3, 1000);
+        let open = |name: &str| follower(&directory.path().join(name), &feed);
+        let mut together = open("together").together_from(0);
+        let mut singly = open("singly").together_from(usize::MAX);
+        for (number, span) in cuts.windows(2).enumerate() {
+            feed.append(&happened[span[0]..span[1]]);
+            let min = if alternate && number % 2 == 1 { usize::MAX } else { 0 };
+            together = together.together_from(min);
+            catch_up(&mut together);
+            catch_up(&mut singly);
+            prop_assert_eq!(contents(together.store()), contents(singly.store()));
+        }
+        let report = verify(&together.snapshot()).unwrap();
+        prop_assert!(report.is_clean(), "{:?}", report.findings);
+    }
+}
+
 #[test]
 fn a_crash_loses_rows_and_positions_together() {
     let directory = tempfile::tempdir().unwrap();

@@ -156,9 +156,13 @@ proptest! {
         batch_bytes in prop_oneof![Just(1usize), Just(2000), Just(usize::MAX)],
         held_bytes in prop_oneof![Just(0usize), Just(800), Just(usize::MAX)],
         read_max in 1usize..5,
+        together_from in prop_oneof![Just(0usize), Just(usize::MAX)],
     ) {
         let directory = tempfile::tempdir().unwrap();
         let feed = MemoryFeed::new(SHARDS, read_max);
+        let open = |path: &Path, feed: &Arc<MemoryFeed>, batch_bytes, held_bytes| {
+            open(path, feed, batch_bytes, held_bytes).together_from(together_from)
+        };
         let parts = shuffled(parts_of(&feed, &Model::of(&actions).happened, split), &swaps);
         let mut queues: BTreeMap<ShardId, Vec<Part>> = BTreeMap::new();
         for part in parts.into_iter().rev() {
@@ -223,7 +227,8 @@ proptest! {
         assert_all_or_nothing(&all);
         prop_assert_eq!(kept.waiting().0, 0, "nothing waits once everything has come");
         prop_assert_eq!(shown, contents(&kept.snapshot()), "what was shown last");
-        let mut anew = open(&directory.path().join("anew"), &feed, usize::MAX, held_bytes);
+        let mut anew = open(&directory.path().join("anew"), &feed, usize::MAX, held_bytes)
+            .together_from(usize::MAX);
         while anew.step().unwrap() {}
         prop_assert!(anew.is_caught_up());
         prop_assert_eq!(contents(kept.store()), contents(anew.store()), "as folded anew");

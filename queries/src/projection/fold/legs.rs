@@ -105,7 +105,7 @@ impl<R: Rows> Fold<R> {
         self.rows.put(Key::leg(row.leg.id), &self.value);
     }
 
-    fn put_rival(&mut self, row: &LegRow) {
+    pub(super) fn put_rival(&mut self, row: &LegRow) {
         self.value.clear();
         LegRow { rivals: 0, ..*row }.encode(&mut self.value);
         self.rows.put(Key::rival(row.leg.id, row.owner), &self.value);

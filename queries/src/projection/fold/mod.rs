@@ -15,6 +15,7 @@
 //! ground time against the pairs it is a minimum of; a designator against the number of its legs.
 
 mod airplanes;
+mod bulk;
 pub(crate) mod designators;
 mod legs;
 mod order;

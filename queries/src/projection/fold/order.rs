@@ -48,6 +48,13 @@ impl Orders {
         self.by_rotation.insert(rotation, legs);
     }
 
+    /// Forgets the legs of a rotation, and gives them if they were remembered.
+    pub(super) fn forget(&mut self, rotation: RotationId) -> Option<Vec<RotationLeg>> {
+        let legs = self.by_rotation.remove(&rotation)?;
+        self.legs -= legs.len();
+        Some(legs)
+    }
+
     /// Remembers that a leg has taken its place.
     pub(super) fn insert(&mut self, leg: &RotationLeg) {
         let Some(legs) = self.by_rotation.get_mut(&leg.rotation) else { return };

@@ -12,7 +12,7 @@ use super::{Airplanes, CHUNK_ROWS_MAX, Fold, ROTATIONS_REMEMBERED_MAX};
 
 /// A pair of neighbours begins or ends to be one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Change {
+pub(super) enum Change {
     Begins,
     Ends,
 }
@@ -141,6 +141,30 @@ impl<R: Rows> Fold<R> {
     }
 
     fn pair(&mut self, leg: &RotationLeg, next: &RotationLeg, change: Change) -> Result<()> {
+        self.pairs(leg.rotation, &[(*leg, *next)], change)
+    }
+
+    /// Pairs of neighbours in a rotation begin, or end, to be such.
+    pub(super) fn pairs(
+        &mut self,
+        rotation: RotationId,
+        pairs: &[(RotationLeg, RotationLeg)],
+        change: Change,
+    ) -> Result<()> {
+        if pairs.is_empty() {
+            return Ok(());
+        }
+        let airplanes = self.checked_airplanes(rotation)?;
+        pairs.iter().try_for_each(|(leg, next)| self.check_pair(leg, next, &airplanes, change))
+    }
+
+    fn check_pair(
+        &mut self,
+        leg: &RotationLeg,
+        next: &RotationLeg,
+        airplanes: &[Option<(Registration, MinimumGroundTime)>],
+        change: Change,
+    ) -> Result<()> {
         if let Some(violation) = check_continuity(leg, next) {
             let key = Key::continuity(leg.rotation, leg.departure, leg.id);
             match change {
@@ -150,7 +174,7 @@ impl<R: Rows> Fold<R> {
             self.count(Count::ContinuityViolations, if change == Change::Begins { 1 } else { -1 });
         }
         let airport = self.airport(leg.arrival_airport)?;
-        for airplane in self.checked_airplanes(leg.rotation)? {
+        for airplane in airplanes.iter().copied() {
             let violation = check_ground_time(leg, next, airport, airplane);
             let (was, is) = match change {
                 Change::Begins => (None, violation),

@@ -21,7 +21,7 @@ mod subject;
 mod verify;
 mod write;
 
-pub(crate) use record::{Record, Row};
+pub(crate) use record::{Place, Record, Row, reference};
 pub(crate) use subject::Subject;
 pub(crate) use verify::verify;
 pub use write::Retention;

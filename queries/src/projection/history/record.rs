@@ -1,9 +1,9 @@
 //! A row of a history: an event as it stands in the log, with who caused it.
 
 use rotabase_engine::domain::{Domain as _, EventKind};
-use rotabase_engine::entry::{Metadata, StoredEvent};
+use rotabase_engine::entry::{CommittedEntry, Metadata, StoredEvent};
 use rotabase_engine::env::Timestamp;
-use rotabase_engine::position::{ShardId, Version};
+use rotabase_engine::position::{Position, ShardId, Version};
 use rotabase_engine::schedule::{AggregateId, Event, LegId, Schedule};
 use uuid::Uuid;
 
@@ -35,6 +35,15 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// Where an entry's event stands.
+    pub(crate) fn of(entry: &CommittedEntry, at: usize) -> Self {
+        Self {
+            timestamp: entry.entry.timestamp,
+            shard: entry.shard,
+            position: u64::try_from(Position::new(entry.index, at).to_i64()).unwrap_or(0),
+        }
+    }
+
     /// The key of a subject's event.
     pub(crate) fn key(self, subject: Subject) -> Key {
         let key = subject.key().uint8(self.timestamp.0);
@@ -90,7 +99,7 @@ pub(super) fn encode(event: &StoredEvent, metadata: &Metadata, out: &mut Vec<u8>
 }
 
 /// The value of a row that refers to a leg's.
-pub(super) fn reference(leg: LegId) -> Key {
+pub(crate) fn reference(leg: LegId) -> Key {
     Key::default().bytes(&[form::REFERENCE]).uuid(leg.0)
 }
 

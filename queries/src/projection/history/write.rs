@@ -5,7 +5,6 @@ use std::ops::ControlFlow;
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::entry::{CommittedEntry, Metadata, StoredEvent};
 use rotabase_engine::env::{LOGICAL_BITS, Timestamp};
-use rotabase_engine::position::Position;
 use rotabase_engine::schedule::{AggregateId, Event, Schedule};
 
 use super::super::key::{Key, table};
@@ -75,27 +74,34 @@ impl Historian {
         aggregate: &AggregateId,
         event: &Event,
     ) -> Result<()> {
-        let stored = &entry.entry.events[at];
         let subject = Subject::of(aggregate, event)?;
-        let place = Place {
-            timestamp: entry.entry.timestamp,
-            shard: entry.shard,
-            position: u64::try_from(Position::new(entry.index, at).to_i64()).unwrap_or(0),
-        };
+        let place = Place::of(entry, at);
         self.value.clear();
-        let nobody = Metadata::default();
-        let metadata = entry.entry.metadata.get(usize::from(stored.metadata)).unwrap_or(&nobody);
-        encode(stored, metadata, &mut self.value);
+        Self::record(entry, at, &mut self.value);
         rows.put(place.key(subject), &self.value);
         if let (AggregateId::Rotation(rotation), Subject::Leg(leg)) = (aggregate, subject) {
             rows.put(place.key(Subject::Rotation(*rotation)), &reference(leg));
         }
-        if place.timestamp > self.kept_after {
+        self.note_change_at(entry, at, subject);
+        Ok(())
+    }
+
+    /// Appends the value of the row that an entry's event has in the history of its subject.
+    pub(crate) fn record(entry: &CommittedEntry, at: usize, out: &mut Vec<u8>) {
+        let stored = &entry.entry.events[at];
+        let nobody = Metadata::default();
+        let metadata = entry.entry.metadata.get(usize::from(stored.metadata)).unwrap_or(&nobody);
+        encode(stored, metadata, out);
+    }
+
+    /// Notes among the changes of the entry that an event has changed its subject.
+    pub(crate) fn note_change_at(&mut self, entry: &CommittedEntry, at: usize, subject: Subject) {
+        if entry.entry.timestamp > self.kept_after {
+            let stored = &entry.entry.events[at];
             self.events += 1;
             let first = at == 0 || entry.entry.events[at - 1].aggregate != stored.aggregate;
             self.note_change(subject, first.then_some(stored));
         }
-        Ok(())
     }
 
     fn note_change(&mut self, subject: Subject, first_of_aggregate: Option<&StoredEvent>) {

@@ -1,0 +1,219 @@
+//! Who holds a leg before and after its events, and what follows from the difference.
+
+use std::ops::ControlFlow;
+
+use rotabase_engine::entry::CommittedEntry;
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::schedule::{Event, Leg, LegId};
+use smallvec::SmallVec;
+
+use super::super::super::batch::Batched;
+use super::super::super::count::Count;
+use super::super::super::key::{Key, table};
+use super::super::super::row::{LegOwner, LegRow, RotationLeg};
+use super::super::super::rows::{Direction, Range, ReadRows, Result, Rows as _};
+use super::super::super::run::Run;
+use super::super::Fold;
+use super::designators::Sharer;
+use super::rotations::Place;
+use super::{LegEvent, LegEvents, at};
+
+/// The key of a leg.
+type LegKey = [u8; 17];
+/// The key of a departure.
+pub(super) type DepartureKey = [u8; 28];
+/// The key of an arrival in a rotation.
+pub(super) type ArrivalKey = [u8; 44];
+
+/// The changes of what follows from the rows of legs; true is for what comes, false for what goes.
+#[derive(Debug, Default)]
+pub(super) struct Follows {
+    pub(super) departures: Vec<(DepartureKey, bool)>,
+    pub(super) arrivals: Vec<(ArrivalKey, bool)>,
+    pub(super) sharers: Vec<Sharer>,
+    pub(super) places: Vec<Place>,
+}
+
+/// Everyone who holds a leg: the newest claim is shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Claims {
+    shown: Option<LegRow>,
+    rivals: SmallVec<[LegRow; 1]>,
+}
+
+impl Claims {
+    fn apply(&mut self, owner: LegOwner, timestamp: Timestamp, event: &Event) {
+        match event {
+            Event::LegAdded(leg) | Event::OpenLegScheduled(leg) => {
+                self.claim(LegRow { leg: **leg, owner, claimed: timestamp, rivals: 0 });
+            }
+            Event::LegRescheduled(leg) | Event::OpenLegRescheduled(leg) => self.amend(owner, leg),
+            Event::LegRemoved { .. } | Event::OpenLegCancelled { .. } => self.release(owner),
+            _ => {}
+        }
+    }
+
+    fn claim(&mut self, claim: LegRow) {
+        let Some(shown) = &mut self.shown else {
+            self.shown = Some(claim);
+            return;
+        };
+        if shown.owner == claim.owner {
+            *shown = claim;
+            return;
+        }
+        self.rivals.retain(|rival| rival.owner != claim.owner);
+        let newer = (claim.claimed, claim.owner) > (shown.claimed, shown.owner);
+        self.rivals.push(if newer { std::mem::replace(shown, claim) } else { claim });
+    }
+
+    fn amend(&mut self, owner: LegOwner, leg: &Leg) {
+        let claims = self.shown.iter_mut().chain(&mut self.rivals);
+        for claim in claims.filter(|claim| claim.owner == owner) {
+            claim.leg = *leg;
+        }
+    }
+
+    fn release(&mut self, owner: LegOwner) {
+        if self.shown.as_ref().is_none_or(|shown| shown.owner != owner) {
+            self.rivals.retain(|rival| rival.owner != owner);
+            return;
+        }
+        let newest = self.rivals.iter().enumerate().max_by_key(|(_, it)| (it.claimed, it.owner));
+        self.shown = newest.map(|(place, _)| place).map(|place| self.rivals.remove(place));
+    }
+
+    /// The row that is shown, as it is stored.
+    fn row(&self) -> Option<LegRow> {
+        let rivals = u32::try_from(self.rivals.len()).expect("few claim one leg");
+        self.shown.map(|shown| LegRow { rivals, ..shown })
+    }
+}
+
+impl<B: ReadRows> Fold<Batched<B>> {
+    /// Folds the rows of legs, and gives what follows from their changes.
+    pub(super) fn fold_claims(
+        &mut self,
+        entries: &[CommittedEntry],
+        events: &LegEvents,
+    ) -> Result<Follows> {
+        let stored = self.stored_legs(events)?;
+        let mut stored = stored.into_iter().peekable();
+        let mut follows = Follows::default();
+        let mut run = Run::default();
+        for (number, (id, of_leg)) in events.by_leg().enumerate() {
+            let row = stored.next_if(|(of, _)| *of == number).map(|(_, row)| row);
+            let before = self.claims(row)?;
+            let mut after = before.clone();
+            for LegEvent { owner, event, entry, .. } in of_leg {
+                after.apply(*owner, entries[at(*entry)].entry.timestamp, event);
+            }
+            let (was, is) = (before.row(), after.row());
+            match &is {
+                Some(is) if was.as_ref() != Some(is) => {
+                    run.put_with(&leg_key(id), |out| is.encode(out));
+                }
+                None if was.is_some() => run.delete(&leg_key(id)),
+                _ => {}
+            }
+            self.fold_rivals(id, &before, &after);
+            self.count(Count::Legs, i64::from(is.is_some()) - i64::from(was.is_some()));
+            follows.change(was.as_ref(), is.as_ref());
+        }
+        self.rows.batch.push_run(run);
+        Ok(follows)
+    }
+
+    /// The rows of the legs that are stored, each with the number of the leg.
+    fn stored_legs(&self, events: &LegEvents) -> Result<Vec<(usize, LegRow)>> {
+        let keys: Vec<LegKey> = events.by_leg().map(|(id, _)| leg_key(id)).collect();
+        let mut stored = Vec::new();
+        self.rows.base.walk(&keys, &mut |number, value| {
+            stored.push((number, LegRow::decode(&keys[number], value)?));
+            Ok(())
+        })?;
+        Ok(stored)
+    }
+
+    fn claims(&self, row: Option<LegRow>) -> Result<Claims> {
+        let mut rivals = SmallVec::new();
+        if let Some(row) = row.filter(|row| row.rivals > 0) {
+            let range = Range::prefix(Key::rivals(row.leg.id));
+            self.rows.visit(&range, Direction::Forward, &mut |key, value| {
+                rivals.push(LegRow::decode(&key[..17], value)?);
+                Ok(ControlFlow::Continue(()))
+            })?;
+        }
+        Ok(Claims { shown: row.map(|row| LegRow { rivals: 0, ..row }), rivals })
+    }
+
+    fn fold_rivals(&mut self, leg: LegId, before: &Claims, after: &Claims) {
+        for rival in &before.rivals {
+            if after.rivals.iter().all(|it| it.owner != rival.owner) {
+                self.rows.delete(Key::rival(leg, rival.owner));
+            }
+        }
+        for rival in &after.rivals {
+            if !before.rivals.contains(rival) {
+                self.put_rival(rival);
+            }
+        }
+    }
+}
+
+impl Follows {
+    /// A leg is shown otherwise.
+    fn change(&mut self, was: Option<&LegRow>, is: Option<&LegRow>) {
+        let departure = |row: &LegRow| departure_key(&row.leg);
+        differ(was.map(departure), is.map(departure), &mut self.departures);
+        let sharer = |row: &LegRow| (row.leg.designator, row.leg.id);
+        if was.map(sharer) != is.map(sharer) {
+            self.sharers.extend(was.map(|row| Sharer::of(&row.leg, false)));
+            self.sharers.extend(is.map(|row| Sharer::of(&row.leg, true)));
+        }
+        let place = |row: &LegRow| row.rotation().map(|it| RotationLeg::of(it, &row.leg));
+        let (was, is) = (was.and_then(place), is.and_then(place));
+        if was != is {
+            self.places.extend(was.map(|leg| Place { leg, is_taken: false }));
+            self.places.extend(is.map(|leg| Place { leg, is_taken: true }));
+        }
+        differ(was.map(|it| arrival_key(&it)), is.map(|it| arrival_key(&it)), &mut self.arrivals);
+    }
+}
+
+/// Notes the key that goes and the one that comes, unless they are the same.
+fn differ<K: Copy + PartialEq>(was: Option<K>, is: Option<K>, changes: &mut Vec<(K, bool)>) {
+    if was != is {
+        changes.extend(was.map(|key| (key, false)));
+        changes.extend(is.map(|key| (key, true)));
+    }
+}
+
+fn leg_key(id: LegId) -> LegKey {
+    let mut key = [table::LEGS; 17];
+    key[1..].copy_from_slice(id.0.as_bytes());
+    key
+}
+
+fn departure_key(leg: &Leg) -> DepartureKey {
+    let airport = leg.designator.departure_airport;
+    let mut key = [table::DEPARTURES; 28];
+    key[1..4].copy_from_slice(&airport.stored());
+    key[4..12].copy_from_slice(&ordered(leg.block.departure().0));
+    key[12..].copy_from_slice(leg.id.0.as_bytes());
+    key
+}
+
+fn arrival_key(leg: &RotationLeg) -> ArrivalKey {
+    let mut key = [table::ARRIVALS; 44];
+    key[1..4].copy_from_slice(&leg.arrival_airport.stored());
+    key[4..20].copy_from_slice(leg.rotation.0.as_bytes());
+    key[20..28].copy_from_slice(&ordered(leg.departure.0));
+    key[28..].copy_from_slice(leg.id.0.as_bytes());
+    key
+}
+
+/// A number as keys have it.
+pub(super) fn ordered(number: i64) -> [u8; 8] {
+    (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
+}
