@@ -38,6 +38,7 @@ use rocksdb::{
 
 use crate::db_options::{database_options, family_options, shared_resources};
 
+pub use crate::db_ingest::Ingestion;
 pub use crate::db_options::{
     BLOCK_CACHE_BYTES_DEFAULT, DbOptions, FamilyOptions, OPEN_FILES_DEFAULT,
     WRITE_BUFFER_BYTES_DEFAULT,
@@ -146,6 +147,8 @@ const WALK_STEPS_MAX: usize = 16;
 /// An open database directory.
 pub struct Db {
     families: Vec<FamilyOptions>,
+    /// Those of the storage engine, in the order of the families.
+    tuned: Vec<Options>,
     /// Closing waits for running background work; nothing else of ours is needed then.
     pub(crate) raw: DB,
 }
@@ -176,9 +179,12 @@ impl Db {
                 "\"{path}\" was written by another version: unknown families {names}"
             )));
         }
+        let tuned: Vec<Options> =
+            families.iter().map(|it| family_options(it, options, &shared)).collect();
         let known = families
             .iter()
-            .map(|it| ColumnFamilyDescriptor::new(it.name(), family_options(it, options, &shared)));
+            .zip(&tuned)
+            .map(|(it, tuned)| ColumnFamilyDescriptor::new(it.name(), tuned.clone()));
         let unknown =
             stored.iter().map(|name| ColumnFamilyDescriptor::new(name, Options::default()));
         let mut raw = DB::open_cf_descriptors(
@@ -190,7 +196,8 @@ impl Db {
         for name in &stored {
             raw.drop_cf(name)?;
         }
-        Ok(Arc::new(Self { families: families.to_vec(), raw }))
+        Self::clean_up_ingestion(path)?;
+        Ok(Arc::new(Self { families: families.to_vec(), tuned, raw }))
     }
 
     /// Whether there is a database in the directory.
@@ -211,6 +218,14 @@ impl Db {
     pub(crate) fn handle(&self, family: Family) -> &ColumnFamily {
         let options = &self.families[usize::from(family.0)];
         self.raw.cf_handle(options.name()).expect("families are never dropped while open")
+    }
+
+    pub(crate) fn tuned_options(&self, family: Family) -> &Options {
+        &self.tuned[usize::from(family.0)]
+    }
+
+    pub(crate) fn unmerged_files(&self, family: Family) -> u64 {
+        self.property(family, "rocksdb.num-files-at-level0")
     }
 
     pub(crate) fn options_of(&self, family: Family) -> &FamilyOptions {

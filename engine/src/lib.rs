@@ -20,6 +20,7 @@
 pub mod aggregates;
 mod cache;
 pub mod db;
+mod db_ingest;
 mod db_options;
 mod db_snapshot;
 pub mod domain;

@@ -10,8 +10,8 @@ use rustc_hash::FxHashMap;
 
 use super::key::{Key, table};
 use super::overlay::Pending;
-use super::run::Run;
 use super::rows::{Direction, Range, ReadRows, Result, Rows, Visitor};
+use super::run::Run;
 
 /// The changes that an empty batch may have room for.
 const ROOM_KEPT: usize = 4096;

@@ -372,7 +372,7 @@ impl Follower {
             let room = APPEARED_KEPT_MAX.saturating_sub(self.appeared.len());
             self.appeared.extend(appeared(base, batch.ordered())?.into_iter().take(room));
         }
-        base.write(batch.sorted().iter().map(|changed| (changed.key, changed.value)))?;
+        base.write_sorted(&batch.sorted())?;
         batch.clear();
         self.folded.batches += 1;
         Ok(())

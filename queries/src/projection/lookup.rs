@@ -10,7 +10,7 @@ use rotabase_engine::schedule::{
 
 use super::count::Count;
 use super::fold::designators::Sharing;
-use super::key::{Key, REGISTRATION_BYTES};
+use super::key::{DESIGNATOR_BYTES, Key, REGISTRATION_BYTES};
 use super::row::{AirplaneRow, AirportRow, Fields, LegRow, RotationLeg, RotationRow, corrupted};
 use super::rows::{Direction, Range, ReadRows, Result};
 use super::snapshot::Snapshot;
@@ -107,9 +107,69 @@ impl Snapshot {
         ids.into_iter().map(|id| self.indexed_leg(id)).collect()
     }
 
+    /// The same for many designators at a time, in their order: each row is met once, in the order of the store.
+    pub fn legs_by_designators(
+        &self,
+        designators: &[FlightDesignator],
+    ) -> Result<Vec<DesignatorLegs>> {
+        let mut found = vec![DesignatorLegs::None; designators.len()];
+        let mut keys: Vec<([u8; DESIGNATOR_BYTES + 1], usize)> = (0..)
+            .zip(designators)
+            .map(|(at, designator)| (fixed(&Key::designator(designator)), at))
+            .collect();
+        keys.sort_unstable();
+        let mut legs: Vec<([u8; 17], usize)> = Vec::with_capacity(keys.len());
+        let same: Vec<_> = keys.chunk_by(|a, b| a.0 == b.0).collect();
+        let distinct: Vec<&[u8]> = same.iter().map(|same| same[0].0.as_slice()).collect();
+        self.walk(&distinct, &mut |number, value| {
+            let sharing = Sharing::decode(value)?;
+            for (_, at) in same[number] {
+                match sharing {
+                    Sharing::One(leg) => legs.push((fixed(&Key::leg(leg)), *at)),
+                    Sharing::Many(legs) => found[*at] = DesignatorLegs::Many(legs),
+                }
+            }
+            Ok(())
+        })?;
+        legs.sort_unstable();
+        let same: Vec<_> = legs.chunk_by(|a, b| a.0 == b.0).collect();
+        let distinct: Vec<&[u8]> = same.iter().map(|same| same[0].0.as_slice()).collect();
+        let mut rows = 0;
+        self.walk(&distinct, &mut |number, value| {
+            let row = LegRow::decode(distinct[number], value)?;
+            rows += 1;
+            for (_, at) in same[number] {
+                found[*at] = DesignatorLegs::One(row);
+            }
+            Ok(())
+        })?;
+        if rows < distinct.len() {
+            return Err(corrupted("an index names no leg"));
+        }
+        Ok(found)
+    }
+
     fn indexed_leg(&self, id: LegId) -> Result<LegRow> {
         self.leg(id)?.ok_or_else(|| corrupted("an index names no leg"))
     }
+}
+
+/// A key of a table whose keys are all as long.
+fn fixed<const N: usize>(key: &Key) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(key);
+    bytes
+}
+
+/// The legs of a designator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DesignatorLegs {
+    /// No leg has it.
+    None,
+    /// One leg has it.
+    One(LegRow),
+    /// So many legs share it.
+    Many(u64),
 }
 
 /// What the legs of a rotation show each other, in departure order.

@@ -58,6 +58,7 @@ pub use appeared::{APPEARED_MAX, ViolationListener};
 pub use count::Count;
 pub use follower::Folded;
 pub use history::Retention;
+pub use lookup::DesignatorLegs;
 pub use past::{PAST_BYTES_DEFAULT, PAST_STORES_MAX, PastError};
 pub use projections::{
     OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,

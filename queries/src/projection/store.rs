@@ -18,6 +18,7 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
+use super::batch::Changed;
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
 use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor, Walker};
@@ -27,6 +28,9 @@ use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor, Walker};
 pub const PROJECTION_VERSION: u32 = 3;
 
 const FAMILY: &str = "rows";
+
+/// Batches of so many changes are written past memory, as files of their own.
+const INGESTED_FROM: usize = 1 << 16;
 
 /// What table `META` says.
 mod meta {
@@ -41,6 +45,7 @@ mod meta {
 pub(crate) struct Store {
     home: Arc<Home>,
     family: Family,
+    ingested_from: usize,
 }
 
 /// An open directory; removed when nobody reads it any more, if it was given up.
@@ -70,7 +75,7 @@ impl Store {
         let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom()], options)?;
         let family = db.family(FAMILY);
         let home = Home { db: Some(db), path: path.to_owned(), given_up: AtomicBool::new(false) };
-        let store = Self { home: Arc::new(home), family };
+        let store = Self { home: Arc::new(home), family, ingested_from: INGESTED_FROM };
         match store.meta(meta::VERSION)? {
             None => {
                 let version = u64::from(PROJECTION_VERSION).to_be_bytes();
@@ -112,6 +117,28 @@ impl Store {
             }
         }
         self.db().write(batch, Durability::NoWal)
+    }
+
+    /// Writes changes in the order of their keys, all or none of them; many past memory.
+    pub(crate) fn write_sorted(&self, changes: &[Changed<'_>]) -> Result<()> {
+        let plain = || self.write(changes.iter().map(|changed| (changed.key, changed.value)));
+        if changes.len() < self.ingested_from {
+            return plain();
+        }
+        let Some(mut ingestion) = self.db().ingestion(self.family)? else { return plain() };
+        let mut sealed = Vec::new();
+        for Changed { key, value, .. } in changes {
+            match value {
+                Some(value) => {
+                    sealed.clear();
+                    sealed.extend_from_slice(value);
+                    record::seal(key, &mut sealed);
+                    ingestion.put(key, &sealed)?;
+                }
+                None => ingestion.delete(key)?,
+            }
+        }
+        ingestion.finish()
     }
 
     /// Makes everything written so far survive a crash.
@@ -158,6 +185,12 @@ impl Store {
     pub(crate) fn table_bytes(&self, tables: &[u8]) -> u64 {
         let range = |table: &u8| KeyRange::prefix(self.family, vec![*table]);
         tables.iter().map(|table| self.db().range_bytes(&range(table))).sum()
+    }
+
+    /// Writes smaller batches past memory, too.
+    #[cfg(test)]
+    pub(crate) fn ingesting_from(self, changes: usize) -> Self {
+        Self { ingested_from: changes, ..self }
     }
 
     fn write_meta(&self, rows: &[(u8, [u8; 8])]) -> Result<()> {

@@ -112,6 +112,7 @@ proptest! {
         actions in actions(20..200),
         cuts in prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         alternate: bool,
+        ingests: bool,
     ) {
         let directory = tempfile::tempdir().unwrap();
         let happened = Model::of(&actions).happened;
@@ -120,7 +121,11 @@ proptest! {
         cuts.sort_unstable();
         let feed = MemoryFeed::new(3, 1000);
         let open = |name: &str| follower(&directory.path().join(name), &feed);
-        let mut together = open("together").together_from(0);
+        let path = directory.path().join("together");
+        let store = Store::open(&path, feed.shards(), &DbOptions::default()).unwrap();
+        let store = store.ingesting_from(if ingests { 0 } else { usize::MAX });
+        let together = Follower::open(store, feed.as_feed(), Retention::default()).unwrap();
+        let mut together = together.together_from(0);
         let mut singly = open("singly").together_from(usize::MAX);
         for (number, span) in cuts.windows(2).enumerate() {
             feed.append(&happened[span[0]..span[1]]);

@@ -24,7 +24,7 @@ use super::binary::BinaryRecords;
 use super::encoding::Latin1;
 use super::progress::Entry;
 use super::record::{Format, Record, Records};
-use super::rotations::{AirplaneRotations, LegRotations};
+use super::rotations::{self, AirplaneRotations, LegRotations};
 use super::spool::disk_error;
 use super::table::{TableRows, columns_of};
 use super::{BAD_RECORDS_SHOWN, CHUNK_COMMANDS, Chunk};
@@ -189,14 +189,15 @@ impl Converter {
                 let names: Vec<&'static str> =
                     columns.iter().map(|column| LEG_ROTATIONS_COLUMNS[*column]).collect();
                 let mut rotations = LegRotations::new(columns);
-
-                self.read_records(
+                let rows = self.read_records(
                     reader,
-                    "leg_rotations",
+                    rotations::TABLE,
                     (&names, &[]),
                     entry,
                     &mut |this, record| rotations.row(this, record).map(|()| true),
-                )?
+                )?;
+                rotations.flush(&mut self)?;
+                rows
             }
             CopyTarget::AirplaneRotations(columns) => {
                 let names: Vec<&'static str> =
@@ -307,6 +308,11 @@ impl Converter {
         requests: impl IntoIterator<Item = Request<Schedule>>,
     ) -> Result<()> {
         self.output.send(line, requests)
+    }
+
+    /// Keeps a fault of a record.
+    pub(super) fn fault(&mut self, error: SqlError, table: &str, line: u64) {
+        self.output.fault(located(error, table, line));
     }
 
     /// Reads a field as a value of a type.

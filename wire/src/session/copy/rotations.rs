@@ -7,6 +7,7 @@ use rotabase_engine::schedule::{
     FlightNumber, Registration, RotationId, Schedule, Suffix, ValueError,
 };
 use rotabase_queries::error::{Result, SqlError, SqlState};
+use rotabase_queries::projection::DesignatorLegs;
 use rotabase_queries::sql::command::{add_leg, remove_leg};
 use rotabase_queries::sql::{AIRPLANE_ROTATIONS_COLUMNS, LEG_ROTATIONS_COLUMNS};
 use rotabase_queries::types::{Datum, PgType};
@@ -27,7 +28,22 @@ pub(crate) struct LegRotations {
     known: FxHashSet<RotationId>,
     /// Rows of one rotation mostly stand together.
     last: Option<(String, RotationId)>,
+    waiting: Vec<Waiting>,
 }
+
+/// A record whose leg is not looked up yet.
+struct Waiting {
+    line: u64,
+    designator: FlightDesignator,
+    rotation: RotationId,
+}
+
+/// The name of the table that records of [`LegRotations`] are copied into.
+pub(crate) const TABLE: &str = "leg_rotations";
+
+/// The legs that are looked up together: they stand anywhere in the store, and the more of them there are the fewer
+/// times each of its blocks is read.
+const LOOKED_UP_TOGETHER: usize = 1 << 17;
 
 impl LegRotations {
     /// Reads records with these columns, given as places in [`LEG_ROTATIONS_COLUMNS`].
@@ -36,11 +52,26 @@ impl LegRotations {
         for (at, column) in columns.into_iter().enumerate() {
             places[column] = Some(at);
         }
-        Self { places, by_name: FxHashMap::default(), known: FxHashSet::default(), last: None }
+        Self {
+            places,
+            by_name: FxHashMap::default(),
+            known: FxHashSet::default(),
+            last: None,
+            waiting: Vec::new(),
+        }
     }
 
-    /// Turns a record into commands.
+    /// Takes a record, whose commands follow once its leg has been looked up with others.
     pub(crate) fn row(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
+        let taken = self.take(converter, record);
+        if taken.is_err() {
+            // The faults of records before come first.
+            self.flush(converter)?;
+        }
+        taken
+    }
+
+    fn take(&mut self, converter: &mut Converter, record: &Record) -> Result<()> {
         let designator = self.designator(converter, record)?;
         let rotation = required(record, self.places[0], LEG_ROTATIONS_COLUMNS[0])?;
         let rotation = match &self.last {
@@ -51,32 +82,23 @@ impl LegRotations {
                 id
             }
         };
-        let mut legs = converter.snapshot.legs_by_designator(&designator)?;
-        let day = sqlstate::date(designator.day_of_origin.0);
-        let row = match (legs.pop(), legs.len()) {
-            (None, _) => {
-                return Err(SqlError::new(
-                    SqlState::FOREIGN_KEY_VIOLATION,
-                    format!("leg {designator} of {day} does not exist"),
-                )
-                .with_hint("Load the schedule's SSIM file first."));
+        self.waiting.push(Waiting { line: record.line, designator, rotation });
+        if self.waiting.len() >= LOOKED_UP_TOGETHER { self.flush(converter) } else { Ok(()) }
+    }
+
+    /// Looks up the legs of the records that wait, and hands over their commands.
+    pub(crate) fn flush(&mut self, converter: &mut Converter) -> Result<()> {
+        let waiting = std::mem::take(&mut self.waiting);
+        let designators: Vec<_> = waiting.iter().map(|it| it.designator).collect();
+        let found = converter.snapshot.legs_by_designators(&designators)?;
+        for (waiting, legs) in waiting.into_iter().zip(found) {
+            match assign(&waiting, legs) {
+                Ok(None) => {}
+                Ok(Some(requests)) => converter.send(waiting.line, requests)?,
+                Err(error) => converter.fault(error, TABLE, waiting.line),
             }
-            (Some(row), 0) => row,
-            (Some(_), others) => {
-                let message = format!(
-                    "flight designator {designator} of {day} is shared by {} legs",
-                    others + 1
-                );
-                return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
-                    .with_hint("Assign these legs by their ids, with UPDATE legs SET rotation_id = ... WHERE id = ...."));
-            }
-        };
-        let before = row.rotation();
-        if before == Some(rotation) {
-            return Ok(());
         }
-        let requests = [remove_leg(&row.leg, before), add_leg(&row.leg, Some(rotation))];
-        converter.send(record.line, requests.into_iter().map(|it| Request::new(it.id, it.command)))
+        Ok(())
     }
 
     fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
@@ -135,6 +157,34 @@ impl LegRotations {
         self.by_name.insert(text.to_owned(), id);
         Ok(id)
     }
+}
+
+/// The commands that put the leg of a designator into a rotation; none if it is there.
+fn assign(waiting: &Waiting, legs: DesignatorLegs) -> Result<Option<[Request<Schedule>; 2]>> {
+    let Waiting { designator, rotation, .. } = waiting;
+    let day = || sqlstate::date(designator.day_of_origin.0);
+    let row = match legs {
+        DesignatorLegs::None => {
+            return Err(SqlError::new(
+                SqlState::FOREIGN_KEY_VIOLATION,
+                format!("leg {designator} of {} does not exist", day()),
+            )
+            .with_hint("Load the schedule's SSIM file first."));
+        }
+        DesignatorLegs::One(row) => row,
+        DesignatorLegs::Many(legs) => {
+            let message =
+                format!("flight designator {designator} of {} is shared by {legs} legs", day());
+            return Err(SqlError::new(SqlState::CARDINALITY_VIOLATION, message)
+                .with_hint("Assign these legs by their ids, with UPDATE legs SET rotation_id = ... WHERE id = ...."));
+        }
+    };
+    let before = row.rotation();
+    if before == Some(*rotation) {
+        return Ok(None);
+    }
+    let requests = [remove_leg(&row.leg, before), add_leg(&row.leg, Some(*rotation))];
+    Ok(Some(requests.map(|it| Request::new(it.id, it.command))))
 }
 
 /// Airplanes and their rotations, as they are read.

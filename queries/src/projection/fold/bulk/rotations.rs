@@ -8,8 +8,8 @@ use super::super::super::lookup::rotation_legs;
 use super::super::super::row::RotationLeg;
 use super::super::super::rows::{ReadRows, Result, Rows as _};
 use super::super::super::run::Run;
-use super::super::pairs::Change;
 use super::super::Fold;
+use super::super::pairs::Change;
 
 /// A leg takes its place in a rotation, or gives it up.
 #[derive(Clone, Copy, Debug)]
