@@ -5,8 +5,10 @@
 
 pub mod cluster;
 pub mod load;
+pub mod net;
 pub mod postgres;
 pub mod random_select;
+pub mod register;
 pub mod schedule;
 pub mod server;
 pub mod tool;

@@ -21,6 +21,10 @@ pub struct Server {
     pub port: u16,
     /// The HTTP port.
     pub http: u16,
+    /// Where it is reached.
+    host: String,
+    /// What has to be added to connection strings.
+    more: String,
     data: PathBuf,
     directory_kept: Option<TempDir>,
 }
@@ -60,9 +64,21 @@ impl Server {
 
     /// A server on a directory and on a port, or what it printed instead of starting.
     pub fn try_start_at(port: u16, data: &Path, arguments: &[&str]) -> Result<Self, String> {
-        let listen = format!("127.0.0.1:{port}");
-        let mut child = Command::new(binary())
-            .args(["start", "--listen", &listen, "--http", "127.0.0.1:0", "--data"])
+        Self::try_launch(Command::new(binary()), "127.0.0.1", port, data, arguments)
+    }
+
+    /// A server that a program of the caller's starts, listening on an address and a port, or what it printed instead
+    /// of starting.
+    pub fn try_launch(
+        mut program: Command,
+        host: &str,
+        port: u16,
+        data: &Path,
+        arguments: &[&str],
+    ) -> Result<Self, String> {
+        let (listen, http) = (format!("{host}:{port}"), format!("{host}:0"));
+        let mut child = program
+            .args(["start", "--listen", &listen, "--http", &http, "--data"])
             .arg(data)
             .args(arguments)
             .stdin(Stdio::null())
@@ -80,18 +96,28 @@ impl Server {
             .ok()
             .and_then(|text| text.trim().parse().ok())
             .unwrap_or(0);
-        Ok(Self { child, port, http, data: data.to_owned(), directory_kept: None })
+        let (host, more, data) = (host.to_owned(), String::new(), data.to_owned());
+        Ok(Self { child, port, http, host, more, data, directory_kept: None })
+    }
+
+    /// The same server, reached elsewhere and with more in connection strings.
+    #[must_use]
+    pub fn reached_at(mut self, host: &str, more: &str) -> Self {
+        host.clone_into(&mut self.host);
+        more.clone_into(&mut self.more);
+        self
     }
 
     /// Where a replica finds it.
     pub fn address(&self) -> String {
-        format!("127.0.0.1:{}", self.port)
+        format!("{}:{}", self.host, self.port)
     }
 
     /// The status line and the body of an HTTP answer.
     pub fn http(&self, path: &str) -> (String, String) {
         use std::io::Write as _;
-        let mut socket = std::net::TcpStream::connect(("127.0.0.1", self.http)).expect("HTTP port");
+        let mut socket =
+            std::net::TcpStream::connect((self.host.as_str(), self.http)).expect("HTTP port");
         let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
         socket.write_all(request.as_bytes()).expect("a request");
         let mut answer = String::new();
@@ -113,7 +139,8 @@ impl Server {
 
     /// A connection string of libpq.
     pub fn conninfo(&self) -> String {
-        format!("host=127.0.0.1 port={} user=rotabase dbname=rotabase", self.port)
+        let Self { host, port, more, .. } = self;
+        format!("host={host} port={port} user=rotabase dbname=rotabase{more}")
     }
 
     /// Runs psql over a script, unaligned and without a start-up file; stops at the first error.

@@ -7,6 +7,7 @@ mod crash_transactions;
 mod drivers;
 mod listen;
 mod main_job;
+mod partitions;
 mod placement;
 mod random_select;
 mod replica;
