@@ -498,6 +498,7 @@ impl<D: Domain> LeaderTask<D> {
         self.entry = EntryBuilder::new();
         self.parts.clear();
         self.attempts.end_leadership();
+        self.shard.reservations.turn_away();
         // Whoever leads next finds them in the log.
         self.shard.orphans.lock().clear();
         self.newest = None;

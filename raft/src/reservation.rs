@@ -33,6 +33,8 @@ pub(crate) enum Reserved {
     Busy,
     /// Too many wait already.
     Full,
+    /// The shard is led elsewhere, and who holds them here may do so until it is led here again.
+    Elsewhere,
 }
 
 /// The held aggregates of one shard.
@@ -134,6 +136,11 @@ impl<D: Domain> Reservations<D> {
         self.held.store(table.holders.len(), Ordering::Release);
     }
 
+    /// Turns away all who wait: what is held may stay so until this replica leads again.
+    pub(crate) fn turn_away(&self) {
+        self.table.lock().waiting.clear();
+    }
+
     /// Whether anything is held.
     pub(crate) fn is_empty(&self) -> bool {
         self.held.load(Ordering::Acquire) == 0
@@ -214,7 +221,7 @@ mod tests {
         match reserved {
             Reserved::Granted => true,
             Reserved::Waiting(grant) => grant.try_recv().is_ok(),
-            Reserved::Busy | Reserved::Full => false,
+            Reserved::Busy | Reserved::Full | Reserved::Elsewhere => false,
         }
     }
 
@@ -249,6 +256,19 @@ mod tests {
         assert!(granted(&mut reserve(&table, 1, &["MUC"], true)), "else both would wait for ever");
         table.release(WriteId(1));
         assert!(granted(&mut waiting));
+    }
+
+    #[test]
+    fn whoever_is_turned_away_is_told_and_holds_nothing() {
+        let table = Reservations::default();
+        assert!(granted(&mut reserve(&table, 1, &["FRA"], true)));
+        let Reserved::Waiting(mut waiting) = reserve(&table, 2, &["FRA"], true) else {
+            panic!("it is held");
+        };
+        table.turn_away();
+        assert!(matches!(waiting.try_recv(), Err(oneshot::error::TryRecvError::Closed)));
+        table.release(WriteId(1));
+        assert!(table.is_empty());
     }
 
     #[test]

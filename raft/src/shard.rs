@@ -21,7 +21,7 @@ use crate::metrics::{NodeMetrics, add};
 use crate::replica_log::ReplicaLog;
 use crate::replica_machine::MachineState;
 use crate::request::Request;
-use crate::reservation::{Reservations, WriteId};
+use crate::reservation::{Reservations, Reserved, WriteId};
 use crate::shard_log::ShardLog;
 use crate::ticket::Counterfoil;
 use crate::transport::Replica;
@@ -275,6 +275,16 @@ impl<D: Domain> Shard<D> {
             gate.orders.push_back(order);
             drop(gate);
             self.wake.notify_one();
+        }
+    }
+
+    /// Asks for aggregates for a statement. Among others, nobody waits for them where the shard is not led: what an
+    /// earlier leadership prepared may be held here for as long as others lead.
+    pub(crate) fn reserve(&self, write: WriteId, ids: Vec<D::Id>, may_wait: bool) -> Reserved {
+        let reserved = self.reservations.reserve(write, ids, may_wait);
+        match reserved {
+            Reserved::Waiting(_) if !self.leads() && self.has_others() => Reserved::Elsewhere,
+            reserved => reserved,
         }
     }
 

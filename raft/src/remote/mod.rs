@@ -319,7 +319,7 @@ async fn reserve<D: Domain>(
     ids: Vec<D::Id>,
     may_wait: bool,
 ) -> Result<(), WriteError<D>> {
-    wait_for(shard.id, shard.reservations.reserve(write, ids, may_wait)).await
+    wait_for(shard.id, shard.reserve(write, ids, may_wait)).await
 }
 
 /// Waits for aggregates that were asked for.
@@ -328,6 +328,7 @@ async fn wait_for<D: Domain>(shard: ShardId, reserved: Reserved) -> Result<(), W
         Reserved::Granted => Ok(()),
         Reserved::Busy => Err(WriteError::Conflict),
         Reserved::Full => Err(WriteError::Overloaded),
+        Reserved::Elsewhere => Err(WriteError::Unavailable { shard }),
         Reserved::Waiting(granted) => granted.await.map_err(|_| WriteError::Unavailable { shard }),
     }
 }

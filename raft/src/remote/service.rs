@@ -94,7 +94,7 @@ impl<D: Domain> NodeSession<D> {
             }
             Ask::Reserve { shard, write, may_wait, ids } => {
                 self.touched.lock().insert((write, shard));
-                let reserved = node.inner.shard(shard).reservations.reserve(write, ids, may_wait);
+                let reserved = node.inner.shard(shard).reserve(write, ids, may_wait);
                 async move {
                     let answer: Result<(), WriteError<D>> = wait_for(shard, reserved).await;
                     pack(&answer)
