@@ -1,6 +1,6 @@
 //! Clients that write while a cluster is disturbed, and what they were told.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +9,15 @@ use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 
 use crate::server::{DEADLINE, Server};
+
+/// The rotations that a block inserts.
+const BLOCK: u64 = 3;
+
+/// How far the ids of a block's rotations are apart.
+const APART: u64 = 100_000_000_000;
+
+/// The refusals that are kept.
+const REASONS_MAX: usize = 20;
 
 /// Numbers that several tasks gather.
 #[derive(Debug, Default)]
@@ -44,13 +53,15 @@ pub struct Told {
     pub unknown: Numbers,
     /// Not stored.
     pub refused: Numbers,
+    reasons: Mutex<Vec<String>>,
     longest_gap: AtomicU64,
     next_client: AtomicU64,
     stop: AtomicBool,
 }
 
 impl Told {
-    /// A client that inserts one rotation after the other at a node, each in one of many shards, until it is stopped.
+    /// A client that inserts one rotation after the other at a node, or a few at once, each in one of many shards, until
+    /// it is stopped.
     pub fn client(self: &Arc<Self>, server: &Server) -> JoinHandle<()> {
         let client = self.next_client.fetch_add(1, Ordering::Relaxed);
         tokio::spawn(Arc::clone(self).insert(server.conninfo(), client))
@@ -65,9 +76,18 @@ impl Told {
             }
             let number = client * 1_000_000 + number;
             let Some(open) = connect(&mut connection, &conninfo).await else { continue };
-            let sql = format!(
-                "INSERT INTO rotations (id, name) VALUES ('00000000-0000-4000-8000-{number:012}', '{number}')"
-            );
+            let insert = |id: u64| {
+                format!(
+                    "INSERT INTO rotations (id, name) VALUES ('00000000-0000-4000-8000-{id:012}', '{number}')"
+                )
+            };
+            // Every third is a block over several shards, of which all or nothing is there.
+            let sql = if number.is_multiple_of(3) {
+                let all: Vec<String> = (0..BLOCK).map(|it| insert(number + it * APART)).collect();
+                format!("BEGIN; {}; COMMIT", all.join("; "))
+            } else {
+                insert(number)
+            };
             match open.batch_execute(&sql).await {
                 Ok(()) => {
                     self.acknowledged.insert(number);
@@ -79,7 +99,12 @@ impl Told {
                     Some(code) if *code == SqlState::TRANSACTION_RESOLUTION_UNKNOWN => {
                         self.unknown.insert(number);
                     }
-                    Some(_) => self.refused.insert(number),
+                    Some(code) => {
+                        self.note(format!("{number}: {}: {error:?}", code.code()));
+                        // What is left of a block that was refused on the way.
+                        let _ = open.batch_execute("ROLLBACK").await;
+                        self.refused.insert(number);
+                    }
                     None => {
                         self.unknown.insert(number);
                         connection = None;
@@ -87,6 +112,18 @@ impl Told {
                 },
             }
         }
+    }
+
+    fn note(&self, reason: String) {
+        let mut reasons = self.reasons.lock().expect("nobody panics");
+        if reasons.len() < REASONS_MAX {
+            reasons.push(reason);
+        }
+    }
+
+    /// Why clients were refused, as far as it is kept.
+    pub fn reasons(&self) -> Vec<String> {
+        self.reasons.lock().expect("nobody panics").clone()
     }
 
     /// Waits until so many more were acknowledged.
@@ -114,12 +151,14 @@ impl Told {
 
     /// What was acknowledged is there, what was refused is not.
     pub fn check(&self, server: &Server) {
-        let there: BTreeSet<u64> = server
-            .psql("SELECT name FROM rotations;")
-            .expect_success()
-            .lines()
-            .map(|line| line.parse().expect("a number"))
-            .collect();
+        let mut counts: BTreeMap<u64, u64> = BTreeMap::new();
+        for line in server.psql("SELECT name FROM rotations;").expect_success().lines() {
+            *counts.entry(line.parse().expect("a number")).or_default() += 1;
+        }
+        let whole = |number: u64| if number.is_multiple_of(3) { BLOCK } else { 1 };
+        let torn: Vec<_> = counts.iter().filter(|(number, it)| **it != whole(**number)).collect();
+        assert!(torn.is_empty(), "a part of a block is there: {torn:?}");
+        let there: BTreeSet<u64> = counts.into_keys().collect();
         let lost: Vec<_> = self.acknowledged.all().difference(&there).copied().collect();
         assert!(lost.is_empty(), "acknowledged and lost: {lost:?}");
         let traces: Vec<_> = self.refused.all().intersection(&there).copied().collect();

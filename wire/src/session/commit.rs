@@ -17,6 +17,7 @@ use rotabase_engine::schedule::{AggregateId, Command, Event, LegId, Schedule};
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::exec::{AggregateKind, Cancel, ReadSet};
 use rotabase_queries::projection::Snapshot;
+use rotabase_raft::remote::LEADER_PATIENCE;
 use rotabase_raft::{Outcome, Request, WriteError};
 
 use super::block::{Block, Finished, command_of};
@@ -34,6 +35,9 @@ const CHUNK_REQUESTS: usize = 4096;
 
 /// The longest that deciding one chunk may wait for other statements.
 const CHUNK_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The pause before a block is put again to whoever leads then.
+const LEADER_RETRY: Duration = Duration::from_millis(5);
 
 /// The longest that looking through the feed waits for it before it looks whether it should go on.
 const FEED_WAIT: Duration = Duration::from_millis(50);
@@ -92,7 +96,7 @@ impl Session {
         let node = self.database.node();
         let (reads, first, base) =
             (finished.reads.clone(), finished.first.clone(), finished.base.clone());
-        let requests = finished.into_requests(|id| node.shard_of(id));
+        let mut requests = finished.into_requests(|id| node.shard_of(id));
         let alone = requests.len() <= STEP_REQUESTS_MAX
             && !reads.has_ranges()
             && same_shard(&requests, |id| node.shard_of(id));
@@ -103,7 +107,34 @@ impl Session {
             let stored = node.execute(requests, self.metadata(), limit).await;
             return stored.map_err(|error| self.not_stored(error, &ids, base.as_ref(), statement));
         }
-        let mut write = node.begin(self.metadata());
+        let pieces = Pieces { reads, first, base };
+        let patience = tokio::time::Instant::now() + LEADER_PATIENCE;
+        loop {
+            // What is short is kept, to be put again to whoever leads then.
+            let kept = (requests.len() <= CHUNK_REQUESTS).then(|| requests.clone());
+            let unstored = match self.store_pieces(requests, &pieces, statement).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(unstored) => unstored,
+            };
+            match kept {
+                Some(kept) if unstored.moved && tokio::time::Instant::now() < patience => {
+                    statement.wait(tokio::time::sleep(LEADER_RETRY)).await?;
+                    requests = kept;
+                }
+                _ => return Err(unstored.error),
+            }
+        }
+    }
+
+    /// Decides a block piece by piece, and stores it.
+    async fn store_pieces(
+        &self,
+        requests: Vec<Request<Schedule>>,
+        pieces: &Pieces,
+        statement: &running::Statement,
+    ) -> std::result::Result<Outcome, Unstored> {
+        let Pieces { reads, first, base } = pieces;
+        let mut write = self.database.node().begin(self.metadata());
         let mut requests = requests.into_iter();
         loop {
             let chunk: Vec<_> = requests.by_ref().take(CHUNK_REQUESTS).collect();
@@ -112,14 +143,20 @@ impl Session {
             }
             let ids: Vec<AggregateId> = chunk.iter().map(|request| request.id).collect();
             let decided = statement.wait(write.decide(chunk, CHUNK_DEADLINE)).await?;
-            decided.map_err(|error| self.not_stored(error, &ids, base.as_ref(), statement))?;
+            decided.map_err(|error| Unstored {
+                moved: has_moved(&error),
+                error: self.not_stored(error, &ids, base.as_ref(), statement),
+            })?;
         }
         if reads.has_ranges() {
-            self.check_ranges(reads, first, base.as_ref(), statement).await?;
+            self.check_ranges(reads.clone(), first.clone(), base.as_ref(), statement).await?;
         }
         statement.check()?;
         // From here on it cannot be stopped: the client is told how it ended.
-        write.commit(STORE_DEADLINE).await.map_err(sqlstate::write_error)
+        write.commit(STORE_DEADLINE).await.map_err(|error| Unstored {
+            moved: has_moved(&error),
+            error: sqlstate::write_error(error),
+        })
     }
 
     /// What the client is told of a block that was not stored; `ids` are the aggregates of the requests.
@@ -159,6 +196,30 @@ impl Session {
             None => Ok(()),
         }
     }
+}
+
+/// What a block that is stored in pieces is checked by.
+struct Pieces {
+    reads: ReadSet,
+    first: Positions,
+    base: Option<Snapshot>,
+}
+
+/// Why a block was not stored.
+struct Unstored {
+    /// Whether a leadership has moved: nothing was stored, and whoever leads next may do it.
+    moved: bool,
+    error: SqlError,
+}
+
+impl From<SqlError> for Unstored {
+    fn from(error: SqlError) -> Self {
+        Self { moved: false, error }
+    }
+}
+
+fn has_moved(error: &WriteError<Schedule>) -> bool {
+    matches!(error, WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
 }
 
 impl Finished {
