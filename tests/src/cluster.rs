@@ -49,6 +49,17 @@ impl Cluster {
         cluster
     }
 
+    /// A cluster whose database has so many shards.
+    pub fn start_of_shards(nodes: usize, shards: u16) -> Self {
+        let mut cluster = Self::start_with(0, &[]);
+        let mut init = Command::new(binary());
+        init.args(["init", "--shards", &shards.to_string(), "--data"]).arg(cluster.data(1));
+        tool::run(&mut init, "").expect_success();
+        let all: Vec<usize> = (1..=nodes).map(|_| cluster.add()).collect();
+        cluster.wait_for_voters(&all);
+        cluster
+    }
+
     /// A node that is no cluster's yet: it becomes the first when it is started again.
     pub fn alone() -> Self {
         let mut cluster = Self::start_with(0, &[]);

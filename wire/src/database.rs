@@ -23,6 +23,7 @@ use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::projection::{PAST_BYTES_DEFAULT, ProjectionOptions, Projections, Retention};
 use rotabase_queries::relation::Relation;
 use rotabase_raft::cluster::Cluster;
+use rotabase_raft::net::Traffic;
 use rotabase_raft::router::Router;
 use rotabase_raft::{
     DirectoryStore, Environment, Node, Outcome, Request, ShardStatus, Subscription, WriteError,
@@ -322,6 +323,11 @@ impl Database {
         let projections = Arc::clone(&self.shared.projections);
         // Writing out the last rows blocks.
         let _ = tokio::task::spawn_blocking(move || projections.shutdown()).await;
+    }
+
+    /// What this node has sent to other nodes; none on one that is alone.
+    pub fn traffic(&self) -> Option<Arc<Traffic>> {
+        self.shared.membership().map(Cluster::traffic)
     }
 
     /// Whether this node was a member of a cluster and is none any more.

@@ -45,7 +45,7 @@ use self::view::View;
 use crate::aggregate_source::Store;
 use crate::config::Timing;
 use crate::error::{NodeError, WriteError};
-use crate::net::{Guests, Members, Network};
+use crate::net::{Guests, Members, Network, Traffic};
 use crate::node::{Environment, Node, NodeConfig};
 use crate::request::Request;
 use crate::shard::ShardStatus;
@@ -262,6 +262,11 @@ impl Cluster {
     /// Tells when the state has changed.
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.inner.view.changes()
+    }
+
+    /// What this machine has sent to others.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.inner.network.traffic()
     }
 
     /// Whether a machine can be asked now; this one always can.

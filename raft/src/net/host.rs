@@ -93,7 +93,7 @@ async fn serve(shared: &Arc<Shared>, socket: TcpStream) -> io::Result<()> {
     let linger = if hello.lane == Lane::Control { HEARTBEAT_WINDOW } else { Duration::ZERO };
     let outbox = Arc::clone(&visit.outbox);
     tokio::select! {
-        error = write_frames(&outbox, &mut writing, linger, None) => Err(error),
+        error = write_frames(&outbox, &mut writing, linger, None, &shared.traffic) => Err(error),
         result = visit.read(&mut reading) => result,
     }
 }

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot};
 use super::frame::{self, FRAME_BYTES_MAX, Read, kind};
 use super::handshake::{self, Hello, Lane, greet};
 use super::outbox::{Outbox, Parcel, Turned};
-use super::{Connection, Shared};
+use super::{Connection, Shared, Traffic};
 use crate::type_config::MachineId;
 
 /// How long connecting may take.
@@ -56,6 +56,7 @@ pub(super) struct Link {
 #[derive(Debug)]
 pub(super) struct Live {
     outbox: Outbox,
+    traffic: Arc<Traffic>,
     waiting: Mutex<Waiting>,
     /// Room for appends.
     room: Arc<Semaphore>,
@@ -135,10 +136,11 @@ impl Link {
     async fn connect_again_and_again(&self, shared: Weak<Shared>) {
         let mut pause = PAUSE_MIN;
         loop {
-            let (dialling, mut stopped) = {
+            let (dialling, mut stopped, traffic) = {
                 let Some(shared) = shared.upgrade() else { return };
                 let Some(address) = shared.address_of(self.target) else { return };
-                (self.dial(Arc::clone(&shared), address), shared.stop.subscribe())
+                let dialling = self.dial(Arc::clone(&shared), address);
+                (dialling, shared.stop.subscribe(), Arc::clone(&shared.traffic))
             };
             let connected = tokio::select! {
                 connected = dialling => connected,
@@ -148,7 +150,7 @@ impl Link {
                 Ok(connection) => {
                     pause = PAUSE_MIN;
                     let error = tokio::select! {
-                        error = self.drive(connection) => error,
+                        error = self.drive(connection, traffic) => error,
                         _ = stopped.wait_for(|stopped| *stopped) => io::ErrorKind::Interrupted.into(),
                     };
                     if let Some(live) = self.live.lock().take() {
@@ -198,16 +200,18 @@ impl Link {
     }
 
     /// Writes what is to be written and hands out answers, until the connection breaks.
-    async fn drive(&self, connection: Connection) -> io::Error {
+    async fn drive(&self, connection: Connection, traffic: Arc<Traffic>) -> io::Error {
         let live = Arc::new(Live {
             outbox: Outbox::default(),
+            traffic,
             waiting: Mutex::default(),
             room: Arc::new(Semaphore::new(usize::try_from(APPEND_BYTES_MAX).expect("32 bits"))),
         });
         *self.live.lock() = Some(Arc::clone(&live));
         let (mut reading, mut writing) = tokio::io::split(connection);
         let linger = if self.lane == Lane::Control { HEARTBEAT_WINDOW } else { Duration::ZERO };
-        let write = write_frames(&live.outbox, &mut writing, linger, Some(PING_INTERVAL));
+        let ping = Some(PING_INTERVAL);
+        let write = write_frames(&live.outbox, &mut writing, linger, ping, &live.traffic);
         tokio::select! {
             error = write => error,
             error = live.read(&mut reading) => error,
@@ -221,14 +225,16 @@ pub(super) async fn write_frames(
     writing: &mut (impl AsyncWrite + Unpin),
     linger: Duration,
     ping: Option<Duration>,
+    traffic: &Traffic,
 ) -> io::Error {
     loop {
-        let frame = match ping {
+        let (frame, parcels) = match ping {
             None => outbox.next_frame(linger).await,
             Some(interval) => tokio::time::timeout(interval, outbox.next_frame(linger))
                 .await
-                .unwrap_or_else(|_| frame::single(kind::PING, &[])),
+                .unwrap_or_else(|_| (frame::single(kind::PING, &[]), 1)),
         };
+        traffic.count(parcels, frame.len());
         let written = async {
             writing.write_all(&frame).await?;
             writing.flush().await

@@ -29,7 +29,7 @@ pub mod outbox;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -54,6 +54,7 @@ use self::frame::kind;
 use self::handshake::{HANDSHAKE_TIMEOUT, Hello, Lane, Turned};
 use self::link::{Link, Live, STREAM_WINDOW, Streaming};
 use self::message::{Address, Streamed, Transferred};
+use crate::metrics::add;
 use crate::remote::travel::{Travel, unpack};
 use crate::remote::{CallFailure, Service};
 use crate::transport::{AppendAnswers, CallError, Replica, Route, Transport, unreachable};
@@ -114,6 +115,25 @@ pub struct Identity {
     pub machine: MachineId,
 }
 
+/// What a machine has sent to others so far, answers included.
+#[derive(Debug, Default)]
+pub struct Traffic {
+    /// Messages: heartbeats, votes, appends, questions, answers.
+    pub messages: AtomicU64,
+    /// Frames, in which messages travel together.
+    pub frames: AtomicU64,
+    /// The bytes of these.
+    pub bytes: AtomicU64,
+}
+
+impl Traffic {
+    fn count(&self, messages: usize, bytes: usize) {
+        self.frames.fetch_add(1, Ordering::Relaxed);
+        add(&self.messages, messages);
+        add(&self.bytes, bytes);
+    }
+}
+
 /// This machine's end of the network. Dropping it does not stop it; [`Network::stop`] does.
 #[derive(Clone, Debug)]
 pub struct Network {
@@ -131,6 +151,7 @@ struct Shared {
     services: RwLock<BTreeMap<u8, Arc<dyn Service>>>,
     guests: OnceLock<Arc<dyn Guests>>,
     links: Mutex<BTreeMap<(MachineId, Lane), Arc<Link>>>,
+    traffic: Arc<Traffic>,
     /// The last number that a machine of the cluster was given, as far as is known here.
     last: AtomicU32,
     /// Whether another member has said that this machine was one.
@@ -160,6 +181,7 @@ impl Network {
             services: RwLock::default(),
             guests: OnceLock::new(),
             links: Mutex::default(),
+            traffic: Arc::default(),
             last: AtomicU32::new(0),
             turned_away: watch::Sender::new(false),
             stop: watch::Sender::new(false),
@@ -215,6 +237,11 @@ impl Network {
     /// Whether a machine can be asked now.
     pub fn reaches(&self, machine: MachineId) -> bool {
         self.shared.live(machine, Lane::Data).is_some()
+    }
+
+    /// What was sent so far.
+    pub fn traffic(&self) -> Arc<Traffic> {
+        Arc::clone(&self.shared.traffic)
     }
 
     /// Ends all connections.

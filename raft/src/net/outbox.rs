@@ -82,8 +82,8 @@ impl Outbox {
     }
 
     /// Waits for parcels, lets them gather for `linger` unless one is urgent, and takes them as a frame. Dropping the
-    /// future loses nothing.
-    pub(super) async fn next_frame(&self, linger: Duration) -> Vec<u8> {
+    /// future loses nothing. The number is that of the parcels.
+    pub(super) async fn next_frame(&self, linger: Duration) -> (Vec<u8>, usize) {
         loop {
             let (waiting, urgent) = {
                 let state = self.state.lock();
@@ -100,18 +100,19 @@ impl Outbox {
         }
     }
 
-    fn take(&self) -> Vec<u8> {
+    fn take(&self) -> (Vec<u8>, usize) {
         let mut state = self.state.lock();
-        let mut frame = frame::begin();
+        let (mut frame, mut parcels) = (frame::begin(), 0);
         while frame.len() < FRAME_BYTES_FULL {
             let Some(parcel) = state.parcels.pop_front() else { break };
             if parcel.room.is_none() {
                 state.bytes -= parcel.payload.len();
             }
             frame::put(&mut frame, parcel.kind, parcel.id, &parcel.payload);
+            parcels += 1;
         }
         state.urgent &= !state.parcels.is_empty();
         drop(state);
-        frame::end(frame)
+        (frame::end(frame), parcels)
     }
 }

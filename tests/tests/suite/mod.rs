@@ -5,6 +5,7 @@ mod copy;
 mod crash;
 mod crash_transactions;
 mod drivers;
+mod idle;
 mod listen;
 mod main_job;
 mod partitions;

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use rotabase_engine::aggregates::AggregateStats;
+use rotabase_raft::net::Traffic;
 use rotabase_raft::{COMMIT_BOUNDS_MICROSECONDS, NodeMetrics, ShardStatus};
 
 use super::health::Watched;
@@ -93,6 +94,7 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
         read(|watched| float(count(watched.database.node().open_prepares()))),
     );
     register_commits(&weak, metrics);
+    register_traffic(watched, metrics);
     let shards = weak.clone();
     metrics.gauges(
         "rotabase_shard_last_index",
@@ -113,6 +115,25 @@ pub(super) fn register(watched: &Arc<Watched>, metrics: &Metrics) {
             };
             weak.upgrade().map_or(0.0, |watched| float(read(watched)))
         });
+    }
+}
+
+/// Registers what a node of a cluster sends to others.
+fn register_traffic(watched: &Watched, metrics: &Metrics) {
+    type Number = fn(&Traffic) -> &AtomicU64;
+    let Some(traffic) = watched.database.traffic() else { return };
+    let counters: [(&'static str, &'static str, Number); 3] = [
+        ("rotabase_peer_messages_sent_total", "Messages sent to other nodes.", |it| &it.messages),
+        (
+            "rotabase_peer_frames_sent_total",
+            "Frames sent to other nodes, in which messages travel together.",
+            |it| &it.frames,
+        ),
+        ("rotabase_peer_sent_bytes_total", "Bytes sent to other nodes.", |it| &it.bytes),
+    ];
+    for (name, help, number) in counters {
+        let traffic = Arc::clone(&traffic);
+        metrics.counter_read(name, help, move || float(number(&traffic).load(Ordering::Relaxed)));
     }
 }
 
