@@ -109,6 +109,8 @@ struct Cached<S> {
     version: Version,
     /// The version of its newest snapshot.
     snapshot: Version,
+    /// Whether the state is with somebody who changes it, and another stands in its place.
+    lent: bool,
 }
 
 impl<D: Domain> Aggregates<D> {
@@ -134,7 +136,7 @@ impl<D: Domain> Aggregates<D> {
 
     /// The aggregate after all events whose index update was submitted.
     pub fn load(&mut self, id: &D::Id) -> Result<LoadedAggregate<'_, D::State>, StoreError> {
-        if self.cached.contains(id) {
+        if self.has(id) {
             count(&self.counters.hits);
         } else {
             count(&self.counters.misses);
@@ -148,7 +150,7 @@ impl<D: Domain> Aggregates<D> {
     /// Loads the aggregate if that can be done without reading the disk: because it is in memory, or because it is
     /// known to have no events, as it is with most that are about to be created. Whether it did.
     pub fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError> {
-        if self.cached.contains(id) {
+        if self.has(id) {
             return Ok(true);
         }
         self.encoded.clear();
@@ -158,25 +160,42 @@ impl<D: Domain> Aggregates<D> {
         }
         count(&self.counters.misses);
         let state = D::initial(id);
-        self.insert(id, Cached { state, version: Version(0), snapshot: Version(0) });
+        self.insert(id, Cached { state, version: Version(0), snapshot: Version(0), lent: false });
         Ok(true)
     }
 
     /// The aggregate, if it is in memory; does not count as a use.
     pub fn peek(&mut self, id: &D::Id) -> Option<LoadedAggregate<'_, D::State>> {
-        let cached = self.cached.peek_mut(id)?;
+        let cached = self.cached.peek_mut(id).filter(|cached| !cached.lent)?;
         Some(LoadedAggregate { state: &cached.state, version: cached.version })
+    }
+
+    /// Gives the state away, without a copy, to be changed and [put](Self::put) back. Loaded meanwhile, it is read anew.
+    pub fn lend(&mut self, id: &D::Id) -> Result<D::State, StoreError> {
+        self.load(id)?;
+        let cached = self.cached.peek_mut(id).expect("it is cached now");
+        cached.lent = true;
+        let state = std::mem::replace(&mut cached.state, D::initial(id));
+        self.cached.resize(id, AGGREGATE_OVERHEAD_BYTES);
+        Ok(state)
+    }
+
+    /// Whether the state is in memory, and here.
+    fn has(&mut self, id: &D::Id) -> bool {
+        self.cached.peek_mut(id).is_some_and(|cached| !cached.lent)
     }
 
     /// Takes a state that the caller has folded already, of events that are applied. Older than what is in memory, it
     /// is ignored.
     pub fn put(&mut self, id: &D::Id, state: D::State, version: Version) {
-        let known = self.cached.peek_mut(id).map(|cached| (cached.version, cached.snapshot));
-        if known.is_some_and(|(known, _)| known >= version) {
+        let known = self.cached.peek_mut(id);
+        if known.as_ref().is_some_and(|known| {
+            known.version > version || (known.version == version && !known.lent)
+        }) {
             return;
         }
-        let snapshot = known.map_or(Version(0), |(_, snapshot)| snapshot);
-        self.insert(id, Cached { state, version, snapshot });
+        let snapshot = known.map_or(Version(0), |known| known.snapshot);
+        self.insert(id, Cached { state, version, snapshot, lent: false });
     }
 
     /// Applies the events of an entry that is not void to the aggregates in memory. Its index update must have been
@@ -186,7 +205,7 @@ impl<D: Domain> Aggregates<D> {
         for (_, event) in entry.events() {
             let id = D::decode_id(&event.aggregate)?;
             let Some(cached) = self.cached.peek_mut(&id) else { continue };
-            if event.version <= cached.version {
+            if cached.lent || event.version <= cached.version {
                 continue;
             }
             evolve::<D>(&mut cached.state, &mut cached.version, event)?;
@@ -226,7 +245,7 @@ impl<D: Domain> Aggregates<D> {
             Ok(entry)
         };
         fold::<D>(store, (shard, encoded), (&mut state, &mut version), None, &mut read)?;
-        Ok(Cached { state, version, snapshot })
+        Ok(Cached { state, version, snapshot, lent: false })
     }
 
     fn insert(&mut self, id: &D::Id, cached: Cached<D::State>) {
@@ -359,7 +378,8 @@ fn evolve<D: Domain>(
 
 fn is_snapshot_due<S>(cached: &Cached<S>, bytes: usize) -> bool {
     let events = cached.version.0 - cached.snapshot.0;
-    events >= SNAPSHOT_EVENTS
+    !cached.lent
+        && events >= SNAPSHOT_EVENTS
         && events >= u64::try_from(bytes).unwrap_or(u64::MAX) / SNAPSHOT_STATE_BYTES_PER_EVENT
 }
 

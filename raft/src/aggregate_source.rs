@@ -17,6 +17,12 @@ pub trait AggregateSource<D: Domain>: Debug + Send + 'static {
     /// Makes the aggregate ready for [`AggregateSource::load`] if that takes no disk; whether it is ready.
     fn load_without_disk(&mut self, id: &D::Id) -> Result<bool, StoreError>;
 
+    /// Gives away the state that [`AggregateSource::load`] has just given, to be changed and [put] back. Asked for it
+    /// meanwhile, the source reads it anew.
+    ///
+    /// [put]: AggregateSource::put
+    fn lend(&mut self, id: &D::Id) -> Result<D::State, StoreError>;
+
     /// Takes a state that was folded already, of events that are applied.
     fn put(&mut self, id: &D::Id, state: D::State, version: Version);
 

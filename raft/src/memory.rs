@@ -487,6 +487,13 @@ impl<D: Domain> AggregateSource<D> for MemoryAggregates<D> {
         Ok(self.states.contains_key(id))
     }
 
+    fn lend(&mut self, id: &D::Id) -> Result<D::State, StoreError> {
+        match self.states.remove(id) {
+            Some((state, _)) => Ok(state),
+            None => Ok(self.read(id)?.0),
+        }
+    }
+
     fn put(&mut self, id: &D::Id, state: D::State, version: Version) {
         if self.states.get(id).is_none_or(|(_, known)| *known < version) {
             self.states.insert(id.clone(), (state, version));

@@ -203,8 +203,10 @@ impl<D: Domain> Speculation<D> {
             return Err(error.into());
         }
         let sequence = self.sequence;
-        let copy = (!self.ahead.contains_key(&request.id)).then(|| state.clone());
-        if let Some(state) = copy {
+        if !self.ahead.contains_key(&request.id) {
+            // If the entry is lost, everything is read anew: nobody needs the state as it was.
+            let lent = source.lend(&request.id);
+            let state = lent.inspect_err(|_| entry.rollback(mark))?;
             // Of no entry yet, so that the change below is noted.
             self.ahead.insert(request.id.clone(), Ahead { state, version, sequence: u64::MAX });
         }

@@ -100,6 +100,10 @@ impl<D: Domain> AggregateSource<D> for Aggregates<D> {
         Self::load_without_disk(self, id)
     }
 
+    fn lend(&mut self, id: &D::Id) -> Result<D::State, StoreError> {
+        Self::lend(self, id)
+    }
+
     fn put(&mut self, id: &D::Id, state: D::State, version: Version) {
         Self::put(self, id, state, version);
     }

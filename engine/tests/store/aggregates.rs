@@ -15,6 +15,8 @@ const NAMES: [&str; 6] = ["a", "ab", "b", "ba", "c", "\u{1}"];
 enum Step {
     Add(Vec<(usize, i64)>),
     Load(usize),
+    /// Borrows the state, and gives it back or not.
+    Lend(usize, bool),
     Write,
     Reopen,
 }
@@ -23,6 +25,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     prop_oneof![
         6 => proptest::collection::vec((0..NAMES.len(), any::<i64>()), 1..20).prop_map(Step::Add),
         3 => (0..NAMES.len()).prop_map(Step::Load),
+        2 => (0..NAMES.len(), any::<bool>()).prop_map(|(name, back)| Step::Lend(name, back)),
         2 => Just(Step::Write),
         1 => Just(Step::Reopen),
     ]
@@ -53,6 +56,16 @@ proptest! {
                     let expected = model.get(NAMES[name]).cloned().unwrap_or_default();
                     prop_assert_eq!(loaded.version, Version(u64::try_from(expected.len()).unwrap()));
                     prop_assert_eq!(loaded.state, &expected);
+                }
+                Step::Lend(name, back) => {
+                    let id = NAMES[name].to_owned();
+                    let version = shard.aggregates.load(&id).unwrap().version;
+                    let state = shard.aggregates.lend(&id).unwrap();
+                    prop_assert_eq!(&state, &model.get(NAMES[name]).cloned().unwrap_or_default());
+                    prop_assert!(shard.aggregates.peek(&id).is_none(), "it is not here");
+                    if back {
+                        shard.aggregates.put(&id, state, version);
+                    }
                 }
                 Step::Write => {
                     shard.writer.step_write();
