@@ -10,8 +10,10 @@
 mod commands;
 mod copy;
 mod disk;
+mod load;
 mod pgbench;
 mod report;
+mod scenarios;
 
 use std::path::PathBuf;
 
@@ -30,8 +32,12 @@ struct Options {
     /// Dated legs of the SSIM file.
     #[arg(long, default_value_t = 1_500_000)]
     legs: u32,
-    /// Which parts: commands, lookup, copy, verdict, replay.
-    #[arg(long, value_delimiter = ',', default_value = "commands,lookup,copy,verdict,replay")]
+    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, replay.
+    #[arg(
+        long,
+        value_delimiter = ',',
+        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,replay"
+    )]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
     #[arg(long, default_value = "../shared/tools/make_ssim.py")]
@@ -54,6 +60,9 @@ fn main() {
     report.note("load average", &disk::load_average());
     if options.wants("commands") || options.wants("lookup") {
         commands::run(&options, &mut report);
+    }
+    if ["rows", "pipelined", "plan", "validate"].iter().any(|part| options.wants(part)) {
+        scenarios::run(&options, &mut report);
     }
     if ["copy", "verdict", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
