@@ -47,10 +47,6 @@ impl<K: Clone + Eq + Hash, V> Lru<K, V> {
         self.bytes
     }
 
-    pub(crate) fn contains(&self, key: &K) -> bool {
-        self.places.contains_key(key)
-    }
-
     /// The value, without counting as a use.
     pub(crate) fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
         let at = *self.places.get(key)?;

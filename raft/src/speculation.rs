@@ -297,7 +297,8 @@ impl<D: Domain> Speculation<D> {
             push_events::<D>(entry, &self.encoded, version, &events, metadata)
         })?;
         if !draft.states.contains_key(id) {
-            let drafted = Drafted { state: state.clone(), version, base: version };
+            let state = self.state_to_change(id)?;
+            let drafted = Drafted { state, version, base: version };
             draft.bytes += DRAFTED_OVERHEAD_BYTES + D::state_bytes(&drafted.state);
             draft.states.insert(id.clone(), drafted);
             draft.order.push(id.clone());
@@ -312,6 +313,15 @@ impl<D: Domain> Speculation<D> {
         Ok((drafted.version, emitted(events.len())))
     }
 
+    /// The state of an aggregate for a draft. If the draft is dropped, the source reads what it has lent anew; what is
+    /// ahead of it can be read nowhere else, and is copied.
+    fn state_to_change(&mut self, id: &D::Id) -> Result<D::State, StoreError> {
+        match self.ahead.get(id) {
+            Some(ahead) => Ok(ahead.state.clone()),
+            None => self.source_mut().lend(id),
+        }
+    }
+
     /// What a statement had drafted, from the events that it logged; their aggregates must be loaded.
     pub(crate) fn redraft<'e>(
         &mut self,
@@ -322,8 +332,9 @@ impl<D: Domain> Speculation<D> {
             let id = D::decode_id(&event.aggregate)?;
             if !draft.states.contains_key(&id) {
                 let source = self.source.as_mut().expect("it is here between loads");
-                let (state, version) = current(&self.ahead, &mut **source, &id)?;
-                let drafted = Drafted { state: state.clone(), version, base: version };
+                let version = current(&self.ahead, &mut **source, &id)?.1;
+                let state = self.state_to_change(&id)?;
+                let drafted = Drafted { state, version, base: version };
                 draft.states.insert(id.clone(), drafted);
                 draft.order.push(id.clone());
             }
