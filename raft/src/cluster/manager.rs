@@ -7,7 +7,8 @@
 //! 3. A leader that is not to vote hands over to one that is, and that one takes its vote.
 //! 4. Replicas of machines that are no members any more are dropped.
 //! 5. A member without a replica gets one, as a learner.
-//! 6. Who leads two shards more than another hands one over to it.
+//! 6. Who leads two shards more than another hands one over to it; while some voter is not reached, four: elections have
+//!    just moved leaderships about, and each hand-over costs writes a moment.
 //!
 //! A move is cheap: who is to vote has the log as a learner already, unless it has just joined.
 
@@ -32,6 +33,12 @@ const CHANGE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The log entries that a replica may lack and still have caught up.
 const CAUGHT_UP_ENTRIES: u64 = 64;
+
+/// How many more shards than another a machine leads that hands one over.
+const UNEVEN: usize = 2;
+
+/// The same while some voter is not reached.
+const UNEVEN_WHILE_LOST: usize = 4;
 
 type Change = ChangeMembers<ReplicaId, Machine>;
 
@@ -152,7 +159,7 @@ impl Replicas {
         }
         if !complete {
             next.extend(self.stand_ins(state, target.len() - next.len(), is_target));
-            if next.len() % 2 == 0 {
+            if next.len().is_multiple_of(2) {
                 // One more that can fail is of no use.
                 let least = next.iter().copied().find(|it| !self.voters.contains(it));
                 next.remove(&least?);
@@ -232,7 +239,7 @@ async fn take<D: Domain>(node: &Node<D>, shard: &Shard<D>, step: Step) {
     }
 }
 
-/// Hands one shard over if another voter leads two fewer than this machine; whether one was.
+/// Hands one shard over if another voter leads so many fewer than this machine that it should; whether one was.
 pub(super) async fn balance<D: Domain>(
     node: &Node<D>,
     voters: &[Voters],
@@ -246,6 +253,8 @@ pub(super) async fn balance<D: Domain>(
         *led.entry(leader.id).or_default() += 1;
     }
     let own = led.get(&here).copied().unwrap_or(0);
+    let lost = voters.iter().flatten().any(|machine| *machine != here && !reaches(*machine));
+    let uneven = if lost { UNEVEN_WHILE_LOST } else { UNEVEN };
     let mut candidates: Vec<_> = node.inner.shards.iter().filter(|shard| shard.leads()).collect();
     // What it leads longest goes first: what it has just been given by an operator stays.
     candidates.sort_by_key(|shard| shard.leadership.load(Ordering::Relaxed));
@@ -260,7 +269,7 @@ pub(super) async fn balance<D: Domain>(
             .filter(|machine| stays.is_none_or(|it| it.contains(machine)) && reaches(*machine))
             .min_by_key(|machine| led.get(machine).copied().unwrap_or(0));
         let Some(to) = other else { continue };
-        if led.get(&to).copied().unwrap_or(0) + 2 <= own {
+        if led.get(&to).copied().unwrap_or(0) + uneven <= own {
             tracing::info!(shard = shard.id.0, %to, "handing over the leadership");
             return node.transfer_here(shard.id, to).await.is_ok();
         }

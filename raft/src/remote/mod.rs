@@ -273,7 +273,7 @@ impl<D: Domain> Desk<D> {
         part: PartAsk<D>,
     ) -> BoxFuture<'static, Result<PartDecided, PartFailure<D>>> {
         match self {
-            Self::Here(shard) => Box::pin(decide(shard, part)),
+            Self::Here(shard) => Box::pin(decide(Arc::clone(shard), part)),
             Self::There(counter) => {
                 let shard = counter.shard;
                 let asked = counter.ask::<D, _>(&Ask::Decide { shard, part });
@@ -333,17 +333,27 @@ async fn wait_for<D: Domain>(shard: ShardId, reserved: Reserved) -> Result<(), W
     }
 }
 
-/// Puts a part into the queue of a shard of this machine; what is given waits for the answer.
+/// Puts a part into the queue of a shard of this machine; what is given waits for the answer, but not where nobody is
+/// known to lead.
 fn decide<D: Domain>(
-    shard: &Shard<D>,
+    shard: Arc<Shard<D>>,
     part: PartAsk<D>,
 ) -> impl Future<Output = Result<PartDecided, PartFailure<D>>> + Send + use<D> {
-    let (reply, answer) = oneshot::channel();
+    let (reply, mut answer) = oneshot::channel();
     let PartAsk { write, attempt, deciding, continues, metadata, requests } = part;
     let job = PartJob { write, attempt, deciding, continues, requests, metadata, reply };
     shard.enqueue(Job::Part(job));
-    let shard = shard.id;
-    async move { answer.await.unwrap_or(Err(PartFailure::Other(WriteError::Unavailable { shard }))) }
+    async move {
+        let unavailable = || Err(PartFailure::Other(WriteError::Unavailable { shard: shard.id }));
+        loop {
+            match tokio::time::timeout(LEADER_PATIENCE, &mut answer).await {
+                Ok(answer) => return answer.unwrap_or_else(|_| unavailable()),
+                Err(_) if shard.leads() || !shard.has_others() => {}
+                // Whoever asked aborts it, should it be decided after all.
+                Err(_) => return unavailable(),
+            }
+        }
+    }
 }
 
 /// What another machine is told of a statement's end: nothing, if it has to come in pieces.

@@ -1,7 +1,7 @@
 //! The leader's side: other machines' questions to the shards of this one.
 
 use std::collections::BTreeSet;
-use std::sync::Weak;
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -102,7 +102,8 @@ impl<D: Domain> NodeSession<D> {
                 .boxed()
             }
             Ask::Decide { shard, part } => {
-                let decided = decide(node.inner.shard(shard), part);
+                let led_here = Arc::clone(&node.inner.shards[usize::from(shard.0)]);
+                let decided = decide(led_here, part);
                 async move {
                     let answer: Result<PartDecided, PartFailure<D>> = decided.await;
                     pack(&answer)
