@@ -60,6 +60,18 @@ pub enum WriteError<D: Domain> {
     Store(StoreError),
 }
 
+impl<D: Domain> WriteError<D> {
+    /// Whether nothing was stored only because a leadership has moved, so that the statement can be put again. One that
+    /// was put before, `again`, may meet what is still held of its earlier attempt.
+    pub fn is_passing(&self, again: bool) -> bool {
+        match self {
+            Self::NotLeader { .. } | Self::Unavailable { .. } => true,
+            Self::Conflict => again,
+            _ => false,
+        }
+    }
+}
+
 /// Why a node did not open.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum NodeError {

@@ -56,6 +56,9 @@ pub const STATEMENT_REQUESTS_MAX: usize = 1024;
 /// How long a shard may take to finish what is in flight when the node is closed.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// How often it is looked whether leaders are reached.
+const CUT_OFF_LOOK: Duration = Duration::from_millis(250);
+
 /// How a node is set up.
 #[derive(Clone, Debug)]
 pub struct NodeConfig {
@@ -194,16 +197,15 @@ impl<D: Domain> Node<D> {
             return self.execute_once(requests, metadata, transaction, until).await;
         }
         let patience = until.min(tokio::time::Instant::now() + LEADER_PATIENCE);
+        let mut again = false;
         loop {
             let (requests, metadata) = (requests.clone(), metadata.clone());
             let result = self.execute_once(requests, metadata, transaction, until).await;
-            let moved = matches!(
-                result,
-                Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
-            );
+            let moved = result.as_ref().is_err_and(|error| error.is_passing(again));
             if !moved || tokio::time::Instant::now() >= patience {
                 return result;
             }
+            again = true;
             tokio::time::sleep(LEADER_RETRY).await;
         }
     }
@@ -513,6 +515,15 @@ impl<D: Domain> Node<D> {
         !self.inner.removed.load(Ordering::Acquire)
             && (self.inner.follower.is_some()
                 || shards.all(|shard| self.inner.desk_now(shard).is_some()))
+    }
+
+    /// Returns when this machine has not reached some leader for so long without a break.
+    pub(crate) async fn cut_off_for(&self, patience: Duration) {
+        let mut alone = Duration::ZERO;
+        while alone < patience {
+            tokio::time::sleep(CUT_OFF_LOOK).await;
+            alone = if self.reaches_leaders() { Duration::ZERO } else { alone + CUT_OFF_LOOK };
+        }
     }
 
     /// What the node has done so far.

@@ -58,6 +58,9 @@ struct Touched {
     prepared: bool,
 }
 
+/// How long a machine that is being asked to commit may be cut off until the client is told that nobody knows.
+const CUT_OFF_PATIENCE: Duration = Duration::from_secs(10);
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
     /// Nothing was decided yet.
@@ -132,15 +135,14 @@ impl<D: Domain> Write<D> {
         requests: Vec<Request<D>>,
     ) -> Result<Decided, WriteError<D>> {
         let patience = tokio::time::Instant::now() + LEADER_PATIENCE;
+        let mut again = false;
         loop {
             let decided = self.decide_pieces(requests.clone()).await;
-            let moved = matches!(
-                decided,
-                Err(WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
-            );
+            let moved = decided.as_ref().is_err_and(|error| error.is_passing(again));
             if !moved || tokio::time::Instant::now() >= patience {
                 return decided;
             }
+            again = true;
             for desk in std::mem::take(&mut self.held_at).values() {
                 desk.abort(self.id);
             }
@@ -294,9 +296,16 @@ impl<D: Domain> Write<D> {
             deciding: self.shards.values().any(|held| held.prepared).then_some(first),
         };
         let committed = tokio::spawn(commit.run());
-        match tokio::time::timeout(deadline, committed).await {
-            Ok(Ok(outcome)) => outcome,
-            Ok(Err(_)) | Err(_) => Err(WriteError::OutcomeUnknown),
+        let ended = async {
+            match tokio::time::timeout(deadline, committed).await {
+                Ok(Ok(outcome)) => outcome,
+                Ok(Err(_)) | Err(_) => Err(WriteError::OutcomeUnknown),
+            }
+        };
+        tokio::select! { biased;
+            outcome = ended => outcome,
+            // The others end it without this machine.
+            () = self.node.cut_off_for(CUT_OFF_PATIENCE) => Err(WriteError::OutcomeUnknown),
         }
     }
 

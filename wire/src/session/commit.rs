@@ -109,10 +109,11 @@ impl Session {
         }
         let pieces = Pieces { reads, first, base };
         let patience = tokio::time::Instant::now() + LEADER_PATIENCE;
+        let mut again = false;
         loop {
             // What is short is kept, to be put again to whoever leads then.
             let kept = (requests.len() <= CHUNK_REQUESTS).then(|| requests.clone());
-            let unstored = match self.store_pieces(requests, &pieces, statement).await {
+            let unstored = match self.store_pieces(requests, &pieces, again, statement).await {
                 Ok(outcome) => return Ok(outcome),
                 Err(unstored) => unstored,
             };
@@ -120,6 +121,7 @@ impl Session {
                 Some(kept) if unstored.moved && tokio::time::Instant::now() < patience => {
                     statement.wait(tokio::time::sleep(LEADER_RETRY)).await?;
                     requests = kept;
+                    again = true;
                 }
                 _ => return Err(unstored.error),
             }
@@ -131,6 +133,7 @@ impl Session {
         &self,
         requests: Vec<Request<Schedule>>,
         pieces: &Pieces,
+        again: bool,
         statement: &running::Statement,
     ) -> std::result::Result<Outcome, Unstored> {
         let Pieces { reads, first, base } = pieces;
@@ -144,7 +147,7 @@ impl Session {
             let ids: Vec<AggregateId> = chunk.iter().map(|request| request.id).collect();
             let decided = statement.wait(write.decide(chunk, CHUNK_DEADLINE)).await?;
             decided.map_err(|error| Unstored {
-                moved: has_moved(&error),
+                moved: error.is_passing(again),
                 error: self.not_stored(error, &ids, base.as_ref(), statement),
             })?;
         }
@@ -154,7 +157,7 @@ impl Session {
         statement.check()?;
         // From here on it cannot be stopped: the client is told how it ended.
         write.commit(STORE_DEADLINE).await.map_err(|error| Unstored {
-            moved: has_moved(&error),
+            moved: error.is_passing(again),
             error: sqlstate::write_error(error),
         })
     }
@@ -216,10 +219,6 @@ impl From<SqlError> for Unstored {
     fn from(error: SqlError) -> Self {
         Self { moved: false, error }
     }
-}
-
-fn has_moved(error: &WriteError<Schedule>) -> bool {
-    matches!(error, WriteError::NotLeader { .. } | WriteError::Unavailable { .. })
 }
 
 impl Finished {
