@@ -50,9 +50,10 @@ pub(super) struct Layout {
 }
 
 impl Layout {
-    /// Whether that many columns are the whole key of one row.
-    fn is_key(&self, columns: usize) -> bool {
-        self.rows.is_none() && columns == self.parts.len()
+    /// Whether that many columns of the index, which is `unique` or not, are the whole key of one row.
+    fn is_key(&self, columns: usize, unique: bool) -> bool {
+        // The keys of an index that is not unique go on behind its columns.
+        unique && self.rows.is_none() && columns == self.parts.len()
     }
 }
 
@@ -165,11 +166,12 @@ impl<T: Table> Projected for TableRelation<T> {
             }
             Access::Index { index, prefix, lower, upper, backward } => {
                 let layout = &T::indexes()[*index];
+                let unique = self.schema.indexes[*index].unique;
                 let direction = if *backward { Direction::Backward } else { Direction::Forward };
                 let range = range(Key::table(layout.table), layout.parts, prefix, lower, upper)?;
                 let rest = match range {
                     None => Rest::Nothing,
-                    Some(range) if layout.is_key(prefix.len()) => Rest::Row(range.from),
+                    Some(range) if layout.is_key(prefix.len(), unique) => Rest::Row(range.from),
                     Some(range) => Rest::Range(range),
                 };
                 (layout, rest, direction)
