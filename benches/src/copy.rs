@@ -42,10 +42,12 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
         file("load_airports.csv"),
         file("load_airplanes.csv")
     ));
+    let cpu_before = cpu_seconds(server.pid());
     let ssim = timed(&format!("\\copy ssim from '{}'", file("schedule.ssim")));
     let rotations = timed(&format!("\\copy leg_rotations from '{}' {csv}", file("rotations.csv")));
-    timed(&format!("\\copy airplane_rotations from '{}' {csv}", file("airplane_rotations.csv")));
     let caught_up = timed("SET rotabase.consistency = 'strong'; SELECT count(*) FROM legs");
+    let cpu = cpu_seconds(server.pid()) - cpu_before;
+    timed(&format!("\\copy airplane_rotations from '{}' {csv}", file("airplane_rotations.csv")));
     let memory = resident_bytes(server.pid());
 
     let theirs = postgres_copy(&server, &postgres, &out.join("legs.csv"));
@@ -58,14 +60,34 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
             vec![ssim + rotations + caught_up],
             Some(vec![theirs]),
         );
+        report.cost("CPU of the server for both", "s", vec![cpu], None);
         report.cost("server memory after both (peak)", "MiB", vec![memory], None);
     }
     if options.wants("verdict") {
         verdict(options, report, &server, &postgres);
     }
+    if options.wants("restart") {
+        server = restart(report, server);
+    }
     if options.wants("replay") {
         replay(options, report, &mut server);
     }
+}
+
+/// Kills the server and starts it again: from then until a strong SELECT is answered.
+fn restart(report: &mut Report, mut server: Server) -> Server {
+    let legs = |server: &Server| server.psql("SELECT count(*) FROM legs").expect_success();
+    let before = legs(&server);
+    server.kill();
+    let start = Instant::now();
+    let mut again = Server::start_on(server.data(), &[]);
+    let listens = start.elapsed().as_secs_f64();
+    assert_eq!(legs(&again), before, "nothing is lost");
+    let serves = start.elapsed().as_secs_f64();
+    report.cost("kill -9 to accepting connections", "s", vec![listens], None);
+    report.cost("kill -9 to a strong SELECT", "s", vec![serves], None);
+    again.take_over(&mut server);
+    again
 }
 
 /// Throws away everything that follows from the log and starts: from then until all projections are there.
@@ -76,17 +98,22 @@ fn replay(options: &Options, report: &mut Report, server: &mut Server) {
     };
     let (events, legs) = (count(server, "events"), count(server, "legs"));
     server.terminate();
-    let rates = (0..options.rounds).map(|_| {
-        let mut rebuild = Command::new(binary());
-        tool::run(rebuild.args(["rebuild", "--data"]).arg(server.data()), "").expect_success();
-        let start = Instant::now();
-        let mut rebuilt = Server::start_on(server.data(), &[]);
-        assert_eq!(count(&rebuilt, "legs"), legs, "all of it is folded");
-        let rate = f64::from(events) / start.elapsed().as_secs_f64();
-        rebuilt.terminate();
-        rate
-    });
-    report.rate("replay of all projections", "events/s", rates.collect(), None);
+    let mut per_core = Vec::new();
+    let rates: Vec<f64> = (0..options.rounds)
+        .map(|_| {
+            let mut rebuild = Command::new(binary());
+            tool::run(rebuild.args(["rebuild", "--data"]).arg(server.data()), "").expect_success();
+            let start = Instant::now();
+            let mut rebuilt = Server::start_on(server.data(), &[]);
+            assert_eq!(count(&rebuilt, "legs"), legs, "all of it is folded");
+            let rate = f64::from(events) / start.elapsed().as_secs_f64();
+            per_core.push(f64::from(events) / cpu_seconds(rebuilt.pid()));
+            rebuilt.terminate();
+            rate
+        })
+        .collect();
+    report.rate("replay of all projections", "events/s", rates, None);
+    report.rate("replay for each second of CPU", "events/s", per_core, None);
 }
 
 /// The same legs as bare rows of one table with one index.
@@ -142,4 +169,13 @@ fn resident_bytes(pid: u32) -> f64 {
     let kilobytes: f64 =
         line.split_whitespace().next().and_then(|it| it.parse().ok()).unwrap_or(0.0);
     kilobytes / 1024.0
+}
+
+/// The CPU time that a process has taken, in all its threads.
+fn cpu_seconds(pid: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    // The 14th and 15th field; the kernel counts in hundredths.
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    ticks.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
 }

@@ -32,11 +32,11 @@ struct Options {
     /// Dated legs of the SSIM file.
     #[arg(long, default_value_t = 1_500_000)]
     legs: u32,
-    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, replay.
+    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,replay"
+        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay"
     )]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
@@ -64,7 +64,7 @@ fn main() {
     if ["rows", "pipelined", "plan", "validate"].iter().any(|part| options.wants(part)) {
         scenarios::run(&options, &mut report);
     }
-    if ["copy", "verdict", "replay"].iter().any(|part| options.wants(part)) {
+    if ["copy", "verdict", "restart", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
     }
     println!("{}", report.table());

@@ -178,6 +178,13 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Keeps the temporary directory of a killed server on which this one was started.
+    pub fn take_over(&mut self, killed: &mut Self) {
+        self.directory_kept = killed.directory_kept.take();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
