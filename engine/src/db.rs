@@ -32,8 +32,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadOptions, ReadTier,
-    WriteOptions,
+    ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ErrorKind, Options, ReadOptions,
+    ReadTier, WriteOptions,
 };
 
 use crate::db_options::{database_options, family_options, shared_resources};
@@ -140,6 +140,9 @@ pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// What a walk calls for each key that exists, with its number and its value.
 pub type Walk<'v> = dyn FnMut(usize, &[u8]) -> ControlFlow<()> + 'v;
+
+/// The same for rows whose keys begin with one of several prefixes.
+pub type WalkPrefixes<'v> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'v;
 
 /// A walk jumps when it has stepped over so many rows on the way to the next key: about what a jump costs.
 const WALK_STEPS_MAX: usize = 16;
@@ -310,15 +313,7 @@ impl Db {
         let mut rows = self.raw.raw_iterator_cf_opt(self.handle(family), options);
         rows.seek(first.as_ref());
         for (at, key) in keys.iter().enumerate() {
-            let mut steps = 0;
-            while rows.key().is_some_and(|row| row < key.as_ref()) {
-                if steps == WALK_STEPS_MAX {
-                    rows.seek(key.as_ref());
-                    break;
-                }
-                rows.next();
-                steps += 1;
-            }
+            advance(&mut rows, key.as_ref());
             match rows.item() {
                 None => break,
                 Some((row, value)) if row == key.as_ref() => {
@@ -327,6 +322,36 @@ impl Db {
                     }
                 }
                 Some(_) => {}
+            }
+        }
+        Ok(rows.status()?)
+    }
+
+    /// Visits the rows whose keys begin with one of the prefixes, each with the number of the prefix; `prefixes` ascend,
+    /// and none begins with another. Walks as [`Db::walk`] does.
+    pub fn walk_prefixes<K: AsRef<[u8]>>(
+        &self,
+        family: Family,
+        prefixes: &[K],
+        visit: &mut WalkPrefixes<'_>,
+    ) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (prefixes.first(), prefixes.last()) else { return Ok(()) };
+        let mut options = ReadOptions::default();
+        options.set_total_order_seek(true);
+        options.set_iterate_lower_bound(first.as_ref());
+        if let Some(upper) = after_prefix(last.as_ref()) {
+            options.set_iterate_upper_bound(upper);
+        }
+        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(family), options);
+        rows.seek(first.as_ref());
+        for (at, prefix) in prefixes.iter().enumerate() {
+            let prefix = prefix.as_ref();
+            advance(&mut rows, prefix);
+            while let Some((key, value)) = rows.item().filter(|(key, _)| key.starts_with(prefix)) {
+                if visit(at, key, value).is_break() {
+                    return Ok(());
+                }
+                rows.next();
             }
         }
         Ok(rows.status()?)
@@ -519,6 +544,19 @@ impl WriteBatch {
     /// The bytes of memory that the batch takes.
     pub fn bytes(&self) -> usize {
         self.raw.size_in_bytes()
+    }
+}
+
+/// Goes on to the first row whose key is not below `key`: step by step, unless it is far.
+fn advance(rows: &mut DBRawIterator<'_>, key: &[u8]) {
+    for _ in 0..WALK_STEPS_MAX {
+        if rows.key().is_none_or(|row| row >= key) {
+            return;
+        }
+        rows.next();
+    }
+    if rows.key().is_some_and(|row| row < key) {
+        rows.seek(key);
     }
 }
 

@@ -52,12 +52,19 @@ pub struct FamilyOptions {
     bloom: bool,
     prefix: Option<usize>,
     append_only: bool,
+    merged_late: bool,
 }
 
 impl FamilyOptions {
     /// A family that is mostly read in ranges.
     pub fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), bloom: false, prefix: None, append_only: false }
+        Self {
+            name: name.into(),
+            bloom: false,
+            prefix: None,
+            append_only: false,
+            merged_late: false,
+        }
     }
 
     /// Adds a filter that answers reads of absent keys without the disk, for ten bits a row.
@@ -79,6 +86,14 @@ impl FamilyOptions {
     #[must_use]
     pub fn append_only(mut self) -> Self {
         self.append_only = true;
+        self
+    }
+
+    /// Lets more files gather before they are merged, so that each row is rewritten less often: for what is loaded in
+    /// large pieces whose keys stand anywhere. Reads of absent keys should then have a filter.
+    #[must_use]
+    pub fn merged_late(mut self) -> Self {
+        self.merged_late = true;
         self
     }
 
@@ -148,6 +163,12 @@ const WAL_BYTES_MAX: u64 = 256 << 20;
 /// The largest single memtable; the shared bound usually flushes earlier.
 const MEMTABLE_BYTES_MAX: usize = 32 << 20;
 
+/// The files that gather before they are merged, of a family that is merged late.
+const MERGED_LATE_FILES: i32 = 8;
+
+/// The bytes of the level that they are merged into: about as many.
+const MERGED_LATE_LEVEL_BYTES: u64 = 512 << 20;
+
 pub(crate) fn family_options(
     family: &FamilyOptions,
     options: &DbOptions,
@@ -187,6 +208,10 @@ pub(crate) fn family_options(
     if family.bloom {
         tuned.set_memtable_whole_key_filtering(true);
         tuned.set_memtable_prefix_bloom_ratio(0.05);
+    }
+    if family.merged_late {
+        tuned.set_level_zero_file_num_compaction_trigger(MERGED_LATE_FILES);
+        tuned.set_max_bytes_for_level_base(MERGED_LATE_LEVEL_BYTES);
     }
     if family.append_only {
         // A write stall stops the elections of all shards, too; better too many files for a while.

@@ -8,7 +8,7 @@ use crate::entry::CommittedEntry;
 use crate::position::{LogIndex, Position, Positions, ShardId};
 
 /// The bytes of entries that one read of the feed gives, at least one entry even if it is longer.
-pub const FEED_READ_BYTES_MAX: usize = 4 << 20;
+pub const FEED_READ_BYTES_MAX: usize = 512 << 10;
 
 /// A stream of committed entries for each shard, from any index: first what is stored, then what comes.
 /// Local projections, replicas and subscribers all read this one thing. Reading never holds up a writer.

@@ -16,6 +16,7 @@ use rotabase_engine::log::{LogRow, RowKind};
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use tokio::sync::watch;
 
+use crate::replica_machine::events_bytes;
 use crate::row_subscription::RowSubscription;
 use crate::shard_log::{ShardLog, resolve};
 use crate::subscription::Subscription;
@@ -148,12 +149,18 @@ impl Feed for NodeFeed {
             FEED_READ_BYTES_MAX,
         )?;
         let mut looked_at = after;
+        let mut bytes = 0;
         for row in rows {
+            // The row of an outcome is short, and what happens with it is long.
+            if bytes >= FEED_READ_BYTES_MAX {
+                break;
+            }
             looked_at = row.index;
             if row.kind == RowKind::Events && !voids.contains(&row.index) {
                 let resolved = resolve(&*self.log, shard, &row)?;
                 if resolved.happens() {
                     let entry = resolved.entry;
+                    bytes += row.bytes().max(events_bytes(&entry));
                     out.push(CommittedEntry { shard, index: row.index, entry });
                 }
             }

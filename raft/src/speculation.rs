@@ -398,8 +398,9 @@ pub(crate) struct Entries {
     bytes: usize,
 }
 
-/// An entry of a long statement is closed when it has this many bytes, so that others need not wait long for it.
-pub(crate) const LONG_STATEMENT_ENTRY_BYTES: usize = 1 << 20;
+/// An entry of a long statement is closed when it has this many bytes, so that others need not wait long for it, and
+/// that an entry of each shard is little enough to be folded together.
+pub(crate) const LONG_STATEMENT_ENTRY_BYTES: usize = 256 << 10;
 
 impl Entries {
     /// The bytes of all entries.

@@ -15,7 +15,8 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{Position, Positions, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
+use smallvec::SmallVec;
 
 use super::appeared::{APPEARED_MAX, appeared};
 use super::batch::Batched;
@@ -128,29 +129,37 @@ impl Follower {
         if self.is_whole() {
             self.oldest = Timestamp(u64::MAX);
         }
-        self.behind = false;
         let mut any = false;
-        let shards = self.feed.shards();
-        for offset in 0..shards {
-            let shard = ShardId((self.first_shard + offset) % shards);
-            let committed = self.feed.committed(shard);
-            while !self.is_full() && self.read_to.get(shard).index() < committed {
-                if !self.read(shard)? {
-                    break;
-                }
-                any = true;
-            }
-            if self.is_full() {
-                self.behind = true;
-                self.first_shard = (shard.0 + 1) % shards;
-                break;
-            }
+        // What comes meanwhile is for the next step.
+        let committed: SmallVec<[LogIndex; 16]> =
+            (0..self.feed.shards()).map(|shard| self.feed.committed(ShardId(shard))).collect();
+        while !self.is_full() && self.read_round(&committed)? {
+            any = true;
         }
+        self.behind = self.is_full();
         if any {
             for entry in self.held.release(&self.open) {
                 self.fold_entry(&entry)?;
             }
             self.commit()?;
+        }
+        Ok(any)
+    }
+
+    /// Reads the next of each shard that is not read up to `committed`, as long as there is room: what a statement did
+    /// to a leg stands at about the same place in two shards, and is best folded together. Says whether there was
+    /// anything.
+    fn read_round(&mut self, committed: &[LogIndex]) -> Result<bool> {
+        let mut any = false;
+        let shards = self.feed.shards();
+        for _ in 0..shards {
+            let shard = ShardId(self.first_shard);
+            self.first_shard = (self.first_shard + 1) % shards;
+            let is_behind = self.read_to.get(shard).index() < committed[usize::from(shard.0)];
+            any |= is_behind && self.read(shard)?;
+            if self.is_full() {
+                break;
+            }
         }
         Ok(any)
     }

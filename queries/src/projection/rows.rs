@@ -65,6 +65,9 @@ pub(crate) type Finder<'a> = dyn FnMut(&Key, Option<&[u8]>) -> Result<()> + 'a;
 /// What is called for each key that is there, with its number and its value.
 pub(crate) type Walker<'a> = dyn FnMut(usize, &[u8]) -> Result<()> + 'a;
 
+/// What is called for each row whose key begins with a prefix, with the number of the prefix.
+pub(crate) type PrefixWalker<'a> = dyn FnMut(usize, &[u8], &[u8]) -> Result<()> + 'a;
+
 /// Rows that can be read.
 pub(crate) trait ReadRows {
     /// Reads the value at `key`, if there is one.
@@ -88,6 +91,22 @@ pub(crate) trait ReadRows {
     fn walk<K: AsRef<[u8]>>(&self, keys: &[K], read: &mut Walker<'_>) -> Result<()> {
         for (at, key) in keys.iter().enumerate() {
             self.get(key.as_ref(), |value| read(at, value))?;
+        }
+        Ok(())
+    }
+
+    /// Reads the rows whose keys begin with one of the prefixes, which ascend, and says with which: for many prefixes that
+    /// stand close together.
+    fn walk_prefixes<K: AsRef<[u8]>>(
+        &self,
+        prefixes: &[K],
+        read: &mut PrefixWalker<'_>,
+    ) -> Result<()> {
+        for (at, prefix) in prefixes.iter().enumerate() {
+            let range = Range::prefix(Key::from(prefix.as_ref()));
+            self.visit(&range, Direction::Forward, &mut |key, value| {
+                read(at, key, value).map(ControlFlow::Continue)
+            })?;
         }
         Ok(())
     }

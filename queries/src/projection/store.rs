@@ -21,7 +21,7 @@ use rotabase_engine::record;
 use super::batch::Changed;
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
-use super::rows::{Direction, Finder, Range, ReadRows, Result, Visitor, Walker};
+use super::rows::{Direction, Finder, PrefixWalker, Range, ReadRows, Result, Visitor, Walker};
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
@@ -72,7 +72,7 @@ impl Store {
     pub(crate) fn open(path: &Path, shards: u16, options: &DbOptions) -> Result<Self> {
         std::fs::create_dir_all(path)
             .map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))?;
-        let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom()], options)?;
+        let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom().merged_late()], options)?;
         let family = db.family(FAMILY);
         let home = Home { db: Some(db), path: path.to_owned(), given_up: AtomicBool::new(false) };
         let store = Self { home: Arc::new(home), family, ingested_from: INGESTED_FROM };
@@ -232,6 +232,20 @@ impl ReadRows for Store {
         let mut failed = Ok(());
         self.db().walk(self.family, keys, &mut |at, value| {
             verified_at(keys, at, value, read, &mut failed)
+        })?;
+        failed
+    }
+
+    fn walk_prefixes<K: AsRef<[u8]>>(
+        &self,
+        prefixes: &[K],
+        read: &mut PrefixWalker<'_>,
+    ) -> Result<()> {
+        let mut failed = Ok(());
+        self.db().walk_prefixes(self.family, prefixes, &mut |at, key, value| {
+            let mut visitor =
+                |key: &[u8], value: &[u8]| read(at, key, value).map(ControlFlow::Continue);
+            verified(key, value, &mut visitor, &mut failed)
         })?;
         failed
     }

@@ -1,7 +1,5 @@
 //! Who holds a leg before and after its events, and what follows from the difference.
 
-use std::ops::ControlFlow;
-
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::schedule::{Event, Leg, LegId};
@@ -11,7 +9,7 @@ use super::super::super::batch::Batched;
 use super::super::super::count::Count;
 use super::super::super::key::{Key, table};
 use super::super::super::row::{LegOwner, LegRow, RotationLeg};
-use super::super::super::rows::{Direction, Range, ReadRows, Result, Rows as _};
+use super::super::super::rows::{ReadRows, Result, Rows as _};
 use super::super::super::run::Run;
 use super::super::Fold;
 use super::designators::Sharer;
@@ -98,12 +96,16 @@ impl<B: ReadRows> Fold<Batched<B>> {
         events: &LegEvents,
     ) -> Result<Follows> {
         let stored = self.stored_legs(events)?;
+        let mut rivals = self.stored_rivals(&stored)?.into_iter().peekable();
         let mut stored = stored.into_iter().peekable();
         let mut follows = Follows::default();
         let mut run = Run::default();
         for (number, (id, of_leg)) in events.by_leg().enumerate() {
             let row = stored.next_if(|(of, _)| *of == number).map(|(_, row)| row);
-            let before = self.claims(row)?;
+            let mut before = Claims { shown: row, rivals: SmallVec::new() };
+            while let Some((_, rival)) = rivals.next_if(|(of, _)| *of == number) {
+                before.rivals.push(rival);
+            }
             let mut after = before.clone();
             for LegEvent { owner, event, entry, .. } in of_leg {
                 after.apply(*owner, entries[at(*entry)].entry.timestamp, event);
@@ -135,16 +137,17 @@ impl<B: ReadRows> Fold<Batched<B>> {
         Ok(stored)
     }
 
-    fn claims(&self, row: Option<LegRow>) -> Result<Claims> {
-        let mut rivals = SmallVec::new();
-        if let Some(row) = row.filter(|row| row.rivals > 0) {
-            let range = Range::prefix(Key::rivals(row.leg.id));
-            self.rows.visit(&range, Direction::Forward, &mut |key, value| {
-                rivals.push(LegRow::decode(&key[..17], value)?);
-                Ok(ControlFlow::Continue(()))
-            })?;
-        }
-        Ok(Claims { shown: row.map(|row| LegRow { rivals: 0, ..row }), rivals })
+    /// Those whose claims are not shown, each with the number of the leg.
+    fn stored_rivals(&self, stored: &[(usize, LegRow)]) -> Result<Vec<(usize, LegRow)>> {
+        let contested = stored.iter().filter(|(_, row)| row.rivals > 0);
+        let (numbers, prefixes): (Vec<usize>, Vec<Key>) =
+            contested.map(|(number, row)| (*number, Key::rivals(row.leg.id))).unzip();
+        let mut rivals = Vec::new();
+        self.rows.base.walk_prefixes(&prefixes, &mut |at, key, value| {
+            rivals.push((numbers[at], LegRow::decode(&key[..17], value)?));
+            Ok(())
+        })?;
+        Ok(rivals)
     }
 
     fn fold_rivals(&mut self, leg: LegId, before: &Claims, after: &Claims) {

@@ -4,7 +4,6 @@ use rotabase_engine::schedule::RotationId;
 
 use super::super::super::batch::Batched;
 use super::super::super::key::Key;
-use super::super::super::lookup::rotation_legs;
 use super::super::super::row::RotationLeg;
 use super::super::super::rows::{ReadRows, Result, Rows as _};
 use super::super::super::run::Run;
@@ -17,6 +16,9 @@ pub(super) struct Place {
     pub(super) leg: RotationLeg,
     pub(super) is_taken: bool,
 }
+
+/// The rotations whose legs are in memory at a time.
+const ROTATIONS_AT_ONCE: usize = 64;
 
 /// Two legs, one after the other.
 type Pair = (RotationLeg, RotationLeg);
@@ -61,20 +63,47 @@ impl<B: ReadRows> Fold<Batched<B>> {
     pub(super) fn fold_places(&mut self, mut places: Vec<Place>) -> Result<()> {
         places.sort_unstable_by_key(|place| (order(&place.leg), place.is_taken));
         let mut run = Run::default();
-        for of_rotation in places.chunk_by(|a, b| a.leg.rotation == b.leg.rotation) {
-            self.reorder(of_rotation, &mut run)?;
+        let by_rotation: Vec<&[Place]> =
+            places.chunk_by(|a, b| a.leg.rotation == b.leg.rotation).collect();
+        for rotations in by_rotation.chunks(ROTATIONS_AT_ONCE) {
+            let orders = self.stored_orders(rotations)?;
+            for (of_rotation, before) in rotations.iter().zip(orders) {
+                self.reorder(of_rotation, before, &mut run)?;
+            }
         }
         self.rows.batch.push_run(run);
         Ok(())
     }
 
+    /// The legs of rotations as they are stored, in order.
+    fn stored_orders(&mut self, rotations: &[&[Place]]) -> Result<Vec<Vec<RotationLeg>>> {
+        let mut orders = vec![Vec::new(); rotations.len()];
+        let (mut numbers, mut prefixes) = (Vec::new(), Vec::new());
+        for (number, of_rotation) in rotations.iter().enumerate() {
+            let rotation = of_rotation[0].leg.rotation;
+            match self.orders.forget(rotation) {
+                Some(legs) => orders[number] = legs,
+                None => {
+                    numbers.push(number);
+                    prefixes.push(Key::legs_of(rotation));
+                }
+            }
+        }
+        self.rows.base.walk_prefixes(&prefixes, &mut |at, key, value| {
+            orders[numbers[at]].push(RotationLeg::decode(key, value)?);
+            Ok(())
+        })?;
+        Ok(orders)
+    }
+
     /// Folds the changes of one rotation, in order.
-    fn reorder(&mut self, changes: &[Place], run: &mut Run) -> Result<()> {
+    fn reorder(
+        &mut self,
+        changes: &[Place],
+        before: Vec<RotationLeg>,
+        run: &mut Run,
+    ) -> Result<()> {
         let rotation = changes[0].leg.rotation;
-        let before = match self.orders.forget(rotation) {
-            Some(legs) => legs,
-            None => rotation_legs(&self.rows, rotation)?,
-        };
         let mut reordered = Reordered::default();
         let mut before = before.into_iter().peekable();
         for at_place in changes.chunk_by(|a, b| order(&a.leg) == order(&b.leg)) {
