@@ -173,3 +173,102 @@ proptest! {
         prop_assert_eq!(values, all.values().map(|value| Some(vec![*value].into())).collect::<Vec<_>>());
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+
+    /// Some rows are merged, some ingested above them, some in memory.
+    #[test]
+    fn walks_find_what_look_ups_and_scans_find(
+        merged in prop::collection::btree_map(0u16..600, any::<u8>(), 0..300),
+        ingested in prop::collection::btree_map(0u16..600, any::<Option<u8>>(), 1..100),
+        in_memory in prop::collection::btree_map(0u16..600, any::<u8>(), 0..20),
+        asked in prop::collection::btree_set(0u16..600, 0..200),
+    ) {
+        let directory = tempfile::tempdir().unwrap();
+        let db = open(directory.path(), &["legs"], false).unwrap();
+        let legs = db.family("legs");
+        let mut expected: BTreeMap<[u8; 2], u8> = BTreeMap::new();
+        for (key, value) in merged {
+            put(&db, "legs", &key.to_be_bytes(), &[value]);
+            expected.insert(key.to_be_bytes(), value);
+        }
+        let before = db.snapshot();
+        let first = expected.first_key_value().map(|(key, value)| (*key, *value));
+        let mut ingestion = db.ingestion(legs).unwrap().expect("nothing waits to be merged");
+        for (key, value) in ingested {
+            if let Some(value) = value {
+                ingestion.put(&key.to_be_bytes(), &[value]).unwrap();
+                expected.insert(key.to_be_bytes(), value);
+            } else {
+                ingestion.delete(&key.to_be_bytes()).unwrap();
+                expected.remove(&key.to_be_bytes());
+            }
+        }
+        ingestion.finish().unwrap();
+        for (key, value) in in_memory {
+            put(&db, "legs", &key.to_be_bytes(), &[value]);
+            expected.insert(key.to_be_bytes(), value);
+        }
+        let keys: Vec<[u8; 2]> = asked.iter().map(|key| key.to_be_bytes()).collect();
+        let mut found = BTreeMap::new();
+        let mut visit = |at: usize, value: &[u8]| {
+            found.insert(keys[at], value[0]);
+            ControlFlow::Continue(())
+        };
+        db.walk(legs, &keys, &mut visit).unwrap();
+        let wanted = |key: &[u8; 2]| keys.binary_search(key).is_ok();
+        let there: BTreeMap<_, _> =
+            expected.iter().filter(|(key, _)| wanted(key)).map(|(key, value)| (*key, *value)).collect();
+        prop_assert_eq!(&found, &there);
+        let prefixes: Vec<[u8; 1]> = vec![[0], [2]];
+        let mut found = BTreeMap::new();
+        db.walk_prefixes(legs, &prefixes, &mut |at, key, value| {
+            assert_eq!(key[0], prefixes[at][0]);
+            found.insert(key.to_vec(), value[0]);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let there: BTreeMap<_, _> = expected
+            .iter()
+            .filter(|(key, _)| key[0] != 1)
+            .map(|(key, value)| (key.to_vec(), *value))
+            .collect();
+        prop_assert_eq!(found, there);
+        if let Some((key, value)) = first {
+            let seen = before.get(legs, &key).unwrap();
+            prop_assert_eq!(seen.map(|seen| seen.to_vec()), Some(vec![value]), "as it was");
+        }
+    }
+}
+
+#[test]
+fn what_is_ingested_survives_with_all_that_was_written_before() {
+    let directory = tempfile::tempdir().unwrap();
+    let db = open(directory.path(), &["legs"], false).unwrap();
+    let legs = db.family("legs");
+    let mut batch = db.batch();
+    batch.put(legs, b"z", b"before");
+    db.write(batch, Durability::NoWal).unwrap();
+    let mut ingestion = db.ingestion(legs).unwrap().expect("nothing waits to be merged");
+    ingestion.put(b"a", b"ingested").unwrap();
+    ingestion.finish().unwrap();
+    drop(db.ingestion(legs).unwrap().expect("one is begun and left"));
+    let mut batch = db.batch();
+    batch.put(legs, b"b", b"after");
+    db.write(batch, Durability::NoWal).unwrap();
+    // What is on disk now is all that a crash leaves.
+    let crashed = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(directory.path()).unwrap() {
+        let entry = entry.unwrap();
+        if entry.file_name() != "LOCK" {
+            std::fs::copy(entry.path(), crashed.path().join(entry.file_name())).unwrap();
+        }
+    }
+    let again = open(crashed.path(), &["legs"], false).unwrap();
+    let legs = again.family("legs");
+    assert_eq!(again.get(legs, b"z").unwrap().as_deref(), Some(b"before".as_slice()));
+    assert_eq!(again.get(legs, b"a").unwrap().as_deref(), Some(b"ingested".as_slice()));
+    assert_eq!(again.get(legs, b"b").unwrap(), None);
+    assert!(!crashed.path().join("ingest.tmp").exists());
+}
