@@ -7,7 +7,7 @@ use std::time::Duration;
 use rotabase_tests::cluster::{Cluster, eventually};
 use rotabase_tests::load::Told;
 use rotabase_tests::schedule;
-use rotabase_tests::server::{Server, binary};
+use rotabase_tests::server::{DEADLINE, Server, binary};
 use rotabase_tests::tool;
 
 /// Everything that SQL shows of a schedule.
@@ -74,6 +74,9 @@ fn roles_and_views_are_the_same_on_all_nodes() {
     }
 }
 
+/// How long a node waits for another leader until it refuses.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_are_killed_under_load_and_nothing_acknowledged_is_lost() {
     let mut cluster = Cluster::start(3);
@@ -92,9 +95,10 @@ async fn nodes_are_killed_under_load_and_nothing_acknowledged_is_lost() {
         told.stop(clients).await;
         let (unknown, refused) = (told.unknown.len(), told.refused.len());
         println!("node {victim} killed: {gap:?} at most, {unknown} unknown, {refused} refused");
-        assert_eq!(refused, 0, "waiting for another leader is better: {:?}", told.reasons());
-        // About a second where the disk is sound; a machine that is busy elsewhere takes longer.
-        assert!(gap < Duration::from_secs(10), "writes stood still for {gap:?}");
+        // About a second on a machine that is not busy elsewhere, and nobody is refused before the patience is over.
+        let waited = gap >= PATIENCE;
+        assert!(refused == 0 || waited, "refused after {gap:?}: {:?}", told.reasons());
+        assert!(gap < DEADLINE / 2, "writes stood still for {gap:?}");
     }
     cluster.wait_for_voters(&[1, 2, 3]);
     for node in 1..=3 {
@@ -130,7 +134,11 @@ fn a_node_without_a_majority_refuses_and_shows_what_it_has() {
     let refused = cluster.node(3).psql_with(&eventual, ahead);
     assert!(refused.err.contains("57P03") && refused.err.contains("cut off"), "{refused:?}");
     cluster.restart(1);
-    cluster.node(3).psql("INSERT INTO airports (code) VALUES ('HAM');").expect_success();
+    eventually("two of three take writes", || {
+        let told = cluster.node(3).psql("INSERT INTO airports (code) VALUES ('HAM');");
+        // A busy machine may take longer to elect than a statement waits.
+        if told.success { Ok(()) } else { Err(format!("{told:?}")) }
+    });
     let all = "SELECT code FROM airports ORDER BY code;";
     assert_eq!(cluster.node(1).psql(all).expect_success(), "FRA\nHAM\n");
 }
