@@ -30,14 +30,14 @@ impl<B: ReadRows> Fold<Batched<B>> {
                 }
             }
             // A transaction's events may have come late.
-            of_leg.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+            of_leg.sort_unstable_by_key(|it| it.0);
             for (key, event) in of_leg.drain(..) {
                 let entry = &entries[at(event.entry)];
                 run.put_with(&key, |out| Historian::record(entry, at(event.ordinal), out));
             }
         }
         self.rows.batch.push_run(run);
-        references.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        references.sort_unstable_by_key(|it| it.0);
         let mut run = Run::default();
         for (key, leg) in references {
             run.put(&key, &reference(leg));
