@@ -189,9 +189,17 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             let answers: AppendAnswers<'s> = Box::pin(answers);
             return Box::pin(std::future::ready(Ok(answers)));
         }
-        let answers = self.transport.stream_append(self.route.clone(), Box::pin(input), option);
+        let (transport, route) = (Arc::clone(&self.transport), self.route.clone());
         Box::pin(async move {
-            let answers: AppendAnswers<'s> = answers.await?;
+            // openraft waits between two attempts where it makes the next request, and nowhere else: whoever fails
+            // without having asked for one is called again at once, without end.
+            let mut input = input;
+            let Some(first) = input.next().await else {
+                return Ok(Box::pin(futures::stream::empty()) as AppendAnswers<'s>);
+            };
+            let requests = futures::stream::once(std::future::ready(first)).chain(input);
+            let answers: AppendAnswers<'s> =
+                transport.stream_append(route, Box::pin(requests), option).await?;
             Ok(answers)
         })
     }
