@@ -36,9 +36,11 @@ use rocksdb::{
     ReadTier, WriteOptions,
 };
 
+use crate::db_memory::{Change, MemoryDb};
 use crate::db_options::{database_options, family_options, shared_resources};
 
 pub use crate::db_ingest::Ingestion;
+pub use crate::db_memory::{DiskFaults, MemoryDisk};
 pub use crate::db_options::{
     BLOCK_CACHE_BYTES_DEFAULT, DbOptions, FamilyOptions, OPEN_FILES_DEFAULT,
     WRITE_BUFFER_BYTES_DEFAULT,
@@ -152,13 +154,20 @@ pub struct Db {
     families: Vec<FamilyOptions>,
     /// Those of the storage engine, in the order of the families.
     tuned: Vec<Options>,
+    pub(crate) backend: Backend,
+}
+
+/// What keeps the rows.
+pub(crate) enum Backend {
     /// Closing waits for running background work; nothing else of ours is needed then.
-    pub(crate) raw: DB,
+    Directory(DB),
+    /// For simulations.
+    Memory(MemoryDb),
 }
 
 impl std::fmt::Debug for Db {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Db").field("path", &self.raw.path()).finish_non_exhaustive()
+        f.debug_struct("Db").finish_non_exhaustive()
     }
 }
 
@@ -170,6 +179,11 @@ impl Db {
         families: &[FamilyOptions],
         options: &DbOptions,
     ) -> Result<Arc<Self>, StoreError> {
+        if let Some(disk) = &options.memory {
+            let names = families.iter().map(FamilyOptions::name);
+            let backend = Backend::Memory(MemoryDb::open(disk, path, names)?);
+            return Ok(Arc::new(Self { families: families.to_vec(), tuned: Vec::new(), backend }));
+        }
         let shared = shared_resources(options);
         let mut stored = stored_families(path)?;
         stored.retain(|name| {
@@ -200,12 +214,21 @@ impl Db {
             raw.drop_cf(name)?;
         }
         Self::clean_up_ingestion(path)?;
-        Ok(Arc::new(Self { families: families.to_vec(), tuned, raw }))
+        let backend = Backend::Directory(raw);
+        Ok(Arc::new(Self { families: families.to_vec(), tuned, backend }))
     }
 
     /// Whether there is a database in the directory.
     pub fn exists(path: &Path) -> bool {
         path.join("CURRENT").exists()
+    }
+
+    /// Whether there is one where these options would open it.
+    pub(crate) fn exists_with(path: &Path, options: &DbOptions) -> bool {
+        match &options.memory {
+            Some(disk) => MemoryDb::exists(disk, path),
+            None => Self::exists(path),
+        }
     }
 
     /// The handle of a family that the database was opened with.
@@ -218,17 +241,21 @@ impl Db {
         Family(u16::try_from(at).expect("few families"))
     }
 
-    pub(crate) fn handle(&self, family: Family) -> &ColumnFamily {
-        let options = &self.families[usize::from(family.0)];
-        self.raw.cf_handle(options.name()).expect("families are never dropped while open")
+    pub(crate) fn name(&self, family: Family) -> &str {
+        self.families[usize::from(family.0)].name()
+    }
+
+    /// The handle of a family of `raw`, which is the directory of this database.
+    pub(crate) fn handle<'d>(&self, raw: &'d DB, family: Family) -> &'d ColumnFamily {
+        raw.cf_handle(self.name(family)).expect("families are never dropped while open")
     }
 
     pub(crate) fn tuned_options(&self, family: Family) -> &Options {
         &self.tuned[usize::from(family.0)]
     }
 
-    pub(crate) fn unmerged_files(&self, family: Family) -> u64 {
-        self.property(family, "rocksdb.num-files-at-level0")
+    pub(crate) fn unmerged_files(&self, raw: &DB, family: Family) -> u64 {
+        self.property(raw, family, "rocksdb.num-files-at-level0")
     }
 
     pub(crate) fn options_of(&self, family: Family) -> &FamilyOptions {
@@ -247,16 +274,25 @@ impl Db {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>, StoreError> {
-        let pinned =
-            self.raw.get_pinned_cf_opt(self.handle(family), key, &ReadOptions::default())?;
-        Ok(pinned.map(|value| read(&value)))
+        match &self.backend {
+            Backend::Directory(raw) => {
+                let handle = self.handle(raw, family);
+                let pinned = raw.get_pinned_cf_opt(handle, key, &ReadOptions::default())?;
+                Ok(pinned.map(|value| read(&value)))
+            }
+            Backend::Memory(db) => Ok(db.get(self.name(family), key)?.map(|value| read(&value))),
+        }
     }
 
     /// Whether a row exists, if that is known without reading the disk.
     pub fn exists_in_memory(&self, family: Family, key: &[u8]) -> Result<Option<bool>, StoreError> {
+        let raw = match &self.backend {
+            Backend::Directory(raw) => raw,
+            Backend::Memory(db) => return Ok(Some(db.get(self.name(family), key)?.is_some())),
+        };
         let mut options = ReadOptions::default();
         options.set_read_tier(ReadTier::BlockCache);
-        match self.raw.get_pinned_cf_opt(self.handle(family), key, &options) {
+        match raw.get_pinned_cf_opt(self.handle(raw, family), key, &options) {
             Ok(found) => Ok(Some(found.is_some())),
             Err(error) if error.kind() == ErrorKind::Incomplete => Ok(None),
             Err(error) => Err(error.into()),
@@ -278,10 +314,16 @@ impl Db {
         keys: &[K],
         options: &ReadOptions,
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let raw = match &self.backend {
+            Backend::Directory(raw) => raw,
+            Backend::Memory(db) => {
+                return keys.iter().map(|key| db.get(self.name(family), key.as_ref())).collect();
+            }
+        };
         let sorted = keys.is_sorted_by(|left, right| left.as_ref() <= right.as_ref());
         let slices = keys.iter().map(AsRef::as_ref);
         let values =
-            self.raw.batched_multi_get_cf_opt(self.handle(family), slices, sorted, options);
+            raw.batched_multi_get_cf_opt(self.handle(raw, family), slices, sorted, options);
         values
             .into_iter()
             .map(|value| Ok(value?.map(|value| Bytes::copy_from_slice(&value))))
@@ -296,7 +338,18 @@ impl Db {
         keys: &[K],
         visit: &mut Walk<'_>,
     ) -> Result<(), StoreError> {
-        self.walk_opt(family, keys, ReadOptions::default(), visit)
+        match &self.backend {
+            Backend::Directory(_) => self.walk_opt(family, keys, ReadOptions::default(), visit),
+            Backend::Memory(db) => {
+                for (at, key) in keys.iter().enumerate() {
+                    let value = db.get(self.name(family), key.as_ref())?;
+                    if value.is_some_and(|value| visit(at, &value).is_break()) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     pub(crate) fn walk_opt<K: AsRef<[u8]>>(
@@ -306,11 +359,12 @@ impl Db {
         mut options: ReadOptions,
         visit: &mut Walk<'_>,
     ) -> Result<(), StoreError> {
+        let Backend::Directory(raw) = &self.backend else { return Ok(()) };
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(()) };
         options.set_total_order_seek(true);
         options.set_iterate_lower_bound(first.as_ref());
         options.set_iterate_upper_bound([last.as_ref(), &[0]].concat());
-        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(family), options);
+        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, family), options);
         rows.seek(first.as_ref());
         for (at, key) in keys.iter().enumerate() {
             advance(&mut rows, key.as_ref());
@@ -364,7 +418,10 @@ impl Db {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        self.scan_opt(range, direction, ReadOptions::default(), visit)
+        match &self.backend {
+            Backend::Directory(_) => self.scan_opt(range, direction, ReadOptions::default(), visit),
+            Backend::Memory(db) => db.scan(self.name(range.family), range, direction, visit),
+        }
     }
 
     pub(crate) fn scan_opt(
@@ -374,6 +431,7 @@ impl Db {
         mut options: ReadOptions,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
+        let Backend::Directory(raw) = &self.backend else { return Ok(()) };
         if range.upper.as_ref().is_some_and(|upper| *upper <= range.lower) {
             return Ok(());
         }
@@ -387,7 +445,7 @@ impl Db {
         } else {
             options.set_total_order_seek(true);
         }
-        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(range.family), options);
+        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, range.family), options);
         match direction {
             Direction::Forward => rows.seek(&range.lower),
             Direction::Backward => rows.seek_to_last(),
@@ -420,7 +478,11 @@ impl Db {
 
     /// An empty batch for this database.
     pub fn batch(self: &Arc<Self>) -> WriteBatch {
-        WriteBatch { db: Arc::clone(self), raw: rocksdb::WriteBatch::default() }
+        let changes = match &self.backend {
+            Backend::Directory(_) => Changes::Directory(rocksdb::WriteBatch::default()),
+            Backend::Memory(_) => Changes::Memory(Vec::new()),
+        };
+        WriteBatch { db: Arc::clone(self), changes }
     }
 
     /// Applies a batch, as a whole or not at all. Does not wait for the disk.
@@ -429,20 +491,32 @@ impl Db {
             std::ptr::eq(self, Arc::as_ptr(&batch.db)),
             "a batch is written to the database it was made for"
         );
-        let mut options = WriteOptions::default();
-        options.disable_wal(durability == Durability::NoWal);
-        Ok(self.raw.write_opt(batch.raw, &options)?)
+        match (&self.backend, batch.changes) {
+            (Backend::Directory(raw), Changes::Directory(changes)) => {
+                let mut options = WriteOptions::default();
+                options.disable_wal(durability == Durability::NoWal);
+                Ok(raw.write_opt(changes, &options)?)
+            }
+            (Backend::Memory(db), Changes::Memory(changes)) => db.write(changes, durability),
+            _ => unreachable!("a batch is of its database's kind"),
+        }
     }
 
     /// Makes every batch written with [`Durability::Wal`] so far durable. Writers go on meanwhile.
     pub fn sync_wal(&self) -> Result<(), StoreError> {
-        Ok(self.raw.flush_wal(true)?)
+        match &self.backend {
+            Backend::Directory(raw) => Ok(raw.flush_wal(true)?),
+            Backend::Memory(db) => db.sync(),
+        }
     }
 
     /// Makes every write to `families` so far durable, with or without write-ahead log, by writing out memory.
     pub fn flush(&self, families: &[Family]) -> Result<(), StoreError> {
         for family in families {
-            self.raw.flush_cf(self.handle(*family))?;
+            match &self.backend {
+                Backend::Directory(raw) => raw.flush_cf(self.handle(raw, *family))?,
+                Backend::Memory(db) => db.flush(self.name(*family))?,
+            }
         }
         Ok(())
     }
@@ -463,7 +537,9 @@ impl Db {
 
     /// Rewrites a family in its densest form; takes as long as reading it.
     pub fn compact(&self, family: Family) {
-        self.raw.compact_range_cf(self.handle(family), None::<&[u8]>, None::<&[u8]>);
+        if let Backend::Directory(raw) = &self.backend {
+            raw.compact_range_cf(self.handle(raw, family), None::<&[u8]>, None::<&[u8]>);
+        }
     }
 
     /// One state of all families, for as long as it is held.
@@ -473,77 +549,124 @@ impl Db {
 
     /// Roughly how many bytes a family takes on disk and in memory.
     pub fn family_bytes(&self, family: Family) -> u64 {
-        self.property(family, "rocksdb.total-sst-files-size")
-            + self.property(family, "rocksdb.cur-size-all-mem-tables")
+        match &self.backend {
+            Backend::Directory(raw) => {
+                self.property(raw, family, "rocksdb.total-sst-files-size")
+                    + self.property(raw, family, "rocksdb.cur-size-all-mem-tables")
+            }
+            Backend::Memory(db) => db.family_bytes(self.name(family)),
+        }
     }
 
     /// Roughly how many bytes a range takes on disk; what is in memory only does not count.
     pub fn range_bytes(&self, range: &KeyRange) -> u64 {
+        let Backend::Directory(raw) = &self.backend else { return 0 };
         // No key of ours is as long as this.
         let upper = range.upper.clone().unwrap_or_else(|| vec![u8::MAX; 64]);
         let asked = rocksdb::Range::new(&range.lower, &upper);
-        let sizes = self.raw.get_approximate_sizes_cf(self.handle(range.family), &[asked]);
+        let sizes = raw.get_approximate_sizes_cf(self.handle(raw, range.family), &[asked]);
         sizes.iter().sum()
     }
 
     /// The bytes that the cache of blocks read from disk holds, and how many it may.
     pub fn block_cache_bytes(&self) -> (u64, u64) {
-        let property = |name| self.raw.property_int_value(name).ok().flatten().unwrap_or(0);
+        let Backend::Directory(raw) = &self.backend else { return (0, 0) };
+        let property = |name| raw.property_int_value(name).ok().flatten().unwrap_or(0);
         (property("rocksdb.block-cache-usage"), property("rocksdb.block-cache-capacity"))
     }
 
     /// Roughly how many rows a family has.
     pub fn family_rows(&self, family: Family) -> u64 {
-        self.property(family, "rocksdb.estimate-num-keys")
+        match &self.backend {
+            Backend::Directory(raw) => self.property(raw, family, "rocksdb.estimate-num-keys"),
+            Backend::Memory(db) => db.family_rows(self.name(family)),
+        }
     }
 
-    fn property(&self, family: Family, name: &str) -> u64 {
-        self.raw.property_int_value_cf(self.handle(family), name).ok().flatten().unwrap_or(0)
+    fn property(&self, raw: &DB, family: Family, name: &str) -> u64 {
+        raw.property_int_value_cf(self.handle(raw, family), name).ok().flatten().unwrap_or(0)
     }
 }
 
 /// Changes to rows of one database that take effect together, in the order in which they were added.
 pub struct WriteBatch {
     db: Arc<Db>,
-    raw: rocksdb::WriteBatch,
+    changes: Changes,
+}
+
+enum Changes {
+    Directory(rocksdb::WriteBatch),
+    Memory(Vec<Change>),
 }
 
 impl std::fmt::Debug for WriteBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WriteBatch").field("changes", &self.raw.len()).finish_non_exhaustive()
+        f.debug_struct("WriteBatch").field("changes", &self.len()).finish_non_exhaustive()
     }
 }
 
 impl WriteBatch {
     /// Writes a row.
     pub fn put(&mut self, family: Family, key: &[u8], value: &[u8]) {
-        self.raw.put_cf(self.db.handle(family), key, value);
+        match (&self.db.backend, &mut self.changes) {
+            (Backend::Directory(raw), Changes::Directory(changes)) => {
+                changes.put_cf(self.db.handle(raw, family), key, value);
+            }
+            (_, Changes::Memory(changes)) => {
+                let name = self.db.name(family).to_owned();
+                changes.push(Change::Put(name, key.to_vec(), Bytes::copy_from_slice(value)));
+            }
+            _ => unreachable!("a batch is of its database's kind"),
+        }
     }
 
     /// Deletes a row, if it is there.
     pub fn delete(&mut self, family: Family, key: &[u8]) {
-        self.raw.delete_cf(self.db.handle(family), key);
+        match (&self.db.backend, &mut self.changes) {
+            (Backend::Directory(raw), Changes::Directory(changes)) => {
+                changes.delete_cf(self.db.handle(raw, family), key);
+            }
+            (_, Changes::Memory(changes)) => {
+                changes.push(Change::Delete(self.db.name(family).to_owned(), key.to_vec()));
+            }
+            _ => unreachable!("a batch is of its database's kind"),
+        }
     }
 
     /// Deletes the rows with `lower <= key < upper`. Many of these slow reads down until compaction: for
     /// ranges, not for rows.
     pub fn delete_range(&mut self, family: Family, lower: &[u8], upper: &[u8]) {
-        self.raw.delete_range_cf(self.db.handle(family), lower, upper);
+        match (&self.db.backend, &mut self.changes) {
+            (Backend::Directory(raw), Changes::Directory(changes)) => {
+                changes.delete_range_cf(self.db.handle(raw, family), lower, upper);
+            }
+            (_, Changes::Memory(changes)) => {
+                let name = self.db.name(family).to_owned();
+                changes.push(Change::DeleteRange(name, lower.to_vec(), upper.to_vec()));
+            }
+            _ => unreachable!("a batch is of its database's kind"),
+        }
     }
 
     /// The number of changes.
     pub fn len(&self) -> usize {
-        self.raw.len()
+        match &self.changes {
+            Changes::Directory(changes) => changes.len(),
+            Changes::Memory(changes) => changes.len(),
+        }
     }
 
     /// Whether nothing is changed.
     pub fn is_empty(&self) -> bool {
-        self.raw.is_empty()
+        self.len() == 0
     }
 
-    /// The bytes of memory that the batch takes.
+    /// The bytes of memory that the batch takes, roughly.
     pub fn bytes(&self) -> usize {
-        self.raw.size_in_bytes()
+        match &self.changes {
+            Changes::Directory(changes) => changes.size_in_bytes(),
+            Changes::Memory(changes) => changes.iter().map(Change::bytes).sum(),
+        }
     }
 }
 

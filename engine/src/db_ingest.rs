@@ -5,9 +5,9 @@
 
 use std::path::{Path, PathBuf};
 
-use rocksdb::{IngestExternalFileOptions, SstFileWriter};
+use rocksdb::{DB, IngestExternalFileOptions, SstFileWriter};
 
-use crate::db::{Db, Family, StoreError};
+use crate::db::{Backend, Db, Family, StoreError};
 
 /// Files that are not merged yet, from which on no more are added: they are merged more slowly than they can be
 /// written, and each costs every read. What is written otherwise waits for the merging.
@@ -20,6 +20,7 @@ const FILE: &str = "ingest.tmp";
 /// There may be one at a time.
 pub struct Ingestion<'d> {
     db: &'d Db,
+    raw: &'d DB,
     family: Family,
     path: PathBuf,
     writer: SstFileWriter<'d>,
@@ -35,13 +36,14 @@ impl Db {
     /// Begins to write rows of a family past memory; none if the storage engine is behind with merging, so that they
     /// have to go the usual way.
     pub fn ingestion(&self, family: Family) -> Result<Option<Ingestion<'_>>, StoreError> {
-        if self.unmerged_files(family) >= UNMERGED_FILES_MAX {
+        let Backend::Directory(raw) = &self.backend else { return Ok(None) };
+        if self.unmerged_files(raw, family) >= UNMERGED_FILES_MAX {
             return Ok(None);
         }
-        let path = file(self.raw.path());
+        let path = file(raw.path());
         let writer = SstFileWriter::create(self.tuned_options(family));
         writer.open(&path)?;
-        Ok(Some(Ingestion { db: self, family, path, writer }))
+        Ok(Some(Ingestion { db: self, raw, family, path, writer }))
     }
 
     /// Removes what a crash left of an ingestion.
@@ -79,7 +81,7 @@ impl Ingestion<'_> {
         self.db.flush(&[self.family])?;
         let mut options = IngestExternalFileOptions::default();
         options.set_move_files(true);
-        let family = self.db.handle(self.family);
-        Ok(self.db.raw.ingest_external_file_cf_opts(family, &options, vec![&self.path])?)
+        let family = self.db.handle(self.raw, self.family);
+        Ok(self.raw.ingest_external_file_cf_opts(family, &options, vec![&self.path])?)
     }
 }

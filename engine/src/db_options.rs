@@ -6,7 +6,9 @@ use rocksdb::{
     LogLevel, Options, SliceTransform, WriteBufferManager,
 };
 
-use crate::db::{KeyRange, after_prefix};
+use std::sync::Arc;
+
+use crate::db::{KeyRange, MemoryDisk, after_prefix};
 
 /// What all families of a database share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +24,8 @@ pub struct DbOptions {
     /// Deletes families that are stored but not asked for, as for tables of another version; otherwise
     /// opening is refused.
     pub drop_unknown_families: bool,
+    /// A disk in memory that stands for the directory: for simulations.
+    pub memory: Option<Arc<MemoryDisk>>,
 }
 
 /// The bytes of block cache if nothing else is asked for.
@@ -41,6 +45,7 @@ impl Default for DbOptions {
             background_jobs: 2,
             open_files_max: OPEN_FILES_DEFAULT,
             drop_unknown_families: false,
+            memory: None,
         }
     }
 }

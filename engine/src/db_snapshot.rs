@@ -18,17 +18,25 @@ use bytes::Bytes;
 use parking_lot::Mutex;
 use rocksdb::ReadOptions;
 
-use crate::db::{Db, Direction, Family, KeyRange, StoreError, Visit, Walk};
+use crate::db::{Backend, Db, Direction, Family, KeyRange, StoreError, Visit, Walk};
+use crate::db_memory::MemorySnapshot;
 
 /// One state of all families of a database. Cloning shares it; it is released with the last clone.
 #[derive(Clone)]
 pub struct DbSnapshot(Arc<Held>);
 
 struct Held {
-    /// Reads of single rows go at the database directly, with options that name the snapshot.
-    point: ReadOptions,
-    keeper: Mutex<Keeper>,
+    state: State,
     db: Arc<Db>,
+}
+
+enum State {
+    Directory {
+        /// Reads of single rows go at the database directly, with options that name the snapshot.
+        point: ReadOptions,
+        keeper: Mutex<Keeper>,
+    },
+    Memory(MemorySnapshot),
 }
 
 impl fmt::Debug for DbSnapshot {
@@ -39,9 +47,14 @@ impl fmt::Debug for DbSnapshot {
 
 impl DbSnapshot {
     pub(crate) fn new(db: Arc<Db>) -> Self {
-        let mut keeper = Keeper::new(Arc::clone(&db));
-        let point = keeper.read_options();
-        Self(Arc::new(Held { point, keeper: Mutex::new(keeper), db }))
+        let state = match &db.backend {
+            Backend::Directory(_) => {
+                let mut keeper = Keeper::new(Arc::clone(&db));
+                State::Directory { point: keeper.read_options(), keeper: Mutex::new(keeper) }
+            }
+            Backend::Memory(memory) => State::Memory(memory.snapshot()),
+        };
+        Self(Arc::new(Held { state, db }))
     }
 
     /// The database that it is a state of.
@@ -61,9 +74,15 @@ impl DbSnapshot {
         key: &[u8],
         read: impl FnOnce(&[u8]) -> R,
     ) -> Result<Option<R>, StoreError> {
-        let Held { db, point, .. } = &*self.0;
-        let pinned = db.raw.get_pinned_cf_opt(db.handle(family), key, point)?;
-        Ok(pinned.map(|value| read(&value)))
+        let Held { db, state } = &*self.0;
+        match (&db.backend, state) {
+            (Backend::Directory(raw), State::Directory { point, .. }) => {
+                let pinned = raw.get_pinned_cf_opt(db.handle(raw, family), key, point)?;
+                Ok(pinned.map(|value| read(&value)))
+            }
+            (_, State::Memory(rows)) => Ok(rows.get(db.name(family), key).map(|value| read(value))),
+            _ => unreachable!("a snapshot is of its database's kind"),
+        }
     }
 
     /// Reads rows of one family; the answers are in the order of `keys`. Faster when `keys` ascend.
@@ -72,7 +91,10 @@ impl DbSnapshot {
         family: Family,
         keys: &[K],
     ) -> Result<Vec<Option<Bytes>>, StoreError> {
-        self.0.db.multi_get_opt(family, keys, &self.0.point)
+        match &self.0.state {
+            State::Directory { point, .. } => self.0.db.multi_get_opt(family, keys, point),
+            State::Memory(_) => keys.iter().map(|key| self.get(family, key.as_ref())).collect(),
+        }
     }
 
     /// Visits those of the keys that exist, each with its number; `keys` ascend.
@@ -82,8 +104,21 @@ impl DbSnapshot {
         keys: &[K],
         visit: &mut Walk<'_>,
     ) -> Result<(), StoreError> {
-        let options = self.0.keeper.lock().read_options();
-        self.0.db.walk_opt(family, keys, options, visit)
+        match &self.0.state {
+            State::Directory { keeper, .. } => {
+                let options = keeper.lock().read_options();
+                self.0.db.walk_opt(family, keys, options, visit)
+            }
+            State::Memory(_) => {
+                for (at, key) in keys.iter().enumerate() {
+                    let visited = self.get_with(family, key.as_ref(), |value| visit(at, value));
+                    if visited?.is_some_and(|flow| flow.is_break()) {
+                        break;
+                    }
+                }
+                Ok(())
+            }
+        }
     }
 
     /// Visits the rows of `range` until `visit` breaks.
@@ -93,8 +128,16 @@ impl DbSnapshot {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        let options = self.0.keeper.lock().read_options();
-        self.0.db.scan_opt(range, direction, options, visit)
+        match &self.0.state {
+            State::Directory { keeper, .. } => {
+                let options = keeper.lock().read_options();
+                self.0.db.scan_opt(range, direction, options, visit)
+            }
+            State::Memory(rows) => {
+                rows.scan(self.0.db.name(range.family), range, direction, visit);
+                Ok(())
+            }
+        }
     }
 
     /// A cursor over the rows of `range`.
@@ -114,7 +157,8 @@ impl Keeper {
         let handed_out = Arc::new(Mutex::new(None));
         let hand_out = Arc::clone(&handed_out);
         let state = Box::pin(async move {
-            let snapshot = db.raw.snapshot();
+            let Backend::Directory(raw) = &db.backend else { return };
+            let snapshot = raw.snapshot();
             loop {
                 let mut options = ReadOptions::default();
                 options.set_snapshot(&snapshot);

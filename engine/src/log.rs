@@ -125,7 +125,7 @@ pub(crate) struct Truncated {
 impl LogStore {
     /// Opens the directory, or creates it if [`LogOptions::create`] says as what.
     pub fn open(path: &Path, options: &LogOptions) -> Result<Arc<Self>, StoreError> {
-        let exists = Db::exists(path);
+        let exists = Db::exists_with(path, &options.db);
         if !exists {
             refuse_foreign_directory(path, options)?;
         }

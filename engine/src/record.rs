@@ -3,6 +3,7 @@
 
 use crate::db::StoreError;
 use crate::domain::DecodeError;
+use crate::planted::{self, Bug};
 
 impl From<DecodeError> for StoreError {
     fn from(error: DecodeError) -> Self {
@@ -22,7 +23,8 @@ pub fn seal(key: &[u8], value: &mut Vec<u8>) {
 /// The value without its checksum, if that is right.
 pub fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Option<&'v [u8]> {
     let (content, stored) = value.split_last_chunk::<CHECKSUM_BYTES>()?;
-    (checksum(key, content) == u32::from_be_bytes(*stored)).then_some(content)
+    let right = checksum(key, content) == u32::from_be_bytes(*stored);
+    (right || planted::has(Bug::ChecksumUnchecked)).then_some(content)
 }
 
 /// [`unseal`], with the error that names what was read.

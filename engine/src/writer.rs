@@ -35,6 +35,7 @@ use crate::db::{Rows, StoreError};
 use crate::index::IndexUpdate;
 use crate::log::{Committed, LogRow, LogStore};
 use crate::log_meta;
+use crate::planted::{self, Bug};
 use crate::position::{LogIndex, ShardId};
 use crate::record;
 use crate::writer_batch::{Action, Batches};
@@ -54,6 +55,9 @@ pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Told of the first failure; ends the process in production.
 pub type OnFatal = Box<dyn Fn(&StoreError) + Send + Sync>;
+
+/// Told when there is something to write that somebody waits for.
+pub type OnDue = Box<dyn Fn() + Send + Sync>;
 
 /// Something to write.
 pub enum WriteTask {
@@ -142,6 +146,8 @@ struct Shared {
     /// There may be room in the queue.
     room: Condvar,
     on_fatal: OnFatal,
+    /// Of a stepped writer.
+    on_due: Option<OnDue>,
 }
 
 #[derive(Default)]
@@ -176,7 +182,7 @@ struct Written {
 impl LogWriter {
     /// A writer with its two threads.
     pub fn start(store: Arc<LogStore>, on_fatal: OnFatal) -> Result<Arc<Self>, StoreError> {
-        let writer = Self::new(store, on_fatal, false);
+        let writer = Self::new(store, on_fatal, false, None);
         writer.spawn("log-writer", Shared::write_loop)?;
         writer.spawn("log-syncer", Shared::sync_loop)?;
         Ok(writer)
@@ -193,13 +199,23 @@ impl LogWriter {
 
     /// A writer that works only when it is stepped.
     pub fn stepped(store: Arc<LogStore>, on_fatal: OnFatal) -> Arc<Self> {
-        Self::new(store, on_fatal, true)
+        Self::new(store, on_fatal, true, None)
     }
 
-    fn new(store: Arc<LogStore>, on_fatal: OnFatal, stepped: bool) -> Arc<Self> {
+    /// The same, telling `on_due` when it is to be stepped.
+    pub fn stepped_when_due(store: Arc<LogStore>, on_fatal: OnFatal, on_due: OnDue) -> Arc<Self> {
+        Self::new(store, on_fatal, true, Some(on_due))
+    }
+
+    fn new(
+        store: Arc<LogStore>,
+        on_fatal: OnFatal,
+        stepped: bool,
+        on_due: Option<OnDue>,
+    ) -> Arc<Self> {
         let queue = Mutex::default();
         let (submitted, written, room) = (Condvar::new(), Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { store, queue, submitted, written, room, on_fatal });
+        let shared = Arc::new(Shared { store, queue, submitted, written, room, on_fatal, on_due });
         Arc::new(Self { shared, threads: Mutex::default(), stepped })
     }
 
@@ -325,6 +341,9 @@ impl Shared {
         drop(queue);
         if is_due {
             self.submitted.notify_one();
+            if let Some(on_due) = &self.on_due {
+                on_due();
+            }
         }
         Ok(())
     }
@@ -426,6 +445,9 @@ impl Shared {
             // Before the batch is handed over, so that the syncer cannot take it for written.
             Err(error) => self.fail(&error),
         }
+        if planted::has(Bug::AckBeforeSync) {
+            written.done.drain(..).for_each(|done| done(Ok(())));
+        }
         let mut queue = self.queue.lock();
         queue.bytes -= released;
         queue.unsynced.push_back(written);
@@ -446,6 +468,7 @@ impl Shared {
         let result = match failed {
             Some(error) => Err(error),
             None if nobody_waits => Ok(()),
+            None if planted::has(Bug::SyncErrorIgnored) => self.store.db().sync_wal().or(Ok(())),
             None => self.store.db().sync_wal(),
         };
         if let Err(error) = &result {

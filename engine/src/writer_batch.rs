@@ -7,6 +7,7 @@ use crate::index::IndexUpdate;
 use crate::log::{Accepted, Families, LogRow, LogStore, Truncated};
 use crate::log_meta;
 use crate::log_row;
+use crate::planted::{self, Bug};
 use crate::position::{LogIndex, ShardId};
 use crate::record;
 
@@ -65,6 +66,9 @@ impl Batches {
                 marks.extend(rows.last().map(|row| (shard, accepted.epoch, row.index)));
             }
             Action::Truncate { shard, truncated } => {
+                if planted::has(Bug::TruncationForgotten) {
+                    return;
+                }
                 let (from, to) = (truncated.rows.start, truncated.rows.end);
                 if to.0 - from.0 > TRUNCATE_ROWS_SINGLY_MAX {
                     self.logged.delete_range(
