@@ -15,6 +15,7 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use smallvec::SmallVec;
 
@@ -360,7 +361,11 @@ impl Follower {
     fn note_positions(&mut self) {
         for shard in (0..self.feed.shards()).map(ShardId) {
             let read_to = self.read_to.get(shard).index();
-            let folded_to = self.held.folded_to(shard, read_to);
+            let folded_to = if planted::has(Bug::PositionAheadOfRows) {
+                read_to
+            } else {
+                self.held.folded_to(shard, read_to)
+            };
             if folded_to > self.positions.get(shard).index() {
                 self.positions.advance(shard, Position::end_of(folded_to));
                 self.fold.rows.put(Key::position(shard), &folded_to.0.to_be_bytes());

@@ -62,7 +62,7 @@ pub use history::Retention;
 pub use lookup::DesignatorLegs;
 pub use past::{PAST_BYTES_DEFAULT, PAST_STORES_MAX, PastError};
 pub use projections::{
-    OnFailure, ProjectionOptions, ProjectionStatus, Projections, delete_projections,
+    OnFailure, ProjectionOptions, ProjectionStatus, Projections, Stepped, delete_projections,
 };
 pub use recompute::{Violations, recompute};
 pub(crate) use relations::{event_row, heartbeat_row};

@@ -16,6 +16,7 @@ use parking_lot::{Mutex, RwLock};
 use rotabase_engine::db::{DbOptions, StoreError};
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::feed::Feed;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 
 use super::appeared::{ViolationListener, tell};
@@ -117,6 +118,21 @@ pub struct Projections {
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
+/// Projections without a thread.
+#[derive(Debug)]
+pub struct Stepped {
+    /// What is read.
+    pub projections: Arc<Projections>,
+    follower: Follower,
+}
+
+impl Stepped {
+    /// Folds what the feed has now, or as much of it as one batch takes; whether there was anything.
+    pub fn step(&mut self) -> Result<bool> {
+        self.projections.shared.step(&mut self.follower)
+    }
+}
+
 /// What the handle and the threads share.
 struct Shared {
     root: PathBuf,
@@ -172,6 +188,18 @@ impl fmt::Debug for Shared {
 impl Projections {
     /// Opens or creates the projections below `root` and begins to follow the feed.
     pub fn open(root: &Path, feed: Arc<dyn Feed>, options: ProjectionOptions) -> Result<Arc<Self>> {
+        let Stepped { projections, follower } = Self::stepped(root, feed, options)?;
+        let shared = Arc::clone(&projections.shared);
+        projections.spawn("projections", move || shared.follow(follower))?;
+        Ok(projections)
+    }
+
+    /// The same, but they follow the feed only when they are stepped: for simulations.
+    pub fn stepped(
+        root: &Path,
+        feed: Arc<dyn Feed>,
+        options: ProjectionOptions,
+    ) -> Result<Stepped> {
         let store = open_newest(root, feed.shards(), &options.db)?;
         let complete = store.is_complete()?;
         if complete {
@@ -204,9 +232,7 @@ impl Projections {
         shared.estimate()?;
         let projections =
             Arc::new(Self { shared, relations: relations(&estimates), threads: Mutex::default() });
-        let shared = Arc::clone(&projections.shared);
-        projections.spawn("projections", move || shared.follow(follower))?;
-        Ok(projections)
+        Ok(Stepped { projections, follower })
     }
 
     /// The newest state. It covers at least the positions that were reached before the call.
@@ -228,7 +254,7 @@ impl Projections {
 
     /// Whether `positions` are reached: a snapshot taken from now on covers them. Cheap.
     pub fn reached(&self, positions: &Positions) -> bool {
-        self.shared.waiters.reached(positions)
+        planted::has(Bug::ReadOlder) || self.shared.waiters.reached(positions)
     }
 
     /// Calls `ready` once `positions` are reached, at once if they are already, otherwise from the thread that
@@ -326,23 +352,9 @@ impl Shared {
         let mut pace = 0;
         while !self.stop.load(Ordering::Acquire) {
             let seen = self.feed.generation();
-            let replacement = self.replacement.lock().take();
-            if let Some(replacement) = replacement {
-                self.replace(follower, replacement)?;
-            }
-            let listener = self.options.violations.as_deref().filter(|it| it.is_listening());
-            follower.watch(listener.is_some());
             let before = follower.folded().entries;
-            let any = follower.step()?;
+            let any = self.step(follower)?;
             pace = pace / 2 + (follower.folded().entries - before);
-            if any {
-                self.publish(follower)?;
-                if let Some(listener) = listener.filter(|_| follower.is_whole()) {
-                    let snapshot = self.current.read().snapshot.clone();
-                    tell(listener, &follower.take_appeared(), &snapshot);
-                }
-            }
-            self.complete(follower)?;
             if !any {
                 self.feed.wait(seen, IDLE_WAIT);
             } else if pace >= LINGER_ENTRIES_MIN && !follower.is_behind() {
@@ -350,6 +362,26 @@ impl Shared {
             }
         }
         Ok(())
+    }
+
+    /// Folds what there is, or a batch of it, and shows it; whether there was anything.
+    fn step(&self, follower: &mut Follower) -> Result<bool> {
+        let replacement = self.replacement.lock().take();
+        if let Some(replacement) = replacement {
+            self.replace(follower, replacement)?;
+        }
+        let listener = self.options.violations.as_deref().filter(|it| it.is_listening());
+        follower.watch(listener.is_some());
+        let any = follower.step()?;
+        if any {
+            self.publish(follower)?;
+            if let Some(listener) = listener.filter(|_| follower.is_whole()) {
+                let snapshot = self.current.read().snapshot.clone();
+                tell(listener, &follower.take_appeared(), &snapshot);
+            }
+        }
+        self.complete(follower)?;
+        Ok(any)
     }
 
     /// Shows what was folded, unless it holds a transaction in part: then readers see what they saw before.
