@@ -21,6 +21,7 @@ use std::time::Duration;
 use futures::future::join_all;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{Attempt, Parts};
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -183,6 +184,7 @@ impl<D: Domain> Commit<D> {
             self.order(shards, |reply| Order::Prepare { write, attempt, deciding, reply }).await;
         for (shard, part) in shards.iter().zip(parts) {
             match part {
+                _ if planted::has(Bug::DecisionBeforePrepares) => {}
                 Ok(part) if part.refused => return Err(unstored(*shard, part.leader)),
                 Ok(part) if !part.unknown => {
                     self.node.inner.clock.observe(part.timestamp);
@@ -255,7 +257,9 @@ impl<D: Domain> Commit<D> {
         verdict: &Verdict,
     ) -> Vec<Part> {
         let write = Some(self.write);
-        self.order(shards, |reply| Order::Conclude {
+        let told =
+            if planted::has(Bug::DroppedOutcome) { shards.len().min(1) } else { shards.len() };
+        self.order(&shards[..told], |reply| Order::Conclude {
             attempt,
             write,
             verdict: verdict.clone(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use openraft::{Config, SnapshotPolicy};
+use rotabase_engine::planted::{self, Bug};
 
 /// How patient the replicas of a node are with each other and with their disks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,6 +44,7 @@ pub fn raft_config(timing: Timing) -> Arc<Config> {
             quorum_loss_probe: 3000,
         },
     };
+    let restores_leaders = planted::has(Bug::LeaderRestored);
     let config = Config {
         cluster_name: "rotabase".to_owned(),
         heartbeat_interval: timing.heartbeat,
@@ -51,7 +53,7 @@ pub fn raft_config(timing: Timing) -> Arc<Config> {
         election_timeout_max: timing.election_max,
         quorum_loss_probe_interval: Some(timing.quorum_loss_probe),
         enable_pre_vote: Some(true),
-        enable_leader_restore: Some(false),
+        enable_leader_restore: Some(restores_leaders),
         allow_log_reversion: None,
         // The log is the data: it is never compacted into a snapshot and never purged.
         snapshot_policy: SnapshotPolicy::Never,
@@ -67,7 +69,7 @@ pub fn raft_config(timing: Timing) -> Arc<Config> {
     let config = config.validate().expect("a configuration of constants");
     assert_eq!(
         config.enable_leader_restore,
-        Some(false),
+        Some(restores_leaders),
         "leader restore loses acknowledged writes"
     );
     Arc::new(config)

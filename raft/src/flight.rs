@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::Timestamp;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::{Notify, oneshot};
 use uuid::Uuid;
@@ -99,7 +100,7 @@ impl<D: Domain> Answer<D> {
             // What emitted nothing has stored nothing, whatever became of what it was decided on.
             Ending::Unknown => {
                 let emitted = verdict.is_ok_and(|accepted| accepted.last_ordinal.is_some());
-                return Err(if emitted {
+                return Err(if emitted && !planted::has(Bug::UnknownSaidRefused) {
                     WriteError::OutcomeUnknown
                 } else {
                     WriteError::Unavailable { shard }

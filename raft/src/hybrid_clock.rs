@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rotabase_engine::env::{Clock, Timestamp};
+use rotabase_engine::planted::{self, Bug};
 
 /// Gives timestamps that are near the wall clock, never repeat and never go back, whatever the wall clock does.
 #[derive(Debug)]
@@ -24,6 +25,9 @@ impl HybridClock {
     /// A timestamp later than all that were given or observed.
     pub(crate) fn tick(&self) -> Timestamp {
         let now = Timestamp::from_microseconds(self.wall.now_microseconds());
+        if planted::has(Bug::ClockGoesBack) {
+            return now;
+        }
         let next = |last| Some(Timestamp(last).tick(now).0);
         let before = self
             .last

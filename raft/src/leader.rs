@@ -26,6 +26,7 @@ use openraft::metrics::RaftServerMetrics;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{EntryBuilder, Step};
 use rotabase_engine::env::Timestamp;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::LogIndex;
 use tokio::sync::mpsc;
 
@@ -193,6 +194,14 @@ impl<D: Domain> LeaderTask<D> {
                     self.begin_leading(leader);
                     if let Err(error) = self.recover_attempts().await {
                         tracing::error!(shard = self.shard.id.0, %error, "could not take up what was prepared");
+                        // It would go on leading, and nobody could ask it anything: others have to.
+                        if let Err(error) = self.shard.replica.shutdown().await {
+                            tracing::error!(
+                                shard = self.shard.id.0,
+                                ?error,
+                                "the replica did not close"
+                            );
+                        }
                         return Warmth::Dead;
                     }
                     return Warmth::Warm(leader);
@@ -209,7 +218,9 @@ impl<D: Domain> LeaderTask<D> {
 
     fn begin_leading(&mut self, leader: LeaderId) {
         let sequence = self.shard.machine.lock().entries;
-        self.speculation.reset(sequence);
+        if !planted::has(Bug::SpeculationKept) {
+            self.speculation.reset(sequence);
+        }
         self.pipeline = new_pipeline(&self.shard);
         let leadership = self.shard.metrics.leaderships.fetch_add(1, Ordering::Relaxed);
         self.shard.leadership.store(leadership, Ordering::Relaxed);
@@ -483,7 +494,7 @@ impl<D: Domain> LeaderTask<D> {
             self.pipeline.depart(Cargo { sequence: None, events: 0, timestamp, answers });
         self.newest = Some(passengers);
         let replica = self.shard.replica.clone();
-        tokio::spawn(async move {
+        crate::runtime::spawn(async move {
             let read = replica.get_read_log_id(ReadPolicy::ReadIndex).await;
             let ending = read.map(|(read, _)| LogIndex(read.index()));
             flight.end_read(ending.map_err(|error| {

@@ -55,8 +55,10 @@ mod resolve;
 pub mod router;
 pub mod row;
 pub mod row_subscription;
+pub mod runtime;
 mod shard;
 pub mod shard_log;
+pub mod simulated;
 mod speculation;
 #[cfg(test)]
 mod storage_suite;

@@ -16,6 +16,7 @@ use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random, Timestamp};
 use rotabase_engine::feed::Feed;
 use rotabase_engine::log::LogRow;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -201,7 +202,9 @@ impl<D: Domain> Node<D> {
         loop {
             let (requests, metadata) = (requests.clone(), metadata.clone());
             let result = self.execute_once(requests, metadata, transaction, until).await;
-            let moved = result.as_ref().is_err_and(|error| error.is_passing(again));
+            let moved = result.as_ref().is_err_and(|error| error.is_passing(again))
+                || (planted::has(Bug::StatementRepeated)
+                    && matches!(result, Err(WriteError::OutcomeUnknown)));
             if !moved || tokio::time::Instant::now() >= patience {
                 return result;
             }
@@ -580,7 +583,7 @@ impl<D: Domain> Node<D> {
             tasks.await;
         }
         let log = Arc::clone(&self.inner.log);
-        if let Err(error) = tokio::task::spawn_blocking(move || log.shutdown()).await {
+        if let Err(error) = crate::runtime::spawn_blocking(move || log.shutdown()).await {
             tracing::error!(%error, "the log did not close");
         }
     }
@@ -598,6 +601,9 @@ impl<D: Domain> Node<D> {
 
 /// The index of the newest entry that was committed in a shard before the call.
 async fn read_index<D: Domain>(shard: &Shard<D>) -> Result<LogIndex, WriteError<D>> {
+    if planted::has(Bug::StaleLeaderRead) {
+        return Ok(LogIndex(shard.machine.lock().log_id.map_or(0, |log_id| log_id.index)));
+    }
     match shard.replica.get_read_log_id(ReadPolicy::ReadIndex).await {
         Ok((read, _)) => Ok(LogIndex(read.index())),
         Err(error) if error.fatal().is_some() => Err(shard.closed()),

@@ -11,6 +11,7 @@ use openraft::errors::{InitializeError, RaftError};
 use parking_lot::Mutex;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
+use rotabase_engine::env::Random;
 use rotabase_engine::position::ShardId;
 use rotabase_engine::writer::WriteTask;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -31,6 +32,7 @@ use crate::replica_machine::ReplicaMachine;
 use crate::reservation::Reservations;
 use crate::resolve::resolve_orphans;
 use crate::row;
+use crate::runtime::with_seed;
 use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard, is_alone};
 use crate::shard_log::{ShardLog, submit};
 use crate::speculation::Speculation;
@@ -49,6 +51,7 @@ struct Common<D: Domain> {
     transport: Arc<dyn Transport>,
     feed: Arc<NodeFeed>,
     clock: Arc<HybridClock>,
+    random: Arc<dyn Random>,
     metrics: Arc<NodeMetrics>,
     orphaned: Arc<Notify>,
 }
@@ -72,6 +75,7 @@ pub(crate) async fn open<D: Domain>(
         raft_config: raft_config(config.timing),
         feed: NodeFeed::open(Arc::clone(&log), config.feed_bytes)?,
         clock: Arc::new(HybridClock::new(clock)),
+        random: Arc::clone(&random),
         metrics: Arc::default(),
         orphaned: Arc::default(),
         config,
@@ -86,7 +90,7 @@ pub(crate) async fn open<D: Domain>(
     let shards: Vec<_> = shards
         .into_iter()
         .map(|(shard, task)| {
-            tasks.push(tokio::spawn(task.run()));
+            tasks.push(crate::runtime::spawn(task.run()));
             shard
         })
         .collect();
@@ -115,7 +119,7 @@ pub(crate) async fn open<D: Domain>(
         node.inner.transport.serve(Arc::new(service));
     }
     let resolving = resolve_orphans(Arc::downgrade(&node.inner), common.orphaned);
-    node.inner.tasks.lock().push(tokio::spawn(resolving));
+    node.inner.tasks.lock().push(crate::runtime::spawn(resolving));
     if let Err(error) = wait_until_leading(&node).await {
         node.shutdown().await;
         return Err(error);
@@ -177,8 +181,8 @@ impl<D: Domain> Common<D> {
             network,
             replica_log.clone(),
             machine,
-        )
-        .await;
+        );
+        let replica = with_seed(self.random.next_u64(), replica).await;
         let replica = replica.map_err(|error| self.not_started(shard, &error))?;
         self.transport.host(shard, replica_id, replica.clone());
         self.start(shard, &replica).await?;

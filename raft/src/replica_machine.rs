@@ -16,6 +16,7 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::{Attempt, CommittedEntry, Entry, Step};
 use rotabase_engine::index::{Applied as Index, Effect, Indexer, Prepared};
 use rotabase_engine::log::{LogRow, RowKind};
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, ShardId};
 use rotabase_engine::writer::WriteTask;
 
@@ -121,7 +122,9 @@ impl ReplicaMachine {
             state.entries = applied.entries;
             state.membership = read_membership(&*log, shard, &applied)?;
         }
-        for Prepared { attempt, index, deciding } in log.prepared(shard)? {
+        let prepared = log.prepared(shard)?;
+        let prepared = prepared.into_iter().filter(|_| !planted::has(Bug::LostPrepare));
+        for Prepared { attempt, index, deciding } in prepared {
             state.note_step(index, Step::Prepare { attempt, deciding });
         }
         let indexer = log.indexer(shard);

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Attempt;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::ShardId;
 use tokio::sync::{Notify, oneshot};
 
@@ -45,6 +46,9 @@ pub(crate) async fn resolve_orphans<D: Domain>(
 /// Tries to end each orphan of the node; says how many are left.
 async fn resolve_all<D: Domain>(node: &NodeInner<D>) -> usize {
     let mut left = 0;
+    if planted::has(Bug::OrphansForgotten) {
+        return left;
+    }
     for shard in &node.shards {
         let orphans: Vec<_> = {
             let orphans = shard.orphans.lock();
@@ -88,6 +92,9 @@ async fn ask<D: Domain>(
     if deciding.0 >= node.log.shards() {
         tracing::error!(%attempt, shard = deciding.0, "a transaction names a shard that is not there");
         return None;
+    }
+    if planted::has(Bug::ResolvedWithoutAsking) {
+        return Some(Verdict::abort(node.clock.tick()));
     }
     let shard = node.shard(deciding);
     // What is applied here is true, whoever leads.

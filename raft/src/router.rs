@@ -209,7 +209,7 @@ impl Transport for Attachment {
         let (answer, here) = (session.call(request), self.clone());
         Box::pin(async move {
             // As over a network, what is asked is done whether or not somebody waits for the answer.
-            let answer = tokio::spawn(answer).await.map_err(|_| CallFailure::Lost)?;
+            let answer = crate::runtime::spawn(answer).await.map_err(|_| CallFailure::Lost)?;
             if here.is_cut_from(machine) { Err(CallFailure::Lost) } else { Ok(answer) }
         })
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::feed::Feed as _;
 use rotabase_engine::log::LogRow;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use tokio::sync::watch;
 
@@ -32,6 +33,7 @@ impl RowSubscription {
     ) -> Self {
         let next = (0..feed.shards()).map(|shard| match positions.get(ShardId(shard)) {
             Position::START => LogIndex(0),
+            position if planted::has(Bug::RowsResumeGap) => LogIndex(position.index().0 + 2),
             position => LogIndex(position.index().0 + 1),
         });
         Self { next: next.collect(), turn: 0, published, feed }
@@ -83,6 +85,6 @@ async fn read(
         return feed.rows(shard, from);
     }
     let feed = Arc::clone(feed);
-    let read = tokio::task::spawn_blocking(move || feed.rows(shard, from)).await;
+    let read = crate::runtime::spawn_blocking(move || feed.rows(shard, from)).await;
     read.map_err(|error| StoreError::Io(error.to_string()))?
 }

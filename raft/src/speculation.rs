@@ -164,7 +164,7 @@ impl<D: Domain> Speculation<D> {
     /// Reads aggregates away from the asynchronous threads.
     pub(crate) async fn load(&mut self, ids: Vec<D::Id>) -> Result<(), StoreError> {
         let mut source = self.source.take().expect("it is here between loads");
-        let loading = tokio::task::spawn_blocking(move || {
+        let loading = crate::runtime::spawn_blocking(move || {
             let loaded = ids.iter().try_for_each(|id| source.load(id).map(|_| ()));
             (source, loaded)
         });

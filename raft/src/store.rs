@@ -15,7 +15,7 @@ use rotabase_engine::entry::Attempt;
 use rotabase_engine::index::{Applied, Indexer, Prepared};
 use rotabase_engine::log::{Committed, Leader, LogOptions, LogRow, LogStore};
 use rotabase_engine::position::{LogIndex, ShardId, Version};
-use rotabase_engine::writer::{LogWriter, OnFatal, SubmitError, WriteTask};
+use rotabase_engine::writer::{LogWriter, OnDue, OnFatal, SubmitError, WriteTask};
 
 use crate::aggregate_source::{AggregateSource, Store};
 use crate::follower::REPLICA;
@@ -48,10 +48,32 @@ impl DirectoryStore {
     ) -> Result<Arc<Self>, StoreError> {
         let store = LogStore::open(path, options)?;
         let writer = LogWriter::start(Arc::clone(&store), on_fatal)?;
-        Ok(Arc::new(Self {
+        Ok(Self::with(store, writer))
+    }
+
+    /// The same without threads: nothing is written or synced but by [`DirectoryStore::writer`], step by step, which is
+    /// to be done when `on_due` is told.
+    pub fn stepped(
+        path: &Path,
+        options: &LogOptions,
+        on_fatal: OnFatal,
+        on_due: OnDue,
+    ) -> Result<Arc<Self>, StoreError> {
+        let store = LogStore::open(path, options)?;
+        let writer = LogWriter::stepped_when_due(Arc::clone(&store), on_fatal, on_due);
+        Ok(Self::with(store, writer))
+    }
+
+    fn with(store: Arc<LogStore>, writer: Arc<LogWriter>) -> Arc<Self> {
+        Arc::new(Self {
             log: Arc::new(DirectoryLog { store, writer, counters: Mutex::default() }),
             aggregate_bytes: AGGREGATE_CACHE_BYTES_DEFAULT,
-        }))
+        })
+    }
+
+    /// The one way into the logs.
+    pub fn writer(&self) -> &Arc<LogWriter> {
+        &self.log.writer
     }
 
     /// A store whose aggregates take at most `bytes` of memory, over all shards.

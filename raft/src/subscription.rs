@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::entry::CommittedEntry;
 use rotabase_engine::feed::Feed as _;
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{ENTRY_EVENTS_MAX, LogIndex, Position, Positions, ShardId};
 use tokio::sync::watch;
 
@@ -39,6 +40,9 @@ impl Subscription {
                 return position.index();
             }
             within.advance(shard, position);
+            if planted::has(Bug::ResumeOffByOne) {
+                return position.index();
+            }
             LogIndex(position.index().0.saturating_sub(1))
         });
         Self { after: after.collect(), within, next: 0, published, feed }
@@ -112,7 +116,7 @@ async fn read(
         return feed.read(shard, after, out);
     }
     let feed = Arc::clone(feed);
-    let read = tokio::task::spawn_blocking(move || {
+    let read = crate::runtime::spawn_blocking(move || {
         let mut entries = Vec::new();
         feed.read(shard, after, &mut entries).map(|looked_at| (entries, looked_at))
     });

@@ -295,7 +295,7 @@ impl<D: Domain> Write<D> {
             // What is prepared already says who decides.
             deciding: self.shards.values().any(|held| held.prepared).then_some(first),
         };
-        let committed = tokio::spawn(commit.run());
+        let committed = crate::runtime::spawn(commit.run());
         let ended = async {
             match tokio::time::timeout(deadline, committed).await {
                 Ok(Ok(outcome)) => outcome,

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{Attempt, Entry, EntryBuilder, Step};
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, ShardId};
 use tokio::sync::oneshot;
 
@@ -177,7 +178,9 @@ impl<D: Domain> LeaderTask<D> {
             self.attempts.recovered += 1;
             WriteId(RECOVERED_WRITES + self.attempts.recovered)
         });
-        self.shard.reservations.seize(write, draft.ids());
+        if !planted::has(Bug::ReservationForgotten) {
+            self.shard.reservations.seize(write, draft.ids());
+        }
         let part = PreparedPart {
             write,
             deciding: open.deciding,
@@ -368,6 +371,15 @@ impl<D: Domain> LeaderTask<D> {
         reply: oneshot::Sender<PartOutcome>,
     ) {
         self.shard.clock.observe(verdict.timestamp);
+        let prepared = self.attempts.prepared.get(&attempt);
+        if prepared.is_some_and(|part| !part.is_quiet()) {
+            // Whoever gives up does not wait for what it has not heard of. What is on its way into the log is ended once it
+            // is known to be there; to forget it now would be to leave it there for ever.
+            self.attempts.abandoned.push(attempt);
+            // The client may be gone.
+            let _ = reply.send(PartOutcome { refused: true, ..PartOutcome::default() });
+            return;
+        }
         let part = self.attempts.prepared.remove(&attempt);
         let prepares = part.as_ref().map(|part| part.prepares.indexes()).unwrap_or_default();
         self.shard.orphans.lock().remove(&attempt);

@@ -232,7 +232,7 @@ impl Counter {
         refused: impl FnOnce() -> A + Send + 'static,
     ) {
         let asked = self.ask::<D, Option<A>>(&Ask::Errand { shard: self.shard, errand });
-        tokio::spawn(async move {
+        crate::runtime::spawn(async move {
             let answer = match asked.await {
                 Ok(answer) => answer,
                 Err(CallFailure::Unsent | CallFailure::TooLong) => Some(refused()),
