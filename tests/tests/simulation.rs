@@ -54,21 +54,25 @@ fn a_seed_is_the_same_history_each_time() {
     assert_ne!(run(Options { seed: 1, ..Options::default() }).trace, other.trace);
 }
 
-/// Each planted bug, and a seed that finds it.
+/// Bugs that are planted, and for each the seed that is tried first: others follow, since every change of the tree makes
+/// another history of a seed.
 const PLANTED: &[(Bug, u64)] = &[
+    (Bug::StatementRepeated, 17),
+    (Bug::HalfShown, 16),
+    (Bug::RowsResumeGap, 16),
+    (Bug::LeaderRestored, 16),
+    (Bug::SpeculationKept, 16),
+    (Bug::ResolvedWithoutAsking, 16),
 ];
 
 #[test]
 fn bugs_that_are_planted_are_found() {
-    let not_found: Vec<_> = PLANTED
-        .iter()
-        .filter(|(bug, seed)| {
+    for (bug, hint) in PLANTED {
+        let finds = |seed: &u64| {
             let options = Options { seed: *seed, planted: Some(*bug), ..Options::default() };
-            run(options).wrong.is_empty()
-        })
-        .collect();
-    assert!(not_found.is_empty(), "the simulation does not find {not_found:?}");
-    for (_, seed) in PLANTED {
-        assert!(*seed < SEEDS, "each seed is one that is run without a bug, too");
+            !run(options).wrong.is_empty()
+        };
+        let found = std::iter::once(*hint).chain(0..SEEDS).find(finds);
+        assert!(found.is_some(), "no seed finds {bug:?}");
     }
 }
