@@ -389,6 +389,24 @@ impl Db {
         prefixes: &[K],
         visit: &mut WalkPrefixes<'_>,
     ) -> Result<(), StoreError> {
+        let raw = match &self.backend {
+            Backend::Directory(raw) => raw,
+            Backend::Memory(db) => {
+                let mut ended = false;
+                for (at, prefix) in prefixes.iter().enumerate() {
+                    let range = KeyRange::prefix(family, prefix.as_ref());
+                    db.scan(self.name(family), &range, Direction::Forward, &mut |key, value| {
+                        let flow = visit(at, key, value);
+                        ended = flow.is_break();
+                        flow
+                    })?;
+                    if ended {
+                        break;
+                    }
+                }
+                return Ok(());
+            }
+        };
         let (Some(first), Some(last)) = (prefixes.first(), prefixes.last()) else { return Ok(()) };
         let mut options = ReadOptions::default();
         options.set_total_order_seek(true);
@@ -396,7 +414,7 @@ impl Db {
         if let Some(upper) = after_prefix(last.as_ref()) {
             options.set_iterate_upper_bound(upper);
         }
-        let mut rows = self.raw.raw_iterator_cf_opt(self.handle(family), options);
+        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, family), options);
         rows.seek(first.as_ref());
         for (at, prefix) in prefixes.iter().enumerate() {
             let prefix = prefix.as_ref();
