@@ -7,8 +7,8 @@ use rotabase_tests::simulation::{Bug, Fault, Options, Report, run};
 /// The seeds that are run each time.
 const SEEDS: u64 = 200;
 
-/// Seeds whose finding is known and not mended yet: with 34, an aggregate is held for ever after partitions, so that its
-/// shard takes no command for it.
+/// Seeds whose finding is known and not mended yet: with 34, a leader that cannot read an aggregate, because a row of its
+/// log is damaged, refuses commands for it and goes on leading, though others have the row.
 const OPEN: &[u64] = &[34];
 
 /// Runs many seeds on all processors.
