@@ -23,6 +23,7 @@ use openraft::ReadPolicy;
 use openraft::alias::WatchReceiverOf;
 use openraft::async_runtime::watch::WatchReceiver;
 use openraft::metrics::RaftServerMetrics;
+use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::{EntryBuilder, Step};
 use rotabase_engine::env::Timestamp;
@@ -194,14 +195,7 @@ impl<D: Domain> LeaderTask<D> {
                     self.begin_leading(leader);
                     if let Err(error) = self.recover_attempts().await {
                         tracing::error!(shard = self.shard.id.0, %error, "could not take up what was prepared");
-                        // It would go on leading, and nobody could ask it anything: others have to.
-                        if let Err(error) = self.shard.replica.shutdown().await {
-                            tracing::error!(
-                                shard = self.shard.id.0,
-                                ?error,
-                                "the replica did not close"
-                            );
-                        }
+                        self.let_others_lead().await;
                         return Warmth::Dead;
                     }
                     return Warmth::Warm(leader);
@@ -213,6 +207,13 @@ impl<D: Domain> LeaderTask<D> {
                 return Warmth::Cold;
             }
             tokio::time::sleep(WARM_UP_RETRY).await;
+        }
+    }
+
+    /// Closes the replica of one that cannot read its log: it would go on leading, and nobody could ask it anything.
+    async fn let_others_lead(&self) {
+        if let Err(error) = self.shard.replica.shutdown().await {
+            tracing::error!(shard = self.shard.id.0, ?error, "the replica did not close");
         }
     }
 
@@ -236,6 +237,10 @@ impl<D: Domain> LeaderTask<D> {
         self.shard.replica.runtime_config().tick(others);
     }
 
+    fn others_vote(&self) -> bool {
+        self.metrics.borrow_watched().membership_config.membership().voter_ids().count() > 1
+    }
+
     /// Decides and proposes until leadership is lost or a proposal is.
     async fn lead(&mut self, leader: LeaderId) {
         loop {
@@ -249,7 +254,10 @@ impl<D: Domain> LeaderTask<D> {
             self.take_queued();
             if !self.backlog.is_empty() && self.pipeline.in_flight() < WINDOW_ENTRIES {
                 let timestamp = self.shard.clock.tick();
-                self.decide_batch(leader, timestamp).await;
+                if self.decide_batch(leader, timestamp).await.is_err() && self.others_vote() {
+                    // One alone goes on with what it can read.
+                    return self.let_others_lead().await;
+                }
                 continue;
             }
             let room = self.backlog.len() < BATCH_COMMANDS_MAX;
@@ -290,16 +298,23 @@ impl<D: Domain> LeaderTask<D> {
         }
     }
 
-    /// Decides what has queued and proposes it as one entry.
-    async fn decide_batch(&mut self, leader: LeaderId, timestamp: Timestamp) {
+    /// Decides what has queued and proposes it as one entry. An error if an aggregate could not be read; everything
+    /// has its answer all the same.
+    async fn decide_batch(
+        &mut self,
+        leader: LeaderId,
+        timestamp: Timestamp,
+    ) -> Result<(), StoreError> {
         self.speculation.settle(self.shard.machine.lock().entries);
         let batch = self.take_batch();
         let missing = self
             .speculation
             .missing(batch.iter().flat_map(Job::requests).map(|request| &request.id));
+        let mut loaded = Ok(());
         if !missing.is_empty() {
             // Whoever needs the aggregate that could not be read is told when it is decided.
-            if let Err(error) = self.speculation.load(missing).await {
+            loaded = self.speculation.load(missing).await;
+            if let Err(error) = &loaded {
                 tracing::error!(shard = self.shard.id.0, %error, "could not read an aggregate");
             }
         }
@@ -312,6 +327,7 @@ impl<D: Domain> LeaderTask<D> {
             }
         }
         self.propose(leader, timestamp).await;
+        loaded
     }
 
     /// Takes the next jobs off the backlog; those whose aggregates others hold are parked.

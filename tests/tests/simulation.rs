@@ -9,7 +9,7 @@ const SEEDS: u64 = 200;
 
 /// Seeds whose finding is known and not mended yet: with 34, a leader that cannot read an aggregate, because a row of its
 /// log is damaged, refuses commands for it and goes on leading, though others have the row.
-const OPEN: &[u64] = &[34];
+const OPEN: &[u64] = &[];
 
 /// Runs many seeds on all processors.
 fn run_all(seeds: std::ops::Range<u64>) -> Vec<(u64, Report)> {
