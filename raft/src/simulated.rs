@@ -24,7 +24,6 @@ use openraft::raft::{
 use parking_lot::Mutex;
 use rotabase_engine::position::ShardId;
 use tokio::sync::{mpsc, watch};
-use tokio::time::Instant;
 
 use crate::remote::{CallFailure, Service, Session};
 use crate::runtime;
@@ -74,7 +73,7 @@ impl Debug for State {
 /// Over which one machine asks another.
 struct Connection {
     session: Arc<dyn Session>,
-    last_arrival: Mutex<Instant>,
+    last_arrival: Mutex<tokio::time::Instant>,
     broken: watch::Sender<bool>,
 }
 
@@ -187,7 +186,7 @@ impl Attachment {
         let open = || {
             Arc::new(Connection {
                 session: Arc::from(service.open()),
-                last_arrival: Mutex::new(Instant::now()),
+                last_arrival: Mutex::new(tokio::time::Instant::now()),
                 broken: watch::Sender::new(false),
             })
         };
@@ -199,17 +198,17 @@ impl Attachment {
         self,
         route: Route,
         mut requests: BoxStream<'static, AppendEntriesRequest<TypeConfig>>,
-        arriving: mpsc::Sender<(Instant, AppendEntriesRequest<TypeConfig>)>,
+        arriving: mpsc::Sender<(tokio::time::Instant, AppendEntriesRequest<TypeConfig>)>,
         sent: Arc<AtomicUsize>,
     ) {
         // Until it has said all it had to say.
         sent.fetch_add(1, Ordering::AcqRel);
-        let mut last = Instant::now();
+        let mut last = tokio::time::Instant::now();
         while let Some(request) = requests.next().await {
             let mut copies = self.fate(route.machine.id).into_iter();
             // What is lost is waited for, for a while.
             let Some(delay) = copies.next() else { return };
-            last = last.max(Instant::now() + delay);
+            last = last.max(tokio::time::Instant::now() + delay);
             for delay in copies {
                 let network = Arc::clone(&self.network);
                 let (receiver, again) = (route.clone(), request.clone());
@@ -234,8 +233,11 @@ impl Attachment {
     async fn append_all(
         self,
         route: Route,
-        arriving: mpsc::Receiver<(Instant, AppendEntriesRequest<TypeConfig>)>,
-        answers: mpsc::Sender<(Instant, Result<StreamAppendResult<TypeConfig>, CallError>)>,
+        arriving: mpsc::Receiver<(tokio::time::Instant, AppendEntriesRequest<TypeConfig>)>,
+        answers: mpsc::Sender<(
+            tokio::time::Instant,
+            Result<StreamAppendResult<TypeConfig>, CallError>,
+        )>,
     ) {
         let Some(replica) = self.network.replica(&route) else { return };
         let requests = stream::unfold(arriving, |mut arriving| async move {
@@ -244,11 +246,11 @@ impl Attachment {
             Some((request, arriving))
         });
         let mut given = std::pin::pin!(replica.stream_append(requests));
-        let mut last = Instant::now();
+        let mut last = tokio::time::Instant::now();
         while let Some(answer) = given.next().await {
             let back = self.network.weather.fate(route.machine.id, self.machine);
             let Some(delay) = back.first() else { return };
-            last = last.max(Instant::now() + *delay);
+            last = last.max(tokio::time::Instant::now() + *delay);
             let answer = answer.map_err(|error| unreachable(&error.to_string()));
             if answers.send((last, answer)).await.is_err() {
                 return;
@@ -259,7 +261,8 @@ impl Attachment {
 
 /// The sender's side of a stream.
 struct Answers {
-    arriving: mpsc::Receiver<(Instant, Result<StreamAppendResult<TypeConfig>, CallError>)>,
+    arriving:
+        mpsc::Receiver<(tokio::time::Instant, Result<StreamAppendResult<TypeConfig>, CallError>)>,
     receiver: watch::Receiver<bool>,
     sent: Arc<AtomicUsize>,
     heard: usize,
@@ -336,7 +339,7 @@ impl Transport for Attachment {
         let arrives = delay.map(|delay| {
             let mut last = connection.last_arrival.lock();
             // In the order in which they were sent, however close.
-            *last = (*last + Duration::from_nanos(1)).max(Instant::now() + delay);
+            *last = (*last + Duration::from_nanos(1)).max(tokio::time::Instant::now() + delay);
             *last
         });
         let (there, session) = (self.clone(), Arc::downgrade(&connection.session));
