@@ -211,7 +211,7 @@ impl<D: Domain> LeaderTask<D> {
     }
 
     /// Closes the replica of one that cannot read its log: it would go on leading, and nobody could ask it anything.
-    async fn let_others_lead(&self) {
+    async fn let_others_lead(&mut self) {
         if let Err(error) = self.shard.replica.shutdown().await {
             tracing::error!(shard = self.shard.id.0, ?error, "the replica did not close");
         }
