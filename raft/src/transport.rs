@@ -195,7 +195,8 @@ impl RaftNetworkV2<TypeConfig> for Peer {
             // without having asked for one is called again at once, without end.
             let mut input = input;
             let Some(first) = input.next().await else {
-                return Ok(Box::pin(futures::stream::empty()) as AppendAnswers<'s>);
+                let answers: AppendAnswers<'s> = Box::pin(futures::stream::empty());
+                return Ok(answers);
             };
             let requests = futures::stream::once(std::future::ready(first)).chain(input);
             let answers: AppendAnswers<'s> =

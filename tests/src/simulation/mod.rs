@@ -34,6 +34,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use rotabase_engine::db::DiskFaults;
 use rotabase_engine::planted;
 use rotabase_raft::simulated::SimulatedNetwork;
 use rotabase_raft::type_config::MachineId;
@@ -182,7 +183,7 @@ impl Simulation {
     fn new(options: Options, stage: Arc<Stage>, home: std::path::PathBuf) -> Self {
         let dice = Dice::new(options.seed);
         let climate = Climate::new(Arc::clone(&stage), dice.split());
-        let network = SimulatedNetwork::new(Arc::clone(&climate) as Arc<_>);
+        let network = SimulatedNetwork::new(Arc::<Climate>::clone(&climate));
         let founders = (1..=MEMBERS).map(MachineId).collect();
         let site = Site { stage: Arc::clone(&stage), network, home, founders };
         let member = |id| Machine::new(MachineId(id), Role::Member, &site, dice.split());
@@ -284,7 +285,7 @@ impl Simulation {
         for machine in &self.company.machines {
             self.stage.resume(machine.id);
             machine.slow_down(0);
-            machine.disk.fail(Default::default());
+            machine.disk.fail(DiskFaults::default());
             machine.boot();
         }
         if self.company.history.has_wrong() {

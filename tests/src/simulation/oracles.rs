@@ -49,10 +49,13 @@ pub(crate) fn apart(company: &Company, damaged: Option<MachineId>) -> Option<Str
     None
 }
 
+/// Keys and values of projections, as they are stored.
+type StoredRows = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// Compares everything with everything.
 pub(crate) fn check(company: &Company, shown: &[Arc<Shown>], damaged: Option<MachineId>) {
     let history = &company.history;
-    let mut first: Option<(MachineId, Vec<CommittedEntry>, Vec<(Vec<u8>, Vec<u8>)>)> = None;
+    let mut first: Option<(MachineId, Vec<CommittedEntry>, StoredRows)> = None;
     for machine in company.machines.iter().filter(|machine| damaged != Some(machine.id)) {
         let (id, Some(process)) = (machine.id, machine.process()) else { continue };
         let entries = match entries(&*process.node.feed()) {
@@ -153,7 +156,7 @@ fn difference(one: &[(Vec<u8>, Vec<u8>)], other: &[(Vec<u8>, Vec<u8>)]) -> Strin
 }
 
 /// The rows that the whole feed is folded to by somebody who begins now.
-fn fold_anew(feed: Arc<dyn Feed>) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn fold_anew(feed: Arc<dyn Feed>) -> Result<StoredRows, String> {
     let disk = MemoryDisk::new();
     let home = tempfile::tempdir().map_err(|error| error.to_string())?;
     let options = ProjectionOptions {
