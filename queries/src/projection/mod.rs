@@ -5,7 +5,7 @@
 //! 1. The follower ([`Projections`]) reads committed entries from the feed, shard by shard.
 //! 2. The [`fold`] turns each event into changes of rows. It is pure and generic over [`rows`]; within a batch
 //!    it sees its own changes through an [`overlay`].
-//!    A batch of many events is folded as a whole, which gives the same rows ([`fold::bulk`]).
+//!    A batch of many events is folded as a whole, which gives the same rows (`fold/bulk/`).
 //! 3. The batch goes to the [`store`] in one write: rows, violations, counts, and the position vector that says
 //!    what they were folded from. Each event counts exactly once, however often it is delivered.
 //! 4. A [`Snapshot`] of the new state is published once no transaction is folded in part ([`open`]), and whoever
