@@ -64,6 +64,7 @@ mod speculation;
 mod storage_suite;
 pub mod store;
 pub mod subscription;
+mod succession;
 mod ticket;
 pub mod transport;
 pub mod type_config;

@@ -135,6 +135,7 @@ impl Link {
     /// Until the network is stopped or the machine is no member any more.
     async fn connect_again_and_again(&self, shared: Weak<Shared>) {
         let mut pause = PAUSE_MIN;
+        let mut was_connected = false;
         loop {
             let (dialling, mut stopped, traffic) = {
                 let Some(shared) = shared.upgrade() else { return };
@@ -148,7 +149,7 @@ impl Link {
             };
             match connected {
                 Ok(connection) => {
-                    pause = PAUSE_MIN;
+                    (pause, was_connected) = (PAUSE_MIN, true);
                     let error = tokio::select! {
                         error = self.drive(connection, traffic) => error,
                         _ = stopped.wait_for(|stopped| *stopped) => io::ErrorKind::Interrupted.into(),
@@ -160,6 +161,15 @@ impl Link {
                 }
                 Err(error) => {
                     tracing::debug!(machine = %self.target, lane = ?self.lane, %error, "could not connect");
+                    let refused = error.kind() == io::ErrorKind::ConnectionRefused;
+                    // Nobody listens there any more. One lane says so for both.
+                    if refused
+                        && self.lane == Lane::Control
+                        && std::mem::take(&mut was_connected)
+                        && let Some(shared) = shared.upgrade()
+                    {
+                        shared.lost(self.target);
+                    }
                 }
             }
             tokio::select! {

@@ -342,6 +342,14 @@ impl Shared {
         self.replicas.read().get(&(space, shard, to)).cloned()
     }
 
+    /// Tells the nodes of this machine that another one's process has ended.
+    fn lost(&self, machine: MachineId) {
+        let services: Vec<_> = self.services.read().values().map(Arc::clone).collect();
+        for service in services {
+            service.lost(machine);
+        }
+    }
+
     fn service(&self, space: u8) -> Option<Arc<dyn Service>> {
         self.services.read().get(&space).cloned()
     }

@@ -69,10 +69,13 @@ pub enum CallFailure {
     Lost,
 }
 
-/// What answers the questions of other machines.
+/// What answers the questions of other machines, and hears of their end.
 pub trait Service: Debug + Send + Sync + 'static {
     /// A machine has connected. What is done for it is undone when the session is dropped.
     fn open(&self) -> Box<dyn Session>;
+
+    /// A machine that was connected now refuses connections: its process has ended.
+    fn lost(&self, machine: MachineId);
 }
 
 /// The questions of one connection.

@@ -19,6 +19,8 @@ use crate::error::WriteError;
 use crate::node::{Node, NodeInner};
 use crate::reservation::WriteId;
 use crate::shard::{Order, PartDecided, PartFailure, Wish};
+use crate::succession::succeed;
+use crate::type_config::MachineId;
 
 /// The questions to one node.
 #[derive(Debug)]
@@ -29,6 +31,12 @@ pub(crate) struct NodeService<D: Domain> {
 impl<D: Domain> Service for NodeService<D> {
     fn open(&self) -> Box<dyn Session> {
         Box::new(NodeSession { node: Weak::clone(&self.node), touched: Mutex::default() })
+    }
+
+    fn lost(&self, machine: MachineId) {
+        if let Some(node) = self.node.upgrade() {
+            crate::runtime::spawn(succeed(node, machine));
+        }
     }
 }
 

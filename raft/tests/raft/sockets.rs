@@ -8,10 +8,12 @@ use bytes::Bytes;
 use futures::future::join_all;
 use rotabase_raft::memory::{MemoryLog, MemoryStore};
 use rotabase_raft::net::{Guests, Identity, Members, Network, Plain, ask_as_guest};
+use rotabase_raft::remote::{Service, Session};
 use rotabase_raft::type_config::MachineId;
 use rotabase_raft::{Environment, Node, NodeConfig, WriteError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::accounts::Accounts;
@@ -187,5 +189,47 @@ async fn strangers_are_refused_and_guests_are_answered() {
     cluster.networks[0].welcome_guests(Arc::new(Echo));
     let answer = ask_as_guest(&cluster.addresses[&id], &Plain, b"hello", PATIENCE).await.unwrap();
     assert_eq!(answer, Bytes::from_static(b"hello"));
+    cluster.stop().await;
+}
+
+/// Answers nothing, and passes on who is lost.
+#[derive(Debug)]
+struct Listening(mpsc::UnboundedSender<MachineId>);
+
+impl Service for Listening {
+    fn open(&self) -> Box<dyn Session> {
+        Box::new(Silent)
+    }
+
+    fn lost(&self, machine: MachineId) {
+        self.0.send(machine).unwrap();
+    }
+}
+
+struct Silent;
+
+impl Session for Silent {
+    fn call(&self, _: Bytes) -> futures::future::BoxFuture<'static, Bytes> {
+        Box::pin(std::future::ready(Bytes::new()))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_takes_no_connections_any_more_is_lost_to_all_others() {
+    let cluster = Cluster::start().await;
+    for (tag, account) in (0..).zip(one_in_each_shard(&cluster.nodes[0], SHARDS)) {
+        execute(&cluster.nodes[0], vec![deposit(account, 1, tag)]).await.unwrap();
+    }
+    let mut heard = Vec::new();
+    for network in &cluster.networks[1..] {
+        let (told, hears) = mpsc::unbounded_channel();
+        network.space(9).serve(Arc::new(Listening(told)));
+        heard.push(hears);
+    }
+    cluster.networks[0].stop().await;
+    for mut hears in heard {
+        let lost = tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap();
+        assert_eq!(lost, Some(MachineId(1)));
+    }
     cluster.stop().await;
 }
