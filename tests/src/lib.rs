@@ -4,6 +4,7 @@
 //! [`simulation`], which is all of them in one process.
 //! A tool that a test needs and does not find is a failed test, with the name of what to install.
 
+pub mod certificates;
 pub mod cluster;
 pub mod load;
 pub mod net;

@@ -259,6 +259,7 @@ impl Database {
                 pid: self.shared.sessions.embedded_pid(),
                 peer: None,
                 tls: false,
+                may_follow: true,
             },
         )
     }

@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rotabase_tests::certificates;
 use rotabase_tests::cluster::{Cluster, eventually};
 use rotabase_tests::load::Told;
 use rotabase_tests::schedule;
@@ -218,53 +219,11 @@ fn the_walk_through_works() {
     assert!(printed.out.contains("connected") && printed.out.contains("FRA"), "{printed:?}");
 }
 
-fn openssl(directory: &std::path::Path, arguments: &[&str]) {
-    let mut program = Command::new("openssl");
-    tool::run(program.current_dir(directory).args(arguments), "").expect_success();
-}
-
-/// An authority, and a certificate of it for this machine.
-fn certificates(directory: &std::path::Path, authority: &str, node: &str) {
-    let (key, root) = (format!("{authority}.key"), format!("{authority}.crt"));
-    let made = [
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-days",
-        "2",
-    ];
-    openssl(
-        directory,
-        &[&made[..], &["-subj", "/CN=nodes", "-keyout", &key, "-out", &root]].concat(),
-    );
-    let (node_key, request, certificate) =
-        (format!("{node}.key"), format!("{node}.csr"), format!("{node}.crt"));
-    let asked = [
-        "req",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:P-256",
-        "-nodes",
-        "-subj",
-        "/CN=node",
-    ];
-    openssl(directory, &[&asked[..], &["-keyout", &node_key, "-out", &request]].concat());
-    std::fs::write(directory.join("names"), "subjectAltName=IP:127.0.0.1\n").expect("written");
-    let signed = ["x509", "-req", "-in", &request, "-CA", &root, "-CAkey", &key, "-CAcreateserial"];
-    let rest = ["-days", "2", "-extfile", "names", "-out", &certificate];
-    openssl(directory, &[&signed[..], &rest[..]].concat());
-}
-
 #[test]
 fn nodes_with_certificates_talk_to_nobody_without() {
     let directory = tempfile::tempdir().expect("a temporary directory");
-    certificates(directory.path(), "ours", "node");
-    certificates(directory.path(), "others", "stranger");
+    certificates::make(directory.path(), "ours", "node");
+    certificates::make(directory.path(), "others", "stranger");
     let file = |name: &str| directory.path().join(name).display().to_string();
     let settings = [
         format!("peer_certificate={}", file("node.crt")),

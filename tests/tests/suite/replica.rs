@@ -1,9 +1,11 @@
 //! Read replicas, as processes: following, refusing writes, being killed, being found by clients.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use rotabase_tests::certificates;
 use rotabase_tests::schedule;
 use rotabase_tests::server::{self, DEADLINE, Server};
 use rotabase_tests::tool;
@@ -285,4 +287,61 @@ async fn only_a_superuser_may_follow_the_logs() {
     let sql = "COPY (SUBSCRIBE TO rotabase.entries) TO STDOUT (FORMAT binary)";
     let error = client.copy_out(sql).await.err().unwrap();
     assert_eq!(error.code().unwrap().code(), "42501");
+}
+
+/// What a replica that cannot follow says of it; it is not waited for any longer.
+fn complaint(data: &Path, arguments: &[String]) -> String {
+    let mut program = Command::new("timeout");
+    program.arg(DEADLINE.as_secs().to_string()).arg(server::binary());
+    program.args(["start", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data"]).arg(data);
+    program.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = program.spawn().expect("the binary is built");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped"));
+    let mut said = String::new();
+    while !said.contains("could not follow") && lines.read_line(&mut said).unwrap() > 0 {}
+    let pid = child.id().to_string();
+    Command::new("kill").args(["-TERM", &pid]).status().expect("kill is there");
+    child.wait().expect("it was started");
+    said
+}
+
+fn borrowed(arguments: &[String]) -> Vec<&str> {
+    arguments.iter().map(String::as_str).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_replica_and_its_upstream_show_each_other_certificates() {
+    let (world, files) = (World::new(), tempfile::tempdir().unwrap());
+    certificates::make(files.path(), "ours", "node");
+    certificates::make(files.path(), "others", "stranger");
+    let with = |certificate: &str, authority: &str, more: &[&str]| {
+        let given = certificates::arguments(files.path(), certificate, authority);
+        more.iter().map(|it| (*it).to_owned()).chain(given).collect::<Vec<_>>()
+    };
+    let ours = with("node", "ours", &[]);
+    let primary = Server::start_on(&world.data("primary"), &borrowed(&ours));
+    primary.psql(&schedule::insert_script(3, 4, 1)).expect_success();
+    let address = primary.address();
+    let follow = ["--replica-of", &address];
+
+    let ours = with("node", "ours", &follow);
+    let first = Server::start_on(&world.data("first"), &borrowed(&ours));
+    let of_first = first.address();
+    let ours = with("node", "ours", &["--replica-of", &of_first]);
+    let second = Server::start_on(&world.data("second"), &borrowed(&ours));
+    primary.psql("UPDATE rotations SET name = name || '!';").expect_success();
+    assert_eq!(shown(&first), shown(&primary));
+    assert_eq!(shown(&second), shown(&primary));
+
+    let told = |name: &str, arguments: &[String]| complaint(&world.data(name), arguments);
+    let stranger = told("stranger", &with("stranger", "ours", &follow));
+    assert!(stranger.contains("UnknownCA"), "the upstream refuses it: {stranger}");
+    let wary = told("wary", &with("node", "others", &follow));
+    assert!(wary.contains("UnknownIssuer"), "it refuses the upstream: {wary}");
+    let bare = told("bare", &follow.map(str::to_owned));
+    assert!(bare.contains("28000") && bare.contains("show a certificate"), "{bare}");
+    let plain = Server::start_on(&world.data("plain"), &[]);
+    let of_plain = plain.address();
+    let alone = told("alone", &with("node", "ours", &["--replica-of", &of_plain]));
+    assert!(alone.contains("TLS"), "the upstream has no certificate: {alone}");
 }

@@ -17,10 +17,12 @@ mod start;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, Parser, Subcommand};
 
 pub use error::CliError;
+use rotabase_raft::net::Security;
 
 use crate::replica::ReplicaOptions;
 
@@ -121,7 +123,7 @@ struct ReplicaArguments {
 
 impl ReplicaArguments {
     /// What to follow; none for a node that takes writes.
-    fn options(&self) -> Option<ReplicaOptions> {
+    fn options(&self, security: Arc<dyn Security>) -> Option<ReplicaOptions> {
         let named = |node: &&String| !node.trim().is_empty();
         let nodes: Vec<String> =
             self.replica_of.iter().filter(named).map(|node| node.trim().to_owned()).collect();
@@ -129,6 +131,7 @@ impl ReplicaArguments {
             nodes,
             user: self.replica_user.clone(),
             password: self.replica_password.clone(),
+            security,
         })
     }
 }

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::error::CliError;
 use super::health::Watched;
+use crate::cluster::server_of_nodes;
 use crate::config::Config;
 use crate::database::Database;
 use crate::http::{Health, HttpServer};
@@ -134,6 +135,7 @@ fn server_config(config: &Config, random: &dyn Random) -> Result<ServerConfig, C
             secret,
         },
         tls,
+        nodes: server_of_nodes(config)?,
     })
 }
 

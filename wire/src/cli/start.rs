@@ -29,7 +29,7 @@ pub(crate) fn run(arguments: &StartArguments) -> Result<(), CliError> {
         let random = Arc::new(SystemRandom::new());
         let mut asked_to_stop = std::pin::pin!(asked_to_stop);
         let database_config = DatabaseConfig {
-            replica: replica.options(),
+            replica: replica.options(security(&config)?),
             peer,
             ..database_config(data, &config, &random)
         };

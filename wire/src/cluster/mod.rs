@@ -28,6 +28,7 @@ use rotabase_raft::{DirectoryStore, NodeConfig};
 use tokio::net::TcpListener;
 
 pub(crate) use self::catalog::{attach, bring_in, follow};
+pub(crate) use self::security::server_of_nodes;
 pub use self::security::{PeerTls, security};
 use crate::database::{DatabaseConfig, LOG_DIRECTORY, open_log};
 

@@ -1,4 +1,5 @@
-//! TLS between nodes: both ends show a certificate, and both are checked against the same authority.
+//! TLS between nodes: both ends show a certificate, and both are checked against the same authority. A read replica talks
+//! so to its upstream.
 
 use std::io;
 use std::path::Path;
@@ -15,11 +16,11 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use crate::config::Config;
-use crate::protocol::TlsError;
+use crate::protocol::{NODE_PROTOCOL, TlsError};
 
 /// Mutual TLS.
 pub struct PeerTls {
-    acceptor: TlsAcceptor,
+    server: Arc<ServerConfig>,
     connector: TlsConnector,
 }
 
@@ -31,11 +32,23 @@ impl std::fmt::Debug for PeerTls {
 
 /// How connections between nodes are secured, by the configuration.
 pub fn security(config: &Config) -> Result<Arc<dyn Security>, TlsError> {
+    Ok(match peer_tls(config)? {
+        Some(tls) => Arc::new(tls),
+        None => Arc::new(Plain),
+    })
+}
+
+/// TLS for those who connect to this node's port for clients and say that they are nodes; none without certificates.
+pub(crate) fn server_of_nodes(config: &Config) -> Result<Option<Arc<ServerConfig>>, TlsError> {
+    Ok(peer_tls(config)?.map(|tls| tls.server))
+}
+
+fn peer_tls(config: &Config) -> Result<Option<PeerTls>, TlsError> {
     match (&config.peer_certificate, &config.peer_key, &config.peer_ca) {
         (Some(certificate), Some(key), Some(authority)) => {
-            Ok(Arc::new(PeerTls::load(certificate, key, authority)?))
+            PeerTls::load(certificate, key, authority).map(Some)
         }
-        _ => Ok(Arc::new(Plain)),
+        _ => Ok(None),
     }
 }
 
@@ -69,18 +82,17 @@ impl PeerTls {
             WebPkiClientVerifier::builder_with_provider(Arc::clone(&roots), Arc::clone(&provider))
                 .build()
                 .map_err(|error| unreadable(authority, error))?;
-        let server = ServerConfig::builder_with_provider(Arc::clone(&provider))
+        let mut server = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_safe_default_protocol_versions()?
             .with_client_cert_verifier(verifier)
             .with_single_cert(chain.clone(), private()?)?;
-        let client = ClientConfig::builder_with_provider(provider)
+        let mut client = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
             .with_root_certificates(roots)
             .with_client_auth_cert(chain, private()?)?;
-        Ok(Self {
-            acceptor: TlsAcceptor::from(Arc::new(server)),
-            connector: TlsConnector::from(Arc::new(client)),
-        })
+        server.alpn_protocols = vec![NODE_PROTOCOL.to_vec()];
+        client.alpn_protocols = vec![NODE_PROTOCOL.to_vec()];
+        Ok(Self { server: Arc::new(server), connector: TlsConnector::from(Arc::new(client)) })
     }
 }
 
@@ -106,7 +118,7 @@ impl Security for PeerTls {
     }
 
     fn server(&self, socket: TcpStream) -> BoxFuture<'static, io::Result<Connection>> {
-        let acceptor = self.acceptor.clone();
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.server));
         Box::pin(async move {
             let connection: Connection = Box::new(acceptor.accept(socket).await?);
             Ok(connection)

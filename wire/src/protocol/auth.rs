@@ -11,7 +11,6 @@ use serde::{Deserialize, Serialize};
 use super::failure::{Failure, Outcome};
 use super::input::Body;
 use super::link::Link;
-use super::tls::Tls;
 use crate::scram::ScramVerifier;
 use crate::session::Login;
 
@@ -66,8 +65,9 @@ pub(crate) struct Claim<'a> {
     pub(crate) user: &'a str,
     pub(crate) login: Option<Login>,
     pub(crate) address: IpAddr,
-    /// The server's side of TLS, if the connection is encrypted.
-    pub(crate) tls: Option<&'a Tls>,
+    pub(crate) encrypted: bool,
+    /// What binds a password to the connection, if something does.
+    pub(crate) bound: Option<&'a ScramServerAuth>,
 }
 
 /// Lets a client prove that it is who it says. Whether it is a superuser.
@@ -76,8 +76,8 @@ pub(crate) async fn authenticate(
     policy: &AuthPolicy,
     claim: Claim<'_>,
 ) -> Outcome<bool> {
-    let Claim { user, login, address, tls } = claim;
-    if policy.tls_required && tls.is_none() && !address.to_canonical().is_loopback() {
+    let Claim { user, login, address, encrypted, bound } = claim;
+    if policy.tls_required && !encrypted && !address.to_canonical().is_loopback() {
         let message = "this server takes only encrypted connections";
         return Err(Failure::fatal(SqlError::new(
             SqlState::INVALID_AUTHORIZATION_SPECIFICATION,
@@ -93,7 +93,7 @@ pub(crate) async fn authenticate(
     if proves {
         let known = verifier.is_some();
         let verifier = verifier.unwrap_or_else(|| ScramVerifier::mock(user, &policy.secret));
-        let is_proven = scram(link, &verifier, tls.and_then(|tls| tls.scram.as_ref())).await?;
+        let is_proven = scram(link, &verifier, bound).await?;
         if !is_proven || !known {
             let message = format!("password authentication failed for user \"{user}\"");
             return Err(Failure::fatal(SqlError::new(SqlState::INVALID_PASSWORD, message)));

@@ -42,4 +42,5 @@ mod values;
 pub use auth::{AuthMethod, AuthPolicy};
 pub use registry::Registry;
 pub use server::{Server, ServerConfig};
+pub(crate) use tls::NODE_PROTOCOL;
 pub use tls::{Tls, TlsError};

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use pgwire::api::auth::sasl::scram::ScramServerAuth;
 use rotabase_engine::env::Random;
 use rotabase_queries::error::{SqlError, SqlState};
 use socket2::{SockRef, TcpKeepalive};
@@ -48,6 +49,8 @@ pub struct ServerConfig {
     pub auth: AuthPolicy,
     /// The certificate, if there is one.
     pub tls: Option<Tls>,
+    /// TLS with other nodes, which both ends show certificates for; none if nodes have none.
+    pub nodes: Option<Arc<tokio_rustls::rustls::ServerConfig>>,
 }
 
 /// A running server.
@@ -176,19 +179,21 @@ async fn begin<B: Backend>(
     place: Place,
 ) -> Option<Connection<B::Session>> {
     let mut refused = None;
-    let greeting =
-        match greet(socket, shared.config.tls.as_ref(), &shared.registry, &mut refused).await {
-            Ok(greeting) => greeting?,
-            Err(Failure::Fatal(error)) => {
-                if let Some(stream) = refused {
-                    refuse(shared, stream, &error).await;
-                }
-                return None;
+    let tls = (shared.config.tls.as_ref(), shared.config.nodes.as_ref());
+    let greeting = match greet(socket, tls, &shared.registry, &mut refused).await {
+        Ok(greeting) => greeting?,
+        Err(Failure::Fatal(error)) => {
+            if let Some(stream) = refused {
+                refuse(shared, stream, &error).await;
             }
-            Err(_) => return None,
-        };
-    let Greeting { stream, input, packet } = greeting;
+            return None;
+        }
+        Err(_) => return None,
+    };
+    let Greeting { stream, input, packet, is_node } = greeting;
     let encrypted = matches!(stream, Stream::Tls(_));
+    // Only the clients' certificate can bind a password.
+    let bound = tls.0.filter(|_| encrypted && !is_node).and_then(|tls| tls.scram.as_ref());
     let mut link = Link::new(stream, input, place, Arc::clone(&shared.metrics));
     if packet.negotiate {
         put_negotiation(&mut link.output, &packet);
@@ -202,8 +207,9 @@ async fn begin<B: Backend>(
         pid: link.slot().pid,
         peer: Some(peer),
         tls: encrypted,
+        may_follow: is_node || shared.config.nodes.is_none(),
     };
-    match open(shared, &mut link, start, peer, encrypted).await {
+    match open(shared, &mut link, start, peer, bound).await {
         Ok(session) => {
             tracing::debug!(user, "authenticated");
             let mut connection = Connection::new(link, session, Arc::clone(&shared.metrics));
@@ -230,11 +236,10 @@ async fn open<B: Backend>(
     link: &mut Link,
     start: SessionStart,
     peer: SocketAddr,
-    encrypted: bool,
+    bound: Option<&ScramServerAuth>,
 ) -> Outcome<B::Session> {
     let login = shared.backend.login(&start.user);
-    let tls = if encrypted { shared.config.tls.as_ref() } else { None };
-    let claim = Claim { user: &start.user, login, address: peer.ip(), tls };
+    let claim = Claim { user: &start.user, login, address: peer.ip(), encrypted: start.tls, bound };
     let superuser = authenticate(link, &shared.config.auth, claim).await?;
     link.place.admit(superuser).map_err(Failure::fatal)?;
     shared.backend.connect(start).await.map_err(Failure::fatal)

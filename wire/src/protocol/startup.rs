@@ -1,7 +1,10 @@
 //! The start of a connection, before there is a session: encryption, protocol version, who it is.
 
+use std::sync::Arc;
+
 use rotabase_queries::error::{SqlError, SqlState};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::failure::{Failure, Outcome};
 use super::input::{Body, Input};
@@ -9,7 +12,7 @@ use super::limits::{SMALL_MESSAGE_BYTES_MAX, STARTUP_BYTES_MAX};
 use super::output::{Output, put_text};
 use super::registry::Registry;
 use super::stream::Stream;
-use super::tls::Tls;
+use super::tls::{Tls, accept_at_once};
 
 const CANCEL_REQUEST: u32 = 80_877_102;
 const SSL_REQUEST: u32 = 80_877_103;
@@ -42,25 +45,29 @@ pub(crate) struct Greeting {
     pub(crate) stream: Stream,
     pub(crate) input: Input,
     pub(crate) packet: StartupPacket,
+    /// Whether it has shown a node's certificate.
+    pub(crate) is_node: bool,
 }
 
 /// Negotiates with a new client until it says who it is. None if it only wanted to cancel something.
 pub(crate) async fn greet(
     socket: TcpStream,
-    tls: Option<&Tls>,
+    (tls, nodes): (Option<&Tls>, Option<&Arc<ServerConfig>>),
     registry: &Registry,
     refused: &mut Option<Stream>,
 ) -> Outcome<Option<Greeting>> {
     let mut first = [0];
     let begins_with_tls =
         matches!(socket.peek(&mut first).await, Ok(1)) && first[0] == TLS_HANDSHAKE;
-    let mut stream = Stream::Plain(socket);
-    if begins_with_tls {
-        stream = encrypt(stream, tls).await?;
-    }
+    let (mut stream, is_node) = if begins_with_tls {
+        let accepted = accept_at_once(socket, tls, nodes).await.map_err(not_negotiated)?;
+        (Stream::Tls(Box::new(accepted.0)), accepted.1)
+    } else {
+        (Stream::Plain(socket), false)
+    };
     let greeted = negotiate(&mut stream, tls, registry).await;
     match greeted {
-        Ok(Some((input, packet))) => Ok(Some(Greeting { stream, input, packet })),
+        Ok(Some((input, packet))) => Ok(Some(Greeting { stream, input, packet, is_node })),
         Ok(None) => Ok(None),
         Err(failure) => {
             *refused = Some(stream);
@@ -141,13 +148,15 @@ async fn encrypt(stream: Stream, tls: Option<&Tls>) -> Outcome<Stream> {
     match (stream, tls) {
         (Stream::Plain(socket), Some(tls)) => match tls.accept(socket).await {
             Ok(encrypted) => Ok(Stream::Tls(Box::new(encrypted))),
-            Err(error) => {
-                tracing::debug!(%error, "could not negotiate TLS");
-                Err(Failure::Gone)
-            }
+            Err(error) => Err(not_negotiated(error)),
         },
         _ => Err(Failure::Gone),
     }
+}
+
+fn not_negotiated(error: std::io::Error) -> Failure {
+    tracing::debug!(%error, "could not negotiate TLS");
+    Failure::Gone
 }
 
 fn parse(version: u32, mut body: Body<'_>) -> Result<StartupPacket, SqlError> {

@@ -10,6 +10,8 @@
 //!    projections cover that, the replica is as new as that moment ([`freshness`]).
 //! 4. Roles and views come the same way, whole, whenever they change.
 //!
+//! Where nodes have certificates, both ends show theirs ([`crate::cluster`]), as nodes of a cluster do.
+//!
 //! When the connection breaks, the next node is tried, after a pause that grows; meanwhile the replica serves what it
 //! has, and its lag grows.
 
@@ -25,6 +27,7 @@ use rotabase_engine::env::Clock;
 use rotabase_engine::position::Positions;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::projection::Projections;
+use rotabase_raft::net::{Plain, Security};
 use tokio::sync::watch;
 
 pub(crate) use follow::follow;
@@ -50,6 +53,8 @@ pub struct ReplicaOptions {
     pub user: String,
     /// Its password, if the role has one.
     pub password: Option<String>,
+    /// How connections to them are secured.
+    pub security: Arc<dyn Security>,
 }
 
 /// A replica, as the rest of the node sees it.
@@ -86,7 +91,7 @@ pub(crate) struct Lag {
 impl ReplicaOptions {
     /// A replica that follows nobody: for looking at what it has.
     pub(crate) fn alone() -> Self {
-        Self { nodes: Vec::new(), user: String::new(), password: None }
+        Self { nodes: Vec::new(), user: String::new(), password: None, security: Arc::new(Plain) }
     }
 }
 

@@ -3,6 +3,7 @@
 //! What comes over `COPY (SUBSCRIBE TO rotabase.entries)` are rows of the logs, and between them messages, which have
 //! shard -1 and a kind of their own ([`Kind`]).
 
+use std::io;
 use std::pin::Pin;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use futures::{Stream as _, StreamExt as _};
 use rotabase_engine::log::{Leader, LogRow, RowKind};
 use rotabase_engine::position::{LogIndex, Positions, ShardId};
 use serde::{Deserialize, Serialize};
+use tokio::net::TcpStream;
 use tokio_postgres::binary_copy::{BinaryCopyOutRow, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
@@ -94,6 +96,10 @@ pub(super) enum Message {
 /// Why nothing comes from upstream any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum UpstreamError {
+    #[error("could not connect: {0}")]
+    Connect(#[from] io::Error),
+    #[error("could not agree on TLS: {0}")]
+    Secure(io::Error),
     #[error("{}", told(.0))]
     Protocol(#[from] tokio_postgres::Error),
     #[error("it did not answer in time")]
@@ -136,12 +142,20 @@ impl Upstream {
     ) -> Result<Self, UpstreamError> {
         let (host, port) = address(node);
         let mut config = tokio_postgres::Config::new();
-        config.host(host).port(port).user(&options.user).dbname(crate::database::DATABASE_NAME);
-        config.application_name("rotabase replica").connect_timeout(CONNECT_TIMEOUT);
+        config.user(&options.user).dbname(crate::database::DATABASE_NAME);
+        config.application_name("rotabase replica");
         if let Some(password) = &options.password {
             config.password(password);
         }
-        let connected = tokio::time::timeout(CONNECT_TIMEOUT, config.connect(NoTls)).await;
+        let connecting = async {
+            let socket = TcpStream::connect((host, port)).await?;
+            socket.set_nodelay(true)?;
+            let secured = options.security.client(socket, node).await;
+            let connection = secured.map_err(UpstreamError::Secure)?;
+            // Whatever encrypts has been agreed on.
+            Ok::<_, UpstreamError>(config.connect_raw(connection, NoTls).await?)
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connecting).await;
         let (client, connection) = connected.map_err(|_| UpstreamError::Late)??;
         let connection = tokio::spawn(async move {
             // What goes wrong is told to whoever waits for an answer.

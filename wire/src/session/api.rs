@@ -64,6 +64,8 @@ pub struct SessionStart {
     pub peer: Option<SocketAddr>,
     /// Whether the connection is encrypted.
     pub tls: bool,
+    /// Whether it may follow the logs: nodes have no certificates, or it has shown one.
+    pub may_follow: bool,
 }
 
 /// A statement that can be executed, and the shape of what it takes and gives.

@@ -62,6 +62,7 @@ pub struct Session {
     pub(crate) running: Arc<Running>,
     pub(crate) listening: Listening,
     place: Place,
+    may_follow: bool,
     advisory: Held,
     notices: Vec<Notice>,
     wakeup: Arc<Notify>,
@@ -118,6 +119,7 @@ impl Session {
             running,
             listening,
             place,
+            may_follow: start.may_follow,
             advisory,
             notices: Vec::new(),
             wakeup,
@@ -172,6 +174,11 @@ impl Session {
             SqlState::INSUFFICIENT_PRIVILEGE,
             format!("permission denied for table {table}"),
         ))
+    }
+
+    /// Whether the connection may be that of a node that follows the logs.
+    pub(crate) fn may_follow(&self) -> bool {
+        self.may_follow
     }
 
     /// Whether the session's role may do everything.

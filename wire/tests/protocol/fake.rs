@@ -431,6 +431,7 @@ pub(crate) async fn start(options: Options) -> Running {
             secret: [9; 32],
         },
         tls: options.tls,
+        nodes: None,
     };
     let server = Server::start(listener, backend, config, Arc::new(SystemRandom::new()), &metrics)
         .expect("it listens");

@@ -45,6 +45,11 @@ impl Session {
             )
             .with_hint("A superuser may follow it."));
         }
+        if !self.may_follow() {
+            let message = "rotabase.entries is for nodes that show a certificate";
+            return Err(SqlError::new(SqlState::INVALID_AUTHORIZATION_SPECIFICATION, message)
+                .with_hint("Set peer_certificate, peer_key and peer_ca on the read replica."));
+        }
         let after = self.subscribed_after(subscribe.after.as_deref())?;
         let columns = Arc::clone(&subscribe.columns);
         let (binary, width) = (copy.options.format == CopyFormat::Binary, columns.len());
