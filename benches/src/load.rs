@@ -14,6 +14,7 @@ use tokio_postgres::{Client, NoTls};
 pub(crate) struct Load {
     /// The seconds that each step took.
     latencies: Vec<f64>,
+    legs: u32,
     seconds: f64,
 }
 
@@ -27,6 +28,11 @@ impl Load {
     /// The steps that were done.
     pub(crate) fn steps(&self) -> usize {
         self.latencies.len()
+    }
+
+    /// The legs that were acknowledged.
+    pub(crate) fn legs(&self) -> i64 {
+        i64::from(self.legs)
     }
 
     /// The milliseconds that this percentage of the steps did not exceed.
@@ -43,6 +49,8 @@ impl Load {
 pub(crate) struct Worker {
     pub(crate) client: Arc<Client>,
     pub(crate) number: u32,
+    /// The legs whose statement was acknowledged.
+    pub(crate) legs: u32,
     until: Instant,
     latencies: Vec<f64>,
 }
@@ -73,9 +81,10 @@ pub(crate) fn number(conninfo: &str, query: &str) -> i64 {
     })
 }
 
-/// Runs `work` for some seconds with as many connections, and on each with as many workers at a time.
+/// Runs `work` for some seconds with as many connections, spread over servers, and on each with as many workers at a
+/// time.
 pub(crate) fn run<W, F>(
-    conninfo: &str,
+    servers: &[String],
     (connections, at_once): (u32, u32),
     seconds: u32,
     work: W,
@@ -87,7 +96,7 @@ where
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
         let mut clients = Vec::new();
-        for _ in 0..connections {
+        for conninfo in servers.iter().cycle().take(usize::try_from(connections).expect("few")) {
             let (client, connection) =
                 tokio_postgres::connect(conninfo, NoTls).await.expect("a connection");
             tokio::spawn(connection);
@@ -97,12 +106,14 @@ where
         let until = start + Duration::from_secs(u64::from(seconds));
         let workers = (0..connections * at_once).map(|number| {
             let client = Arc::clone(&clients[usize::try_from(number % connections).expect("few")]);
-            tokio::spawn(work(Worker { client, number, until, latencies: Vec::new() }))
+            tokio::spawn(work(Worker { client, number, legs: 0, until, latencies: Vec::new() }))
         });
         let workers: Vec<_> = workers.collect();
         let mut load = Load::default();
         for worker in workers {
-            load.latencies.extend(worker.await.expect("a worker ends").latencies);
+            let worker = worker.await.expect("a worker ends");
+            load.latencies.extend(worker.latencies);
+            load.legs += worker.legs;
         }
         load.seconds = start.elapsed().as_secs_f64();
         load

@@ -2,11 +2,14 @@
 //!
 //! `cargo run -p rotabase-benches -- [--seconds 5] [--rounds 3] [--legs 1500000] [--only commands,copy,…] [--json FILE]`
 //!
+//! `--only cluster` measures clusters and read replicas, without PostgreSQL beside them ([`cluster`]).
+//!
 //! Figures are ratios, since machines differ and are noisy; the fsync latency and the load average of the moment
 //! stand beside them. What was written is counted after each run: a figure whose data is not there is an error.
 
 #![expect(clippy::print_stdout, reason = "the table is what it is for")]
 
+mod cluster;
 mod commands;
 mod copy;
 mod disk;
@@ -32,11 +35,23 @@ struct Options {
     /// Dated legs of the SSIM file.
     #[arg(long, default_value_t = 1_500_000)]
     legs: u32,
-    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay.
+    /// Nodes of the clusters of the part `cluster`.
+    #[arg(long, value_delimiter = ',', default_value = "1,3")]
+    nodes: Vec<usize>,
+    /// Read replicas that they have.
+    #[arg(long, value_delimiter = ',', default_value = "0,1,2,4")]
+    replicas: Vec<usize>,
+    /// Legs of the schedule that they begin with.
+    #[arg(long, default_value_t = 100_000)]
+    schedule: u32,
+    /// Only what shows that all of it works: a run of a second of each kind, on small schedules.
+    #[arg(long)]
+    quick: bool,
+    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay, cluster.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay"
+        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay,cluster"
     )]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
@@ -51,10 +66,18 @@ impl Options {
     fn wants(&self, part: &str) -> bool {
         self.only.iter().any(|it| it == part)
     }
+
+    fn shortened(mut self) -> Self {
+        if self.quick {
+            (self.seconds, self.rounds, self.legs, self.schedule) = (1, 1, 15_000, 4_000);
+            self.replicas.retain(|replicas| *replicas <= 1);
+        }
+        self
+    }
 }
 
 fn main() {
-    let options = Options::parse();
+    let options = Options::parse().shortened();
     let mut report = Report::default();
     report.note("fdatasync, median of 50", &disk::describe());
     report.note("load average", &disk::load_average());
@@ -66,6 +89,9 @@ fn main() {
     }
     if ["copy", "verdict", "restart", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
+    }
+    if options.wants("cluster") {
+        cluster::run(&options, &mut report);
     }
     println!("{}", report.table());
     if let Some(path) = &options.json {

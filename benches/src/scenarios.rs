@@ -22,22 +22,25 @@ use crate::report::Report;
 /// The legs that a user of the scenario `plan` adds to a rotation.
 const LEGS_OF_PLAN: i64 = 300;
 
+/// The legs that a statement of the scenario `rows` adds.
+const LEGS_AT_ONCE: u32 = 100;
+
 /// One side: where it is, and its words for what is done.
 #[derive(Clone, Copy)]
-struct Side {
+pub(crate) struct Side {
     /// `$1` rotation, `$2` number of the first leg's minute.
     add_legs: &'static str,
     /// The same for one leg.
     add_leg: &'static str,
     /// `$1` rotation.
-    create_rotation: &'static str,
+    pub(crate) create_rotation: &'static str,
     /// `$1` registration.
     create_airplane: &'static str,
     /// `$1` registration, `$2` rotation.
     assign: &'static str,
 }
 
-const ROTABASE: Side = Side {
+pub(crate) const ROTABASE: Side = Side {
     add_legs: "INSERT INTO legs (rotation_id, carrier, flight_number, day_of_origin, departure_airport, \
                arrival_airport, departure_time, arrival_time) \
                SELECT $1::text::uuid, 'LH', g, '2026-01-01', 'FRA', 'MUC', \
@@ -65,7 +68,7 @@ const POSTGRES: Side = Side {
 };
 
 /// The checks of the scenario `validate`.
-const CHECKS: [&str; 3] = [
+pub(crate) const CHECKS: [&str; 3] = [
     "SELECT count(*) FROM continuity_violations",
     "SELECT count(*) FROM ground_time_violations",
     "SELECT count(*) FROM designator_violations",
@@ -83,9 +86,9 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
             report,
             &sides,
             "100 legs in a statement",
-            100,
+            LEGS_AT_ONCE,
             (8, 1),
-            |worker, side, run| add_legs(worker, side.add_legs, run, 100),
+            |worker, side, run| add_legs(worker, side, run, LEGS_AT_ONCE),
         );
     }
     if options.wants("pipelined") {
@@ -96,7 +99,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
             "pipelined one-leg commands",
             1,
             (4, 32),
-            |worker, side, run| add_legs(worker, side.add_leg, run, 1),
+            |worker, side, run| add_legs(worker, side, run, 1),
         );
     }
     if options.wants("plan") {
@@ -127,15 +130,10 @@ fn writing<F>(
         for (place, (conninfo, side)) in sides.iter().enumerate() {
             let count = || load::number(conninfo, "SELECT count(*) FROM legs");
             let before = count();
-            let load = load::run(conninfo, clients, options.seconds, |it| work(it, *side, run));
-            let steps = i64::try_from(load.steps()).expect("few");
+            let servers = std::slice::from_ref(conninfo);
+            let load = load::run(servers, clients, options.seconds, |it| work(it, *side, run));
             let added = count() - before;
-            // Of the steps of a plan, a hundredth adds no leg.
-            let expected = steps * i64::from(legs_of_step);
-            assert!(
-                added <= expected && added > expected * 9 / 10,
-                "{added} of {expected} legs are there"
-            );
+            assert_eq!(added, load.legs(), "every acknowledged leg is there, and no other");
             rates[place].push(load.rate() * f64::from(legs_of_step));
             latencies[0][place].push(load.percentile(50));
             latencies[1][place].push(load.percentile(99));
@@ -153,28 +151,28 @@ fn id(kind: u8, run: usize, user: u32, number: i64) -> String {
     format!("{kind:08x}-{run:04x}-4000-8000-{:012x}", i64::from(user) << 24 | number)
 }
 
-/// Adds legs to a rotation of its own, `legs` with each statement.
-async fn add_legs(mut worker: Worker, statement: &str, run: usize, legs: i64) -> Worker {
+/// Adds legs to a rotation of its own, with each statement one or [`LEGS_AT_ONCE`].
+async fn add_legs(mut worker: Worker, side: Side, run: usize, legs: u32) -> Worker {
     let client = std::sync::Arc::clone(&worker.client);
-    let create = if statement.starts_with("INSERT") { ROTABASE } else { POSTGRES }.create_rotation;
+    let (statement, kind) = if legs == 1 { (side.add_leg, 1) } else { (side.add_legs, 2) };
     let add = client.prepare(statement).await.expect("a statement");
-    let mut step = 0;
+    let mut minute = 0;
     let mut rotation = String::new();
     while worker.goes_on() {
-        if step * legs % 3000 == 0 {
+        if minute % 3000 == 0 {
             // Not one that grows without end.
-            rotation = id(if legs == 1 { 1 } else { 2 }, run, worker.number, step);
-            client.execute(create, &[&rotation]).await.expect("a rotation");
+            rotation = id(kind, run, worker.number, minute);
+            client.execute(side.create_rotation, &[&rotation]).await.expect("a rotation");
         }
-        let minute = step * legs;
         worker.step(client.execute(&add, &[&rotation, &minute])).await.expect("legs");
-        step += 1;
+        worker.legs += legs;
+        minute += i64::from(legs);
     }
     worker
 }
 
 /// Creates a rotation, fills it, creates an airplane, assigns it, and begins again.
-async fn plan(mut worker: Worker, side: Side, run: usize) -> Worker {
+pub(crate) async fn plan(mut worker: Worker, side: Side, run: usize) -> Worker {
     let client = std::sync::Arc::clone(&worker.client);
     let prepare = async |statement: &str| client.prepare(statement).await.expect("a statement");
     let (create_rotation, add_leg) =
@@ -183,13 +181,14 @@ async fn plan(mut worker: Worker, side: Side, run: usize) -> Worker {
         (prepare(side.create_airplane).await, prepare(side.assign).await);
     for round in 0.. {
         let rotation = id(3, run, worker.number, round);
-        let registration = format!("D{run}{:02}{round}", worker.number);
+        let registration = format!("D{run:02}{:02}{round}", worker.number);
         worker.step(client.execute(&create_rotation, &[&rotation])).await.expect("a rotation");
         for minute in 0..LEGS_OF_PLAN {
             if !worker.goes_on() {
                 return worker;
             }
             worker.step(client.execute(&add_leg, &[&rotation, &minute])).await.expect("a leg");
+            worker.legs += 1;
         }
         worker.step(client.execute(&create_airplane, &[&registration])).await.expect("an airplane");
         worker.step(client.execute(&assign, &[&registration, &rotation])).await.expect("assigned");
@@ -202,20 +201,8 @@ fn validate(options: &Options, report: &mut Report, sides: &[(String, Side)]) {
     let mut latencies: [Vec<f64>; 2] = Default::default();
     for _ in 0..options.rounds {
         for (place, (conninfo, _)) in sides.iter().enumerate() {
-            let load = load::run(conninfo, (8, 1), options.seconds, |mut worker| async move {
-                let client = std::sync::Arc::clone(&worker.client);
-                let mut checks = Vec::new();
-                for check in CHECKS {
-                    checks.push(client.prepare(check).await.expect("a check"));
-                }
-                for check in checks.iter().cycle() {
-                    if !worker.goes_on() {
-                        break;
-                    }
-                    worker.step(client.query_one(check, &[])).await.expect("a count");
-                }
-                worker
-            });
+            let servers = std::slice::from_ref(conninfo);
+            let load = load::run(servers, (8, 1), options.seconds, check);
             assert!(load.steps() > 0, "a check has ended");
             rates[place].push(load.rate());
             latencies[place].push(load.percentile(99));
@@ -225,4 +212,20 @@ fn validate(options: &Options, report: &mut Report, sides: &[(String, Side)]) {
     report.rate("validating, 8 users", "queries/s", ours, Some(theirs));
     let [ours, theirs] = latencies;
     report.cost("  p99 of a check", "ms", ours, Some(theirs));
+}
+
+/// Makes the checks one after the other.
+pub(crate) async fn check(mut worker: Worker) -> Worker {
+    let client = std::sync::Arc::clone(&worker.client);
+    let mut checks = Vec::new();
+    for check in CHECKS {
+        checks.push(client.prepare(check).await.expect("a check"));
+    }
+    for check in checks.iter().cycle() {
+        if !worker.goes_on() {
+            break;
+        }
+        worker.step(client.query_one(check, &[])).await.expect("a count");
+    }
+    worker
 }
