@@ -14,7 +14,7 @@ use rotabase_engine::feed::{FEED_READ_BYTES_MAX, Feed as _};
 use rotabase_engine::index::{Effect, Indexer};
 use rotabase_engine::log::{Committed, LogRow, LogStore, RowKind};
 use rotabase_engine::planted::{self, Bug};
-use rotabase_engine::position::{LogIndex, ShardId};
+use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::writer::WriteTask;
 use tokio::sync::{Mutex, oneshot};
 
@@ -23,7 +23,7 @@ use crate::feed::{NodeFeed, Published};
 use crate::hybrid_clock::HybridClock;
 use crate::replica_machine::events_bytes;
 use crate::shard::ShardStatus;
-use crate::shard_log::{ShardLog, resolve, submit};
+use crate::shard_log::{ShardLog, read_row, resolve, submit};
 
 /// The record that marks the log of a machine without a vote, kept with the first shard.
 const FOLLOWER: &str = "follower";
@@ -61,17 +61,37 @@ impl Follower {
         self.log.last(shard).map_or(LogIndex(0), |(last, _)| LogIndex(last.0 + 1))
     }
 
+    /// Where to begin when rows are asked for: each shard's newest comes again, so that it is seen whether it is the
+    /// same there.
+    pub(crate) fn resume(&self) -> Positions {
+        let mut positions = Positions::default();
+        for shard in (0..self.log.shards()).map(ShardId) {
+            let before = self.log.last(shard).and_then(|(last, _)| last.0.checked_sub(1));
+            if let Some(before) = before {
+                positions.advance(shard, Position::end_of(LogIndex(before)));
+            }
+        }
+        positions
+    }
+
     /// Takes rows that are committed and follow the shard's newest, writes them and feeds them on. Rows that are here
-    /// may come again: no position says that there is the first row and nothing else. Returns before they are durable:
-    /// what a power cut takes can be had again.
+    /// may come again, and must be the same: else they are of another history. Returns before they are durable: what a
+    /// power cut takes can be had again.
     pub(crate) async fn append(
         &self,
         shard: ShardId,
         mut rows: Vec<LogRow>,
     ) -> Result<(), StoreError> {
         let mut indexer = self.shard(shard).lock().await;
-        let is_here = |row: &LogRow| self.log.leader_at(shard, row.index) == Some(row.leader);
-        rows.drain(..rows.iter().take_while(|row| is_here(row)).count());
+        let next = self.next(shard);
+        for row in rows.drain(..rows.partition_point(|row| row.index < next)) {
+            if read_row(&*self.log, shard, row.index)? != row {
+                return Err(StoreError::Incompatible(format!(
+                    "shard {shard} has another row {} there than here",
+                    row.index.0
+                )));
+            }
+        }
         let Some(last) = rows.last() else { return Ok(()) };
         let committed = Committed { index: last.index, leader: last.leader };
         let consecutive = (self.next(shard).0..).zip(&rows).all(|(next, row)| row.index.0 == next);
@@ -250,7 +270,25 @@ mod tests {
         assert_eq!((feed.committed(shard), again.next(shard)), (LogIndex(2), LogIndex(3)));
     }
 
-    /// A watermark cannot say "row 0 and nothing else", so that who has just that is sent it again.
+    #[tokio::test]
+    async fn rows_of_another_history_are_refused() {
+        let log = MemoryLog::new(1);
+        let (follower, _) = open(&log).await.unwrap();
+        let shard = ShardId(0);
+        let row = |index, payload: &'static [u8]| LogRow {
+            payload: bytes::Bytes::from_static(payload),
+            kind: RowKind::Membership,
+            ..blank(index)
+        };
+        follower.append(shard, vec![blank(0), row(1, b"ours"), row(2, b"ours")]).await.unwrap();
+        assert_eq!(follower.resume().get(shard), Position::end_of(LogIndex(1)));
+        follower.append(shard, vec![row(2, b"ours")]).await.unwrap();
+        // The same index in the same term of the same leader.
+        let other = follower.append(shard, vec![row(2, b"theirs"), row(3, b"theirs")]).await;
+        assert!(matches!(other, Err(StoreError::Incompatible(_))), "{other:?}");
+        assert_eq!(follower.next(shard), LogIndex(3));
+    }
+
     #[tokio::test]
     async fn rows_that_are_here_may_come_again() {
         let log = MemoryLog::new(1);

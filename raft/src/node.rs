@@ -340,6 +340,12 @@ impl<D: Domain> Node<D> {
         self.inner.follower.as_ref().ok_or_else(with_vote)?.append(shard, rows).await
     }
 
+    /// Where a machine without a vote begins when it asks another one for rows: it is given the newest that it has
+    /// once more, and refuses what comes if that is not the same.
+    pub fn resume(&self) -> Positions {
+        self.inner.follower.as_ref().map(Follower::resume).unwrap_or_default()
+    }
+
     /// The watermarks of the newest rows here, committed or not.
     pub fn newest(&self) -> Positions {
         let mut positions = Positions::default();

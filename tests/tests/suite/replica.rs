@@ -345,3 +345,44 @@ async fn a_replica_and_its_upstream_show_each_other_certificates() {
     let alone = told("alone", &with("node", "ours", &["--replica-of", &of_plain]));
     assert!(alone.contains("TLS"), "the upstream has no certificate: {alone}");
 }
+
+#[test]
+fn an_upstream_that_was_restored_from_a_backup_is_noticed() {
+    let world = World::new();
+    let mut primary = world.primary();
+    let port = primary.port;
+    primary.psql("INSERT INTO airports (code) VALUES ('FRA');").expect_success();
+    assert!(primary.terminate().success());
+    let copy = |from: &str, to: &str| {
+        let mut program = Command::new("cp");
+        let (from, to) = (world.data(from), world.data(to));
+        tool::run(program.arg("-r").arg(from).arg(to), "").expect_success();
+    };
+    copy("primary", "backup");
+    primary = Server::try_start_at(port, &world.data("primary"), &[]).unwrap();
+    let replica = world.replica("replica", &[&primary]);
+    let many = |prefix: &str| {
+        format!(
+            "INSERT INTO rotations (name) SELECT '{prefix}' || g FROM generate_series(1, 50) g;"
+        )
+    };
+    primary.psql(&many("lost ")).expect_success();
+    assert_eq!(shown(&replica), shown(&primary));
+    let ready = |says: &str| {
+        let (status, body) = replica.http("/readyz");
+        status.contains("503") && body.contains("restored from a backup") && body.contains(says)
+    };
+    primary.kill();
+    copy("backup", "restored");
+    primary = Server::try_start_at(port, &world.data("restored"), &[]).unwrap();
+    eventually("that it has less", || ready("it has less"));
+    // As much as before, and something else.
+    for round in 0..3 {
+        primary.psql(&many(&format!("new {round}."))).expect_success();
+    }
+    eventually("that it has something else", || ready("another row"));
+    let count = "SET rotabase.consistency = eventual; SELECT count(*) FROM rotations WHERE name LIKE 'new%';";
+    assert_eq!(replica.psql_with(&["-At"], count).expect_success(), "SET\n0\n");
+    let anew = world.replica("anew", &[&primary]);
+    assert_eq!(shown(&anew), shown(&primary));
+}

@@ -125,7 +125,11 @@ impl Health for Watched {
             Some(replica) if !replica.has_caught_up() => {
                 return Err("the replica has not caught up yet".to_owned());
             }
-            Some(_) => {}
+            Some(replica) => {
+                if let Some(reason) = replica.refused() {
+                    return Err(reason);
+                }
+            }
             None => {
                 if self.database.is_removed() {
                     return Err("this node was removed from the cluster".to_owned());

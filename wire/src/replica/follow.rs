@@ -36,6 +36,20 @@ enum FollowError {
     OtherCluster,
     #[error("its roles and views cannot be taken over: {0}")]
     Catalog(String),
+    #[error(
+        "it is not what this replica has followed ({0}): perhaps it was restored from a backup. If it is the right one, start the replica anew, with an empty directory"
+    )]
+    OtherHistory(String),
+}
+
+impl FollowError {
+    /// What says that rows are not those of the same logs says so of the upstream.
+    fn of_rows(error: StoreError) -> Self {
+        match error {
+            StoreError::Incompatible(reason) => Self::OtherHistory(reason),
+            error => Self::Store(error),
+        }
+    }
 }
 
 /// Follows one of the nodes until the replica is stopped.
@@ -53,7 +67,10 @@ async fn follow_for_ever(database: &Database, replica: &Replica) {
         let mut heard = false;
         let Err(error) = follow_node(database, replica, node, &mut heard).await;
         let was_connected = replica.state.lock().connected.take().is_some();
-        if was_connected {
+        if matches!(error, FollowError::OtherHistory(_)) {
+            tracing::error!(node, %error, "could not follow");
+            replica.state.lock().refused = Some(format!("{node}: {error}"));
+        } else if was_connected {
             tracing::warn!(node, %error, "the upstream is lost");
         } else {
             tracing::info!(node, %error, "could not follow");
@@ -73,7 +90,9 @@ async fn follow_node(
     heard: &mut bool,
 ) -> Result<std::convert::Infallible, FollowError> {
     let upstream = Upstream::connect(node, &replica.options).await?;
-    let mut entries = upstream.entries(&database.node().newest()).await?;
+    let had = database.node().newest();
+    let mut entries = upstream.entries(&database.node().resume()).await?;
+    let begun = tokio::time::Instant::now();
     loop {
         let mut rows = Rows::default();
         for message in entries.next(PATIENCE).await? {
@@ -89,6 +108,14 @@ async fn follow_node(
                 Message::Catalog(catalog) => take_catalog(database, &catalog)?,
                 Message::Heartbeat(at, positions) => {
                     rows.store(database).await?;
+                    if !positions.covers(&had) {
+                        // A node may be a little behind another one that was followed before.
+                        if begun.elapsed() > PATIENCE {
+                            return Err(FollowError::OtherHistory("it has less".to_owned()));
+                        }
+                        continue;
+                    }
+                    replica.state.lock().refused = None;
                     replica.state.lock().freshness.hear(at, positions.clone());
                     if !std::mem::replace(heard, true) {
                         await_catching_up(database, replica, &positions);
@@ -109,8 +136,9 @@ struct Rows {
 }
 
 impl Rows {
-    async fn store(&mut self, database: &Database) -> Result<(), StoreError> {
-        database.node().append(self.shard, std::mem::take(&mut self.rows)).await
+    async fn store(&mut self, database: &Database) -> Result<(), FollowError> {
+        let appended = database.node().append(self.shard, std::mem::take(&mut self.rows)).await;
+        appended.map_err(FollowError::of_rows)
     }
 }
 

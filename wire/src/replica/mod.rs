@@ -75,6 +75,8 @@ struct State {
     connected: Option<String>,
     /// The node that takes writes, as far as it is known.
     writer: Option<String>,
+    /// Why the node that was connected to last cannot be followed, if it has other logs than this replica.
+    refused: Option<String>,
     freshness: Freshness,
 }
 
@@ -136,6 +138,11 @@ impl Replica {
     /// The newest heartbeat that was heard: a moment, and what there was then. All of it is in the log here.
     pub(crate) fn heard(&self) -> Option<(i64, Positions)> {
         self.state.lock().freshness.heard()
+    }
+
+    /// Why what this replica shows is perhaps not what its upstream has.
+    pub(crate) fn refused(&self) -> Option<String> {
+        self.state.lock().refused.clone()
     }
 
     /// Whether an upstream is connected.
