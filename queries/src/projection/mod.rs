@@ -36,6 +36,7 @@ mod key;
 mod lookup;
 mod open;
 mod overlay;
+mod pace;
 mod past;
 mod projections;
 mod recompute;

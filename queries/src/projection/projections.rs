@@ -23,6 +23,7 @@ use super::appeared::{ViolationListener, tell};
 use super::count::Count;
 use super::follower::{Folded, Follower};
 use super::history::Retention;
+use super::pace::{LINGER, Pace};
 use super::past::{self, PAST_BYTES_DEFAULT, Past, PastError};
 use super::relations::{Estimates, relations};
 use super::rows::Result;
@@ -33,15 +34,6 @@ use crate::relation::Relation;
 
 /// How long the thread sleeps at most before it looks whether it shall stop.
 const IDLE_WAIT: Duration = Duration::from_millis(100);
-
-/// How long a step is put off while commits come fast, so that it folds many at once: a batch of hundreds costs a
-/// fraction of as many batches of one. It is what a reader who asks for nothing newer may be behind by; one who
-/// waits ends it.
-const LINGER: Duration = Duration::from_millis(4);
-
-/// The entries of a step from which on, on the average of the last ones, commits come fast. A client alone, who
-/// waits for each commit, stays below.
-const LINGER_ENTRIES_MIN: u64 = 4;
 
 /// What is told of a failure.
 pub type OnFailure = Box<dyn Fn(&StoreError) + Send + Sync>;
@@ -349,15 +341,17 @@ impl Shared {
     }
 
     fn follow_until_stopped(&self, follower: &mut Follower) -> Result<()> {
-        let mut pace = 0;
+        let mut pace = Pace::default();
         while !self.stop.load(Ordering::Acquire) {
             let seen = self.feed.generation();
             let before = follower.folded().entries;
             let any = self.step(follower)?;
-            pace = pace / 2 + (follower.folded().entries - before);
             if !any {
                 self.feed.wait(seen, IDLE_WAIT);
-            } else if pace >= LINGER_ENTRIES_MIN && !follower.is_behind() {
+                continue;
+            }
+            let entries = follower.folded().entries - before;
+            if pace.lingers_after(entries, self.waiters.asked()) && !follower.is_behind() {
                 self.waiters.linger(LINGER);
             }
         }

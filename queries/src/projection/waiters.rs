@@ -76,6 +76,11 @@ impl Waiters {
         }
     }
 
+    /// How many had to wait until now.
+    pub(crate) fn asked(&self) -> u64 {
+        self.waiting.lock().next
+    }
+
     /// Blocks for `time`, but not longer than until somebody waits.
     pub(crate) fn linger(&self, time: Duration) {
         let mut waiting = self.waiting.lock();
