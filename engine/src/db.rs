@@ -26,14 +26,13 @@
 //! Damage anywhere else is an error when it is met: every block read is verified, and the records of the log
 //! carry a checksum of their own above that ([`crate::record`]).
 
-use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use rocksdb::{
-    ColumnFamily, ColumnFamilyDescriptor, DB, DBRawIterator, ErrorKind, Options, ReadOptions,
-    ReadTier, WriteOptions,
+    ColumnFamily, ColumnFamilyDescriptor, DB, ErrorKind, Options, ReadOptions, ReadTier,
+    WriteOptions,
 };
 
 use crate::db_memory::{Change, MemoryDb};
@@ -46,6 +45,7 @@ pub use crate::db_options::{
     WRITE_BUFFER_BYTES_DEFAULT,
 };
 pub use crate::db_snapshot::{Cursor, DbSnapshot, Rows};
+pub use crate::db_walk::{Visit, Walk, WalkPrefixes};
 
 /// This machine's storage failed, or what it holds cannot be trusted.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -136,18 +136,6 @@ pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
     after[last] += 1;
     Some(after)
 }
-
-/// What a scan calls for each row.
-pub type Visit<'v> = dyn FnMut(&[u8], &[u8]) -> ControlFlow<()> + 'v;
-
-/// What a walk calls for each key that exists, with its number and its value.
-pub type Walk<'v> = dyn FnMut(usize, &[u8]) -> ControlFlow<()> + 'v;
-
-/// The same for rows whose keys begin with one of several prefixes.
-pub type WalkPrefixes<'v> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'v;
-
-/// A walk jumps when it has stepped over so many rows on the way to the next key: about what a jump costs.
-const WALK_STEPS_MAX: usize = 16;
 
 /// An open database directory.
 pub struct Db {
@@ -328,170 +316,6 @@ impl Db {
             .into_iter()
             .map(|value| Ok(value?.map(|value| Bytes::copy_from_slice(&value))))
             .collect()
-    }
-
-    /// Visits those of the keys that exist, each with its number; `keys` ascend. Walks from row to row and jumps where
-    /// the next key is far, so that keys which stand close, or are absent together, cost next to nothing.
-    pub fn walk<K: AsRef<[u8]>>(
-        &self,
-        family: Family,
-        keys: &[K],
-        visit: &mut Walk<'_>,
-    ) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Directory(_) => self.walk_opt(family, keys, ReadOptions::default(), visit),
-            Backend::Memory(db) => {
-                for (at, key) in keys.iter().enumerate() {
-                    let value = db.get(self.name(family), key.as_ref())?;
-                    if value.is_some_and(|value| visit(at, &value).is_break()) {
-                        break;
-                    }
-                }
-                Ok(())
-            }
-        }
-    }
-
-    pub(crate) fn walk_opt<K: AsRef<[u8]>>(
-        &self,
-        family: Family,
-        keys: &[K],
-        mut options: ReadOptions,
-        visit: &mut Walk<'_>,
-    ) -> Result<(), StoreError> {
-        let Backend::Directory(raw) = &self.backend else { return Ok(()) };
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(()) };
-        options.set_total_order_seek(true);
-        options.set_iterate_lower_bound(first.as_ref());
-        options.set_iterate_upper_bound([last.as_ref(), &[0]].concat());
-        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, family), options);
-        rows.seek(first.as_ref());
-        for (at, key) in keys.iter().enumerate() {
-            advance(&mut rows, key.as_ref());
-            match rows.item() {
-                None => break,
-                Some((row, value)) if row == key.as_ref() => {
-                    if visit(at, value).is_break() {
-                        break;
-                    }
-                }
-                Some(_) => {}
-            }
-        }
-        Ok(rows.status()?)
-    }
-
-    /// Visits the rows whose keys begin with one of the prefixes, each with the number of the prefix; `prefixes` ascend,
-    /// and none begins with another. Walks as [`Db::walk`] does.
-    pub fn walk_prefixes<K: AsRef<[u8]>>(
-        &self,
-        family: Family,
-        prefixes: &[K],
-        visit: &mut WalkPrefixes<'_>,
-    ) -> Result<(), StoreError> {
-        let raw = match &self.backend {
-            Backend::Directory(raw) => raw,
-            Backend::Memory(db) => {
-                let mut ended = false;
-                for (at, prefix) in prefixes.iter().enumerate() {
-                    let range = KeyRange::prefix(family, prefix.as_ref());
-                    db.scan(self.name(family), &range, Direction::Forward, &mut |key, value| {
-                        let flow = visit(at, key, value);
-                        ended = flow.is_break();
-                        flow
-                    })?;
-                    if ended {
-                        break;
-                    }
-                }
-                return Ok(());
-            }
-        };
-        let (Some(first), Some(last)) = (prefixes.first(), prefixes.last()) else { return Ok(()) };
-        let mut options = ReadOptions::default();
-        options.set_total_order_seek(true);
-        options.set_iterate_lower_bound(first.as_ref());
-        if let Some(upper) = after_prefix(last.as_ref()) {
-            options.set_iterate_upper_bound(upper);
-        }
-        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, family), options);
-        rows.seek(first.as_ref());
-        for (at, prefix) in prefixes.iter().enumerate() {
-            let prefix = prefix.as_ref();
-            advance(&mut rows, prefix);
-            while let Some((key, value)) = rows.item().filter(|(key, _)| key.starts_with(prefix)) {
-                if visit(at, key, value).is_break() {
-                    return Ok(());
-                }
-                rows.next();
-            }
-        }
-        Ok(rows.status()?)
-    }
-
-    /// Visits the rows of `range` as they are now, until `visit` breaks.
-    pub fn scan(
-        &self,
-        range: &KeyRange,
-        direction: Direction,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), StoreError> {
-        match &self.backend {
-            Backend::Directory(_) => self.scan_opt(range, direction, ReadOptions::default(), visit),
-            Backend::Memory(db) => db.scan(self.name(range.family), range, direction, visit),
-        }
-    }
-
-    pub(crate) fn scan_opt(
-        &self,
-        range: &KeyRange,
-        direction: Direction,
-        mut options: ReadOptions,
-        visit: &mut Visit<'_>,
-    ) -> Result<(), StoreError> {
-        let Backend::Directory(raw) = &self.backend else { return Ok(()) };
-        if range.upper.as_ref().is_some_and(|upper| *upper <= range.lower) {
-            return Ok(());
-        }
-        options.set_iterate_lower_bound(range.lower.as_slice());
-        if let Some(upper) = &range.upper {
-            options.set_iterate_upper_bound(upper.as_slice());
-        }
-        if direction == Direction::Forward && self.options_of(range.family).is_within_prefix(range)
-        {
-            options.set_prefix_same_as_start(true);
-        } else {
-            options.set_total_order_seek(true);
-        }
-        let mut rows = raw.raw_iterator_cf_opt(self.handle(raw, range.family), options);
-        match direction {
-            Direction::Forward => rows.seek(&range.lower),
-            Direction::Backward => rows.seek_to_last(),
-        }
-        while let Some((key, value)) = rows.item() {
-            if visit(key, value).is_break() {
-                break;
-            }
-            match direction {
-                Direction::Forward => rows.next(),
-                Direction::Backward => rows.prev(),
-            }
-        }
-        Ok(rows.status()?)
-    }
-
-    /// The first row of `range` in `direction`.
-    pub fn first(
-        &self,
-        range: &KeyRange,
-        direction: Direction,
-    ) -> Result<Option<(Bytes, Bytes)>, StoreError> {
-        let mut first = None;
-        self.scan(range, direction, &mut |key, value| {
-            first = Some((Bytes::copy_from_slice(key), Bytes::copy_from_slice(value)));
-            ControlFlow::Break(())
-        })?;
-        Ok(first)
     }
 
     /// An empty batch for this database.
@@ -685,19 +509,6 @@ impl WriteBatch {
             Changes::Directory(changes) => changes.size_in_bytes(),
             Changes::Memory(changes) => changes.iter().map(Change::bytes).sum(),
         }
-    }
-}
-
-/// Goes on to the first row whose key is not below `key`: step by step, unless it is far.
-fn advance(rows: &mut DBRawIterator<'_>, key: &[u8]) {
-    for _ in 0..WALK_STEPS_MAX {
-        if rows.key().is_none_or(|row| row >= key) {
-            return;
-        }
-        rows.next();
-    }
-    if rows.key().is_some_and(|row| row < key) {
-        rows.seek(key);
     }
 }
 

@@ -20,6 +20,7 @@ use rocksdb::ReadOptions;
 
 use crate::db::{Backend, Db, Direction, Family, KeyRange, StoreError, Visit, Walk};
 use crate::db_memory::MemorySnapshot;
+use crate::db_walk::walk_singly;
 
 /// One state of all families of a database. Cloning shares it; it is released with the last clone.
 #[derive(Clone)]
@@ -104,20 +105,13 @@ impl DbSnapshot {
         keys: &[K],
         visit: &mut Walk<'_>,
     ) -> Result<(), StoreError> {
-        match &self.0.state {
-            State::Directory { keeper, .. } => {
+        let Held { db, state } = &*self.0;
+        match (&db.backend, state) {
+            (Backend::Directory(raw), State::Directory { keeper, .. }) => {
                 let options = keeper.lock().read_options();
-                self.0.db.walk_opt(family, keys, options, visit)
+                db.walk_rows(raw, family, keys, options, visit)
             }
-            State::Memory(_) => {
-                for (at, key) in keys.iter().enumerate() {
-                    let visited = self.get_with(family, key.as_ref(), |value| visit(at, value));
-                    if visited?.is_some_and(|flow| flow.is_break()) {
-                        break;
-                    }
-                }
-                Ok(())
-            }
+            _ => walk_singly(keys, |at, key| self.get_with(family, key, |value| visit(at, value))),
         }
     }
 
@@ -128,15 +122,17 @@ impl DbSnapshot {
         direction: Direction,
         visit: &mut Visit<'_>,
     ) -> Result<(), StoreError> {
-        match &self.0.state {
-            State::Directory { keeper, .. } => {
+        let Held { db, state } = &*self.0;
+        match (&db.backend, state) {
+            (Backend::Directory(raw), State::Directory { keeper, .. }) => {
                 let options = keeper.lock().read_options();
-                self.0.db.scan_opt(range, direction, options, visit)
+                db.scan_rows(raw, range, direction, options, visit)
             }
-            State::Memory(rows) => {
-                rows.scan(self.0.db.name(range.family), range, direction, visit);
+            (_, State::Memory(rows)) => {
+                rows.scan(db.name(range.family), range, direction, visit);
                 Ok(())
             }
+            _ => unreachable!("a snapshot is of its database's kind"),
         }
     }
 

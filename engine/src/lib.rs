@@ -24,6 +24,7 @@ mod db_ingest;
 mod db_memory;
 mod db_options;
 mod db_snapshot;
+mod db_walk;
 pub mod domain;
 pub mod entry;
 pub mod env;
