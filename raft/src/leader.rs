@@ -232,13 +232,7 @@ impl<D: Domain> LeaderTask<D> {
     /// Lets time pass for a replica that has others. One alone has nobody to send heartbeats to, and nobody whose
     /// heartbeats could fail.
     fn tick_among_others(&self) {
-        let metrics = self.metrics.borrow_watched();
-        let others = metrics.membership_config.membership().nodes().count() > 1;
-        self.shard.replica.runtime_config().tick(others);
-    }
-
-    fn others_vote(&self) -> bool {
-        self.metrics.borrow_watched().membership_config.membership().voter_ids().count() > 1
+        self.shard.replica.runtime_config().tick(self.shard.has_others());
     }
 
     /// Decides and proposes until leadership is lost or a proposal is.
@@ -254,7 +248,7 @@ impl<D: Domain> LeaderTask<D> {
             self.take_queued();
             if !self.backlog.is_empty() && self.pipeline.in_flight() < WINDOW_ENTRIES {
                 let timestamp = self.shard.clock.tick();
-                if self.decide_batch(leader, timestamp).await.is_err() && self.others_vote() {
+                if self.decide_batch(leader, timestamp).await.is_err() && self.shard.others_vote() {
                     // One alone goes on with what it can read.
                     return self.let_others_lead().await;
                 }

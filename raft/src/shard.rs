@@ -334,6 +334,13 @@ impl<D: Domain> Shard<D> {
         metrics.membership_config.membership().nodes().count() > 1
     }
 
+    /// Whether another machine could lead the shard.
+    pub(crate) fn others_vote(&self) -> bool {
+        let metrics = self.replica.server_metrics();
+        let metrics = metrics.borrow_watched();
+        metrics.membership_config.membership().voter_ids().count() > 1
+    }
+
     /// Whether this machine leads the shard and takes commands.
     pub(crate) fn leads(&self) -> bool {
         self.leading.load(Ordering::Acquire)

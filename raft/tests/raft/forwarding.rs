@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use rotabase_engine::entry::{CommittedEntry, Metadata};
 use rotabase_engine::position::{ShardId, Version};
 use rotabase_raft::{Node, Outcome, Request, WriteError};
+use tokio::task::JoinHandle;
 
 use crate::accounts::{Accounts, Command};
 use crate::cluster::Cluster;
@@ -123,6 +124,23 @@ impl Told {
         }
     }
 
+    /// Twelve who transfer, over all nodes alike, each with a seed of its own from `seed` on.
+    fn clients(
+        self: &Arc<Self>,
+        cluster: &Cluster,
+        accounts: &[u32],
+        seed: u64,
+    ) -> Vec<JoinHandle<()>> {
+        let nodes = cluster.nodes.iter().cycle();
+        (seed..seed + 12)
+            .zip(nodes)
+            .map(|(seed, node)| {
+                let told = Arc::clone(self);
+                tokio::spawn(told.transfer(node.clone(), accounts.to_vec(), seed))
+            })
+            .collect()
+    }
+
     async fn wait_for_more(&self, more: usize) {
         let (until, so_far) =
             (tokio::time::Instant::now() + PATIENCE, self.acknowledged.lock().len());
@@ -175,13 +193,7 @@ async fn transactions_over_leaders_on_different_machines_happen_as_a_whole_when_
     let told = Arc::new(Told::default());
     for round in 0..6_usize {
         told.stop.store(false, Ordering::Relaxed);
-        let clients: Vec<_> = (0..12_u64)
-            .map(|client| {
-                let node = cluster.nodes[usize::try_from(client % 3).unwrap()].clone();
-                let seed = client + 100 * u64::try_from(round).unwrap();
-                tokio::spawn(Arc::clone(&told).transfer(node, accounts.clone(), seed))
-            })
-            .collect();
+        let clients = told.clients(&cluster, &accounts, 100 * u64::try_from(round).unwrap());
         told.wait_for_more(40).await;
         // It leads some shard, and coordinates transactions that others decide.
         let victim = round % 3;
@@ -209,12 +221,7 @@ async fn transactions_happen_as_a_whole_when_links_are_cut() {
     let cluster = Cluster::start(3).await;
     let accounts = fund(&cluster).await;
     let told = Arc::new(Told::default());
-    let clients: Vec<_> = (0..12_u64)
-        .map(|client| {
-            let node = cluster.nodes[usize::try_from(client % 3).unwrap()].clone();
-            tokio::spawn(Arc::clone(&told).transfer(node, accounts.clone(), client))
-        })
-        .collect();
+    let clients = told.clients(&cluster, &accounts, 0);
     for round in 0..6 {
         told.wait_for_more(20).await;
         cluster.router.cut(Cluster::id(round % 3), Cluster::id((round + 1) % 3));
@@ -254,12 +261,7 @@ async fn everything_that_happens_up_to_an_instant_is_decided_behind_its_barrier(
     let cluster = Cluster::start(3).await;
     let accounts = fund(&cluster).await;
     let told = Arc::new(Told::default());
-    let clients: Vec<_> = (0..12_u64)
-        .map(|client| {
-            let node = cluster.nodes[usize::try_from(client % 3).unwrap()].clone();
-            tokio::spawn(Arc::clone(&told).transfer(node, accounts.clone(), client))
-        })
-        .collect();
+    let clients = told.clients(&cluster, &accounts, 0);
     let mut barriers = Vec::new();
     for round in 0..30_usize {
         told.wait_for_more(2).await;
