@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -19,10 +20,23 @@ pub struct Cluster {
     more: Vec<String>,
 }
 
-/// A port that was free a moment ago.
+/// Where ports of tests begin, and how many there are: below those that systems give to connections by themselves
+/// (Linux from 32,768 on, others from 49,152), or a connection of another test could take a port before the node that
+/// it is meant for, or while that node is restarted.
+const PORTS: (u16, u16) = (12_000, 20_000);
+
+/// A port that nobody listens on and that is given to nobody else in this process. Processes begin at different ports.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
-    listener.local_addr().expect("bound").port()
+    static GIVEN: AtomicU32 = AtomicU32::new(0);
+    let (first, count) = PORTS;
+    for _ in 0..count {
+        let next = std::process::id().wrapping_mul(97) + GIVEN.fetch_add(1, Ordering::Relaxed);
+        let offset = u16::try_from(next % u32::from(count)).expect("below the count");
+        if std::net::TcpListener::bind(("127.0.0.1", first + offset)).is_ok() {
+            return first + offset;
+        }
+    }
+    panic!("no port is free");
 }
 
 impl Cluster {

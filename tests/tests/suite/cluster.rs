@@ -193,14 +193,19 @@ fn the_walk_through_works() {
         script.push_str(line);
         script.push('\n');
         if line.contains("rotabase start") {
-            // Whoever types is slower than a node starts.
+            // Whoever types is slower than a node starts, and sees when it does not.
             let log = line.split("> ").nth(1).and_then(|it| it.split(' ').next()).expect("a log");
-            script.extend(["until grep -q port= ", log, "; do sleep 0.1; done\n"]);
+            script.extend(["until grep -q port= ", log, "; do kill -0 $!; sleep 0.1; done\n"]);
         }
     }
-    for port in [7432, 7433, 7480, 7442, 7443, 7490, 7452, 7453, 7500, 7462, 7463, 7510] {
+    // A port that is put in may hold another of the page's: all are marked first.
+    let ports = [7432, 7433, 7480, 7442, 7443, 7490, 7452, 7453, 7500, 7462, 7463, 7510];
+    for port in ports {
+        script = script.replace(&port.to_string(), &format!("<{port}>"));
+    }
+    for port in ports {
         let free = rotabase_tests::cluster::free_port().to_string();
-        script = script.replace(&port.to_string(), &free);
+        script = script.replace(&format!("<{port}>"), &free);
     }
     let directory = tempfile::tempdir().expect("a temporary directory");
     let binaries = binary().parent().expect("a directory").to_owned();
@@ -210,12 +215,14 @@ fn the_walk_through_works() {
     shell.args(["180", "sh"]).current_dir(directory.path());
     shell.env("PATH", std::env::join_paths(paths).expect("plain paths"));
     let printed = tool::run(&mut shell, &script);
+    let read = |name: String| std::fs::read_to_string(directory.path().join(name));
+    let mut logs = String::new();
     for node in 1..=4 {
-        let pid = std::fs::read_to_string(directory.path().join(format!("node{node}.pid")));
-        let pid = pid.unwrap_or_default();
+        let pid = read(format!("node{node}.pid")).unwrap_or_default();
         let _ = Command::new("kill").args(["-9", pid.trim()]).output();
+        logs.push_str(&read(format!("node{node}.log")).unwrap_or_default());
     }
-    assert!(printed.success, "{printed:?}");
+    assert!(printed.success, "{printed:?}\n{logs}");
     assert!(printed.out.contains("connected") && printed.out.contains("FRA"), "{printed:?}");
 }
 
