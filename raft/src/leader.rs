@@ -45,7 +45,7 @@ use crate::type_config::{LeaderId, Proposal, ProposalResponder, TypeConfig};
 
 /// Entries in flight beyond which a batch waits and grows. A deeper window makes smaller entries, and each entry
 /// costs a round of replication whatever it carries.
-pub(crate) const WINDOW_ENTRIES: usize = 2;
+pub(crate) const WINDOW_ENTRIES: usize = 1;
 
 /// The same for the entries of one long statement, which do not grow by waiting.
 pub(crate) const WINDOW_LONG_STATEMENT_ENTRIES: usize = 8;
