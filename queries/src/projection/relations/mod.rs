@@ -7,6 +7,7 @@ mod events;
 mod history;
 #[cfg(test)]
 mod history_tests;
+mod parts;
 mod range;
 mod schedule_violations;
 mod schema;

@@ -5,12 +5,13 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use rayon::ThreadPool;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::schedule::{AggregateId, MinimumGroundTime};
 use rustc_hash::FxHashMap;
 
 use crate::error::Result;
-use crate::exec::ExecContext;
+use crate::exec::{BATCH_ROWS, ExecContext};
 use crate::relation::{Access, Relation, RelationSchema, RowScan};
 use crate::types::{Datum, Interval};
 
@@ -19,6 +20,7 @@ use super::super::key::Key;
 use super::super::row::corrupted;
 use super::super::rows::{self, Direction, Range, ReadRows};
 use super::super::snapshot::Snapshot;
+use super::parts::{PARALLEL_ROWS_MIN, Parts, readers};
 use super::range::{Part, range};
 
 /// The versions that a scan remembers, because the rows of one aggregate stand together or come back.
@@ -162,7 +164,12 @@ impl<T: Table> Projected for TableRelation<T> {
             Access::Full => {
                 let layout = &T::indexes()[0];
                 let all = Range::prefix(Key::table(layout.table));
-                (layout, Rest::Range(all), Direction::Forward)
+                let large = self.estimates.get(T::COUNT) >= PARALLEL_ROWS_MIN;
+                let rest = match readers().filter(|_| large) {
+                    Some(readers) => Rest::Whole(readers, all),
+                    None => Rest::Range(all),
+                };
+                (layout, rest, Direction::Forward)
             }
             Access::Index { index, prefix, lower, upper, backward } => {
                 let layout = &T::indexes()[*index];
@@ -182,6 +189,7 @@ impl<T: Table> Projected for TableRelation<T> {
             rows_of: layout.rows,
             rest,
             direction,
+            rows: self.estimates.get(T::COUNT),
             columns: columns.to_vec(),
             versions: Versions::new(snapshot.clone()),
             keys: Vec::new(),
@@ -204,6 +212,9 @@ enum Rest {
     /// The one row with this key, which takes no search for what comes after it.
     Row(Key),
     Range(Range),
+    /// Of a large table, in whatever order: in parts by others, as soon as many rows are wanted.
+    Whole(&'static ThreadPool, Range),
+    Parts(Parts),
 }
 
 /// Rows being read. Between two calls it holds no more than what is left of the range.
@@ -212,6 +223,8 @@ struct TableScan<T> {
     rows_of: Option<RowsOf>,
     rest: Rest,
     direction: Direction,
+    // Of the table, about.
+    rows: u64,
     columns: Vec<usize>,
     versions: Versions,
     keys: Vec<Key>,
@@ -220,22 +233,25 @@ struct TableScan<T> {
 
 impl<T: Table> RowScan for TableScan<T> {
     fn next(&mut self, rows_max: usize, out: &mut Vec<Datum>) -> Result<bool> {
-        let mut range = match std::mem::replace(&mut self.rest, Rest::Nothing) {
+        let range = match std::mem::replace(&mut self.rest, Rest::Nothing) {
             Rest::Nothing => return Ok(false),
             Rest::Row(key) => {
                 self.read_row(&key, out)?;
                 return Ok(false);
             }
             Rest::Range(range) => range,
+            Rest::Whole(readers, range) if rows_max < BATCH_ROWS => {
+                let last = self.read_rows(&range, rows_max, out)?;
+                return Ok(self.go_on(range, last, |range| Rest::Whole(readers, range)));
+            }
+            Rest::Whole(readers, range) => return self.read_part(self.parts(readers, range), out),
+            Rest::Parts(parts) => return self.read_part(parts, out),
         };
         let last = match self.rows_of {
             None => self.read_rows(&range, rows_max, out)?,
             Some(rows_of) => self.read_entries(&range, rows_max, rows_of, out)?,
         };
-        let Some(last) = last else { return Ok(false) };
-        range.shrink(&last, self.direction);
-        self.rest = Rest::Range(range);
-        Ok(true)
+        Ok(self.go_on(range, last, Rest::Range))
     }
 }
 
@@ -252,6 +268,19 @@ impl<T: Table> TableScan<T> {
         Ok(snapshot.get(key, row)?.is_some())
     }
 
+    /// Whether there may be more behind the last key that was read of a range.
+    fn go_on(
+        &mut self,
+        mut range: Range,
+        last: Option<Key>,
+        rest: impl FnOnce(Range) -> Rest,
+    ) -> bool {
+        let Some(last) = last else { return false };
+        range.shrink(&last, self.direction);
+        self.rest = rest(range);
+        true
+    }
+
     /// Reads rows; returns the last key if there may be more.
     fn read_rows(
         &mut self,
@@ -259,21 +288,27 @@ impl<T: Table> TableScan<T> {
         rows_max: usize,
         out: &mut Vec<Datum>,
     ) -> rows::Result<Option<Key>> {
-        let mut left = rows_max.max(1);
-        let mut last = None;
         let Self { snapshot, columns, versions, .. } = self;
-        snapshot.visit(range, self.direction, &mut |key, value| {
-            for column in columns.iter() {
-                out.push(T::value(*column, key, value, versions)?);
-            }
-            left -= 1;
-            if left > 0 {
-                return Ok(ControlFlow::Continue(()));
-            }
-            last = Some(Key::from(key));
-            Ok(ControlFlow::Break(()))
-        })?;
-        Ok(last)
+        read_rows::<T>(snapshot, range, self.direction, rows_max, columns, versions, out)
+    }
+
+    fn parts(&self, readers: &'static ThreadPool, range: Range) -> Parts {
+        let snapshot = self.snapshot.clone();
+        let columns: Arc<[usize]> = self.columns.as_slice().into();
+        let read = move |range: &Range, rows_max: usize, out: &mut Vec<Datum>| {
+            let mut versions = Versions::new(snapshot.clone());
+            let direction = Direction::Forward;
+            read_rows::<T>(&snapshot, range, direction, rows_max, &columns, &mut versions, out)
+        };
+        Parts::new(readers, range, self.rows, Arc::new(read))
+    }
+
+    fn read_part(&mut self, mut parts: Parts, out: &mut Vec<Datum>) -> Result<bool> {
+        let more = parts.next(out)?;
+        if more {
+            self.rest = Rest::Parts(parts);
+        }
+        Ok(more)
     }
 
     /// Reads entries of an index and the rows that they stand for; returns the last entry's key if there may be more.
@@ -308,6 +343,32 @@ impl<T: Table> TableScan<T> {
         self.keys = keys;
         Ok(last)
     }
+}
+
+/// Reads rows; returns the last key if there may be more.
+fn read_rows<T: Table>(
+    snapshot: &Snapshot,
+    range: &Range,
+    direction: Direction,
+    rows_max: usize,
+    columns: &[usize],
+    versions: &mut Versions,
+    out: &mut Vec<Datum>,
+) -> rows::Result<Option<Key>> {
+    let mut left = rows_max.max(1);
+    let mut last = None;
+    snapshot.visit(range, direction, &mut |key, value| {
+        for column in columns {
+            out.push(T::value(*column, key, value, versions)?);
+        }
+        left -= 1;
+        if left > 0 {
+            return Ok(ControlFlow::Continue(()));
+        }
+        last = Some(Key::from(key));
+        Ok(ControlFlow::Break(()))
+    })?;
+    Ok(last)
 }
 
 /// The versions of aggregates, looked up when their column is asked for.
