@@ -2,7 +2,7 @@
 //!
 //! `cargo run -p rotabase-benches -- [--seconds 5] [--rounds 3] [--legs 1500000] [--only commands,copy,…] [--json FILE]`
 //!
-//! `--only cluster` measures clusters and read replicas, without PostgreSQL beside them ([`cluster`]).
+//! `--only cluster,failover` measures clusters and read replicas, without PostgreSQL beside them ([`cluster`]).
 //!
 //! Figures are ratios, since machines differ and are noisy; the fsync latency and the load average of the moment
 //! stand beside them. What was written is counted after each run: a figure whose data is not there is an error.
@@ -47,11 +47,11 @@ struct Options {
     /// Only what shows that all of it works: a run of a second of each kind, on small schedules.
     #[arg(long)]
     quick: bool,
-    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay, cluster.
+    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay, cluster, failover.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay,cluster"
+        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay,cluster,failover"
     )]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
@@ -90,7 +90,7 @@ fn main() {
     if ["copy", "verdict", "restart", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
     }
-    if options.wants("cluster") {
+    if options.wants("cluster") || options.wants("failover") {
         cluster::run(&options, &mut report);
     }
     println!("{}", report.table());

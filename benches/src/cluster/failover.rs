@@ -5,7 +5,7 @@
 //! next. Beside it stands the same without a kill: what the machine's load makes of it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rotabase_tests::cluster::Cluster;
 use rotabase_tests::load::Told;
@@ -24,7 +24,7 @@ pub(super) fn run(options: &Options, report: &mut Report, nodes: usize) {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let mut cluster = Cluster::start(nodes);
     let told = Arc::new(Told::default());
-    let (mut calm, mut gaps) = (Vec::new(), Vec::new());
+    let (mut calm, mut gaps, mut serves) = (Vec::new(), Vec::new(), Vec::new());
     let all: Vec<usize> = (1..=nodes).collect();
     for victim in all.iter().cycle().take(nodes * options.rounds).copied() {
         let stay: Vec<usize> = all.iter().copied().filter(|node| *node != victim).collect();
@@ -42,7 +42,11 @@ pub(super) fn run(options: &Options, report: &mut Report, nodes: usize) {
             told.stop(clients).await;
             gaps.push(told.longest_gap().as_secs_f64());
         });
+        let start = Instant::now();
         cluster.restart(victim);
+        // It has to get what it has missed.
+        cluster.node(victim).psql("SELECT count(*) FROM rotations").expect_success();
+        serves.push(start.elapsed().as_secs_f64());
         cluster.wait_for_voters(&all);
     }
     for node in all {
@@ -57,4 +61,5 @@ pub(super) fn run(options: &Options, report: &mut Report, nodes: usize) {
     report.note(&format!("{place}: writes"), &what);
     report.cost(&format!("{place}: longest gap of writes"), "s", gaps, None);
     report.cost("  the same without a kill", "s", calm, None);
+    report.cost("  started again, to a strong SELECT", "s", serves, None);
 }

@@ -55,10 +55,13 @@ const ADD_LEGS: &str = "INSERT INTO legs (rotation_id, carrier, flight_number, d
 pub(crate) fn run(options: &Options, report: &mut Report) {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     report.note("cores, which all processes share", &cores.to_string());
-    for nodes in &options.nodes {
-        measure(options, report, *nodes);
+    if options.wants("cluster") {
+        for nodes in &options.nodes {
+            measure(options, report, *nodes);
+        }
     }
-    if let Some(nodes) = options.nodes.iter().find(|nodes| **nodes > 1) {
+    let several = options.nodes.iter().find(|nodes| **nodes > 1);
+    if let Some(nodes) = several.filter(|_| options.wants("failover")) {
         failover::run(options, report, *nodes);
     }
     report.note("load average at the end", &disk::load_average());
