@@ -51,13 +51,13 @@ fn led_by<D: Domain>(shard: &Shard<D>, machine: MachineId) -> Option<Lost> {
     let leader = metrics.current_leader?;
     let is_there = membership.get_node(&leader)?.id == machine;
     let votes = membership.voter_ids().any(|voter| voter == shard.replica_id);
-    (is_there && votes).then(|| Lost { leader, vote: metrics.vote.clone() })
+    (is_there && votes).then(|| Lost { leader, vote: metrics.vote })
 }
 
 async fn stand<D: Domain>(shard: Arc<Shard<D>>, machine: MachineId, lost: Lost) {
     tracing::info!(shard = shard.id.0, %machine, "standing for election: the leader's process has ended");
     // As if it had handed over to nobody in particular: this ends its lease here, if it is still the leader.
-    let handed = TransferLeaderRequest::new(lost.vote.clone(), lost.leader, None);
+    let handed = TransferLeaderRequest::new(lost.vote, lost.leader, None);
     if shard.replica.handle_transfer_leader(handed).await.is_err() {
         return;
     }
