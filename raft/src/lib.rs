@@ -52,6 +52,7 @@ pub mod replica_machine;
 pub mod request;
 mod reservation;
 mod resolve;
+mod reunion;
 pub mod router;
 pub mod row;
 pub mod row_subscription;

@@ -151,7 +151,7 @@ impl Link {
                 Ok(connection) => {
                     (pause, was_connected) = (PAUSE_MIN, true);
                     let error = tokio::select! {
-                        error = self.drive(connection, traffic) => error,
+                        error = self.drive(connection, traffic, &shared) => error,
                         _ = stopped.wait_for(|stopped| *stopped) => io::ErrorKind::Interrupted.into(),
                     };
                     if let Some(live) = self.live.lock().take() {
@@ -210,7 +210,12 @@ impl Link {
     }
 
     /// Writes what is to be written and hands out answers, until the connection breaks.
-    async fn drive(&self, connection: Connection, traffic: Arc<Traffic>) -> io::Error {
+    async fn drive(
+        &self,
+        connection: Connection,
+        traffic: Arc<Traffic>,
+        shared: &Weak<Shared>,
+    ) -> io::Error {
         let live = Arc::new(Live {
             outbox: Outbox::default(),
             traffic,
@@ -218,6 +223,12 @@ impl Link {
             room: Arc::new(Semaphore::new(usize::try_from(APPEND_BYTES_MAX).expect("32 bits"))),
         });
         *self.live.lock() = Some(Arc::clone(&live));
+        // What waited for it goes over this lane.
+        if self.lane == Lane::Data
+            && let Some(shared) = shared.upgrade()
+        {
+            shared.found(self.target);
+        }
         let (mut reading, mut writing) = tokio::io::split(connection);
         let linger = if self.lane == Lane::Control { HEARTBEAT_WINDOW } else { Duration::ZERO };
         let ping = Some(PING_INTERVAL);

@@ -344,10 +344,16 @@ impl Shared {
 
     /// Tells the nodes of this machine that another one's process has ended.
     fn lost(&self, machine: MachineId) {
-        let services: Vec<_> = self.services.read().values().map(Arc::clone).collect();
-        for service in services {
-            service.lost(machine);
-        }
+        self.all_services().iter().for_each(|service| service.lost(machine));
+    }
+
+    /// Tells them that another one is connected.
+    fn found(&self, machine: MachineId) {
+        self.all_services().iter().for_each(|service| service.found(machine));
+    }
+
+    fn all_services(&self) -> Vec<Arc<dyn Service>> {
+        self.services.read().values().map(Arc::clone).collect()
     }
 
     fn service(&self, space: u8) -> Option<Arc<dyn Service>> {

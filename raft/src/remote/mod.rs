@@ -69,13 +69,16 @@ pub enum CallFailure {
     Lost,
 }
 
-/// What answers the questions of other machines, and hears of their end.
+/// What answers the questions of other machines, and hears of their coming and going.
 pub trait Service: Debug + Send + Sync + 'static {
     /// A machine has connected. What is done for it is undone when the session is dropped.
     fn open(&self) -> Box<dyn Session>;
 
     /// A machine that was connected now refuses connections: its process has ended.
     fn lost(&self, machine: MachineId);
+
+    /// A machine has been connected to, for the first time or again.
+    fn found(&self, machine: MachineId);
 }
 
 /// The questions of one connection.

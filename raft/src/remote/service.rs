@@ -18,6 +18,7 @@ use super::{Service, Session, decide, outcome_of, wait_for};
 use crate::error::WriteError;
 use crate::node::{Node, NodeInner};
 use crate::reservation::WriteId;
+use crate::reunion::reach_again;
 use crate::shard::{Order, PartDecided, PartFailure, Wish};
 use crate::succession::succeed;
 use crate::type_config::MachineId;
@@ -36,6 +37,12 @@ impl<D: Domain> Service for NodeService<D> {
     fn lost(&self, machine: MachineId) {
         if let Some(node) = self.node.upgrade() {
             crate::runtime::spawn(succeed(node, machine));
+        }
+    }
+
+    fn found(&self, machine: MachineId) {
+        if let Some(node) = self.node.upgrade() {
+            crate::runtime::spawn(reach_again(node, machine));
         }
     }
 }

@@ -192,9 +192,16 @@ async fn strangers_are_refused_and_guests_are_answered() {
     cluster.stop().await;
 }
 
-/// Answers nothing, and passes on who is lost.
+/// What a machine hears of another.
+#[derive(Debug, PartialEq, Eq)]
+enum Heard {
+    Lost(MachineId),
+    Found(MachineId),
+}
+
+/// Answers nothing, and passes on who is lost and found.
 #[derive(Debug)]
-struct Listening(mpsc::UnboundedSender<MachineId>);
+struct Listening(mpsc::UnboundedSender<Heard>);
 
 impl Service for Listening {
     fn open(&self) -> Box<dyn Session> {
@@ -202,7 +209,11 @@ impl Service for Listening {
     }
 
     fn lost(&self, machine: MachineId) {
-        self.0.send(machine).unwrap();
+        self.0.send(Heard::Lost(machine)).unwrap();
+    }
+
+    fn found(&self, machine: MachineId) {
+        self.0.send(Heard::Found(machine)).unwrap();
     }
 }
 
@@ -215,11 +226,12 @@ impl Session for Silent {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_machine_that_takes_no_connections_any_more_is_lost_to_all_others() {
-    let cluster = Cluster::start().await;
+async fn a_machine_that_takes_no_connections_any_more_is_lost_to_all_others_until_it_is_back() {
+    let mut cluster = Cluster::start().await;
     for (tag, account) in (0..).zip(one_in_each_shard(&cluster.nodes[0], SHARDS)) {
         execute(&cluster.nodes[0], vec![deposit(account, 1, tag)]).await.unwrap();
     }
+    let id = MachineId(1);
     let mut heard = Vec::new();
     for network in &cluster.networks[1..] {
         let (told, hears) = mpsc::unbounded_channel();
@@ -227,9 +239,16 @@ async fn a_machine_that_takes_no_connections_any_more_is_lost_to_all_others() {
         heard.push(hears);
     }
     cluster.networks[0].stop().await;
-    for mut hears in heard {
+    for hears in &mut heard {
         let lost = tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap();
-        assert_eq!(lost, Some(MachineId(1)));
+        assert_eq!(lost, Some(Heard::Lost(id)));
+    }
+    let listener = TcpListener::bind(&cluster.addresses[&id]).await.unwrap();
+    cluster.networks[0] = Network::start(&identity(1, 1), listener, Arc::new(Plain));
+    cluster.networks[0].set_members(cluster.addresses.clone());
+    for hears in &mut heard {
+        let found = tokio::time::timeout(PATIENCE, hears.recv()).await.unwrap();
+        assert_eq!(found, Some(Heard::Found(id)));
     }
     cluster.stop().await;
 }
