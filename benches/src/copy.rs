@@ -1,4 +1,5 @@
-//! Loading a season by COPY, the verdict over all of it, and folding all its events anew.
+//! Loading a season by COPY, the verdict over all of it, plain SQL over it ([`crate::scans`]), and folding all its
+//! events anew.
 
 use std::process::Command;
 use std::time::Instant;
@@ -65,6 +66,9 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     }
     if options.wants("verdict") {
         verdict(options, report, &server, &postgres);
+    }
+    if options.wants("scans") {
+        crate::scans::run(options, report, &server, &postgres);
     }
     if options.wants("restart") {
         server = restart(report, server);

@@ -16,6 +16,7 @@ mod disk;
 mod load;
 mod pgbench;
 mod report;
+mod scans;
 mod scenarios;
 
 use std::path::PathBuf;
@@ -47,11 +48,12 @@ struct Options {
     /// Only what shows that all of it works: a run of a second of each kind, on small schedules.
     #[arg(long)]
     quick: bool,
-    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, restart, replay, cluster, failover.
+    /// Which parts: commands, lookup, rows, pipelined, plan, validate, copy, verdict, scans, restart, replay,
+    /// cluster, failover.
     #[arg(
         long,
         value_delimiter = ',',
-        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,restart,replay,cluster,failover"
+        default_value = "commands,lookup,rows,pipelined,plan,validate,copy,verdict,scans,restart,replay,cluster,failover"
     )]
     only: Vec<String>,
     /// The program that makes an SSIM file and its rotations.
@@ -87,7 +89,7 @@ fn main() {
     if ["rows", "pipelined", "plan", "validate"].iter().any(|part| options.wants(part)) {
         scenarios::run(&options, &mut report);
     }
-    if ["copy", "verdict", "restart", "replay"].iter().any(|part| options.wants(part)) {
+    if ["copy", "verdict", "scans", "restart", "replay"].iter().any(|part| options.wants(part)) {
         copy::run(&options, &mut report);
     }
     if options.wants("cluster") || options.wants("failover") {
