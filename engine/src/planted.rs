@@ -56,11 +56,15 @@ pub enum Bug {
     ResolvedWithoutAsking,
     /// A replica that starts does not index the first row that it has not indexed.
     CatchUpSkips,
+    /// The feed keeps in memory all that it was ever given.
+    FeedKept,
+    /// The number of a member that was let go is given to another machine.
+    NumberGivenTwice,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 27] = [
         Self::AckBeforeSync,
         Self::VoteNotSynced,
         Self::SyncErrorIgnored,
@@ -86,6 +90,8 @@ impl Bug {
         Self::OrphansForgotten,
         Self::ResolvedWithoutAsking,
         Self::CatchUpSkips,
+        Self::FeedKept,
+        Self::NumberGivenTwice,
     ];
 }
 

@@ -255,6 +255,7 @@ impl<D: Domain> LeaderTask<D> {
                 continue;
             }
             let room = self.backlog.len() < BATCH_COMMANDS_MAX;
+            self.shard.parts.store(self.parts.len() + self.attempts.count(), Ordering::Release);
             tokio::select! { biased;
                 () = self.shard.wake.notified() => {}
                 changed = self.metrics.changed() => {

@@ -38,6 +38,7 @@ pub mod error;
 pub mod feed;
 mod flight;
 mod follower;
+pub mod holdings;
 mod hybrid_clock;
 mod leader;
 pub mod memory;

@@ -37,7 +37,7 @@ use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard, is_alone};
 use crate::shard_log::{ShardLog, submit};
 use crate::speculation::Speculation;
 use crate::transport::{Replica, ReplicaNetwork, Transport};
-use crate::type_config::{Machine, ReplicaId};
+use crate::type_config::{Machine, MachineId, ReplicaId};
 
 /// How long a node that is the only voter may take to lead all its shards.
 const LEAD_TIMEOUT: Duration = Duration::from_secs(30);
@@ -201,6 +201,7 @@ impl<D: Domain> Common<D> {
             wake: Arc::new(Notify::new()),
             jobs,
             waiting_commands: AtomicUsize::new(0),
+            parts: AtomicUsize::new(0),
             orphans: Mutex::default(),
             orphaned: Arc::clone(&self.orphaned),
             leading: AtomicBool::new(false),
@@ -224,16 +225,7 @@ impl<D: Domain> Common<D> {
             }
             return Ok(replica);
         }
-        let replica = first_replica_id(self.config.machine.id, shard);
-        let (written, wait) = oneshot::channel();
-        let done = Box::new(move |result| {
-            // The waiter may be gone.
-            let _ = written.send(result);
-        });
-        let value = row::encode_replica(replica, self.config.machine.id);
-        submit(&*self.log, WriteTask::Meta { shard, name: REPLICA, value, done }).await?;
-        wait.await.map_err(|error| StoreError::Io(error.to_string()))??;
-        Ok(replica)
+        Ok(claim(&*self.log, shard, self.config.machine.id).await?)
     }
 
     /// Founds the Raft group if it is new, and lets a replica that is alone lead at once.
@@ -278,6 +270,24 @@ impl<D: Domain> Common<D> {
             None => NodeError::Start { shard, reason: error.to_string() },
         }
     }
+}
+
+/// Writes down that the log of a shard is that of a machine's first replica.
+pub(crate) async fn claim(
+    log: &dyn ShardLog,
+    shard: ShardId,
+    machine: MachineId,
+) -> Result<ReplicaId, StoreError> {
+    let replica = first_replica_id(machine, shard);
+    let (written, wait) = oneshot::channel();
+    let done = Box::new(move |result| {
+        // The waiter may be gone.
+        let _ = written.send(result);
+    });
+    let value = row::encode_replica(replica, machine);
+    submit(log, WriteTask::Meta { shard, name: REPLICA, value, done }).await?;
+    wait.await.map_err(|error| StoreError::Io(error.to_string()))??;
+    Ok(replica)
 }
 
 /// Waits until a node that is the only voter leads all its shards.

@@ -146,6 +146,13 @@ impl<D: Domain> Reservations<D> {
         self.held.load(Ordering::Acquire) == 0
     }
 
+    /// How many aggregates are held, and how many statements wait for some.
+    pub(crate) fn counts(&self) -> (usize, usize) {
+        let table = self.table.lock();
+        let waiting = table.waiting.iter().filter(|waiter| !waiter.grant.is_closed());
+        (table.holders.len(), waiting.count())
+    }
+
     /// Whether any statement holds one of the aggregates.
     pub(crate) fn holds_any<'a>(&self, mut ids: impl Iterator<Item = &'a D::Id>) -> bool {
         let table = self.table.lock();

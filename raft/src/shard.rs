@@ -75,6 +75,8 @@ pub(crate) struct Shard<D: Domain> {
     pub(crate) wake: Arc<Notify>,
     pub(crate) jobs: mpsc::Sender<Job<D>>,
     pub(crate) waiting_commands: AtomicUsize,
+    /// The parts of statements that the leader task holds.
+    pub(crate) parts: AtomicUsize,
     /// Attempts that were prepared under an earlier leader, and the shards that decide them; [`crate::resolve`] ends them.
     pub(crate) orphans: Mutex<BTreeMap<Attempt, ShardId>>,
     /// Wakes who ends orphans.

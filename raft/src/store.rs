@@ -19,6 +19,7 @@ use rotabase_engine::writer::{LogWriter, OnDue, OnFatal, SubmitError, WriteTask}
 
 use crate::aggregate_source::{AggregateSource, Store};
 use crate::follower::REPLICA;
+use crate::open::claim;
 use crate::row;
 use crate::shard_log::ShardLog;
 use crate::type_config::MachineId;
@@ -92,6 +93,11 @@ impl DirectoryStore {
         let record = self.log.store.meta(ShardId(0), REPLICA)?;
         let machine = record.map(|record| row::decode_replica(&record)).transpose()?;
         Ok(machine.map(|(_, machine)| machine))
+    }
+
+    /// Makes new logs those of a machine's voters, so that it is this machine whenever it is opened again.
+    pub async fn claim(&self, machine: MachineId) -> Result<(), StoreError> {
+        claim(&*self.log, ShardId(0), machine).await.map(|_| ())
     }
 
     /// The log itself: for verification, rebuilding, and reading aggregates of the past.

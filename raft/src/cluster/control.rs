@@ -9,6 +9,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use rotabase_engine::domain::{DecodeError, Domain, EventKind, Events};
+use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::ShardId;
 use rotabase_engine::varint::{Reader, write_bytes};
 
@@ -536,7 +537,11 @@ fn admit(state: &ClusterState, member: &Member) -> Result<Option<Event>, Refusal
     if state.members.len() >= MEMBERS_MAX {
         return Err(Refusal::Full);
     }
-    Ok(Some(Event::MemberAdmitted(MachineId(state.last.0 + 1), member.clone())))
+    let mut last = state.last;
+    if planted::has(Bug::NumberGivenTwice) {
+        last = state.members.keys().copied().max().unwrap_or_default();
+    }
+    Ok(Some(Event::MemberAdmitted(MachineId(last.0 + 1), member.clone())))
 }
 
 fn is_member(state: &ClusterState, machine: MachineId) -> Result<(), Refusal> {

@@ -19,6 +19,7 @@
 mod admin;
 pub mod control;
 mod manager;
+mod mesh;
 pub mod placing;
 mod view;
 
@@ -34,20 +35,23 @@ use parking_lot::Mutex;
 use rotabase_engine::domain::Domain;
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::{Clock, Random};
+use rotabase_engine::feed::Feed;
 use rotabase_engine::position::ShardId;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::admin::{Admin, AdminAnswer, Admission, ClusterStatus, MemberStatus, ask, join};
 use self::control::{ClusterId, ClusterState, Command, Control, Member};
+pub use self::mesh::Mesh;
 use self::placing::{Placement, Voters};
 use self::view::View;
 use crate::aggregate_source::Store;
 use crate::config::Timing;
 use crate::error::{NodeError, WriteError};
-use crate::net::{Guests, Members, Network, Traffic};
+use crate::net::{Guests, Members, Traffic};
 use crate::node::{Environment, Node, NodeConfig};
 use crate::request::Request;
+use crate::runtime;
 use crate::shard::ShardStatus;
 use crate::transport::Transport;
 use crate::type_config::{Machine, MachineId};
@@ -89,14 +93,14 @@ pub(crate) trait Tended: Debug + Send + Sync + 'static {
         &'a self,
         state: &'a ClusterState,
         voters: &'a [Voters],
-        network: &'a Network,
+        network: &'a dyn Mesh,
     ) -> BoxFuture<'a, bool>;
 
     /// Hands one shard over, if that makes it more even; whether one was.
-    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a Network) -> BoxFuture<'a, bool>;
+    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a dyn Mesh) -> BoxFuture<'a, bool>;
 
     /// Hands over what is led by a machine, as far as that can be done.
-    fn relieve<'a>(&'a self, machine: MachineId, network: &'a Network) -> BoxFuture<'a, ()>;
+    fn relieve<'a>(&'a self, machine: MachineId, network: &'a dyn Mesh) -> BoxFuture<'a, ()>;
 
     /// Takes no more commands and answers no more strong reads: this machine is no member any more.
     fn retire(&self);
@@ -113,12 +117,12 @@ impl<D: Domain> Tended for Node<D> {
         &'a self,
         state: &'a ClusterState,
         voters: &'a [Voters],
-        network: &'a Network,
+        network: &'a dyn Mesh,
     ) -> BoxFuture<'a, bool> {
         manager::tend(self, state, voters, |machine| network.reaches(machine)).boxed()
     }
 
-    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a Network) -> BoxFuture<'a, bool> {
+    fn balance<'a>(&'a self, voters: &'a [Voters], network: &'a dyn Mesh) -> BoxFuture<'a, bool> {
         manager::balance(self, voters, |machine| network.reaches(machine)).boxed()
     }
 
@@ -126,7 +130,7 @@ impl<D: Domain> Tended for Node<D> {
         self.inner.removed.store(true, Ordering::Release);
     }
 
-    fn relieve<'a>(&'a self, machine: MachineId, network: &'a Network) -> BoxFuture<'a, ()> {
+    fn relieve<'a>(&'a self, machine: MachineId, network: &'a dyn Mesh) -> BoxFuture<'a, ()> {
         async move {
             for status in Self::status(self) {
                 let led = status.leader.is_some_and(|leader| leader.id == machine);
@@ -168,7 +172,7 @@ pub struct Cluster {
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
-    network: Network,
+    network: Arc<dyn Mesh>,
     control: Node<Control>,
     view: Arc<View>,
     /// The data's node, once it is open.
@@ -183,7 +187,7 @@ impl Cluster {
     /// Opens the control node and begins to follow it. The founder makes the cluster, if it is new.
     pub async fn open(
         options: ClusterOptions,
-        network: Network,
+        network: Arc<dyn Mesh>,
         store: Arc<dyn Store<Control>>,
         clock: Arc<dyn Clock>,
         random: Arc<dyn Random>,
@@ -214,7 +218,7 @@ impl Cluster {
         });
         let cluster = Self { inner };
         cluster.inner.apply_members();
-        let following = tokio::spawn(Arc::clone(&cluster.inner).follow());
+        let following = runtime::spawn(Arc::clone(&cluster.inner).follow());
         cluster.inner.tasks.lock().push(following);
         if cluster.inner.machine.id == FOUNDER && cluster.state().members.is_empty() {
             let address = cluster.inner.machine.address.clone();
@@ -245,7 +249,7 @@ impl Cluster {
     /// Looks after the shards of the data's node from now on.
     pub fn tend<D: Domain>(&self, node: &Node<D>) {
         *self.inner.data.lock() = Some(Arc::new(node.clone()));
-        let tending = tokio::spawn(Arc::clone(&self.inner).tend());
+        let tending = runtime::spawn(Arc::clone(&self.inner).tend());
         self.inner.tasks.lock().push(tending);
     }
 
@@ -257,6 +261,11 @@ impl Cluster {
     /// The state of the cluster, as far as it is known here.
     pub fn state(&self) -> Arc<ClusterState> {
         self.inner.view.state()
+    }
+
+    /// The events that the state is the fold of.
+    pub fn feed(&self) -> Arc<dyn Feed> {
+        self.inner.control.feed()
     }
 
     /// Tells when the state has changed.
@@ -329,8 +338,9 @@ impl Inner {
     /// Talks to those who are members, and to nobody else.
     fn apply_members(&self) {
         let state = self.view.state();
-        if state.members.is_empty() {
-            // The system shard is not here yet: what was told at joining holds.
+        if state.last < self.machine.id {
+            // The system shard is not here as far as to this machine's admission. Those who were members before that may
+            // have gone, and those who came are to be heard: what was told at joining holds.
             return;
         }
         let mut members: Members =
@@ -360,13 +370,14 @@ impl Inner {
                     let here = Command::Move(self.machine.id, self.machine.address.clone());
                     if let Err(error) = self.execute(here).await {
                         tracing::warn!(%error, "could not tell the others where this node is now");
-                        tokio::time::sleep(Duration::from_secs(1)).await;
                     }
+                    // If it is known, and not yet here, it comes.
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 } else {
                     std::future::pending::<()>().await;
                 }
             };
-            tokio::select! {
+            tokio::select! { biased;
                 changed = changes.changed() => if changed.is_err() { return },
                 changed = turned_away.changed() => if changed.is_err() { return },
                 () = announce => {}
@@ -407,16 +418,16 @@ impl Inner {
                     if *self.removed.borrow() {
                         node.retire();
                     } else if !state.members.is_empty() {
-                        changed |= node.tend(&state, voters, &self.network).await;
+                        changed |= node.tend(&state, voters, &*self.network).await;
                     }
                 }
                 // One thing at a time: who votes first, then who leads.
                 for (node, voters) in self.nodes(&state).into_iter().filter(|_| !changed) {
-                    node.balance(voters, &self.network).await;
+                    node.balance(voters, &*self.network).await;
                 }
                 tokio::time::sleep(TEND_INTERVAL).await;
             };
-            tokio::select! {
+            tokio::select! { biased;
                 () = tending => {}
                 _ = stopped.wait_for(|stopped| *stopped) => return,
             }
@@ -426,7 +437,7 @@ impl Inner {
     /// Hands over what a machine leads.
     async fn relieve(&self, machine: MachineId) {
         for (node, _) in self.nodes(&self.view.state()) {
-            node.relieve(machine, &self.network).await;
+            node.relieve(machine, &*self.network).await;
         }
     }
 }

@@ -7,12 +7,15 @@ use parking_lot::RwLock;
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::entry::CommittedEntry;
-use rotabase_engine::position::{Position, Positions, ShardId};
+use rotabase_engine::position::{Positions, ShardId};
 use tokio::sync::watch;
 
 use super::control::{ClusterState, Control};
 use crate::node::Node;
 use crate::subscription::Subscription;
+
+/// The pause after events could not be read.
+const READ_RETRY: Duration = Duration::from_millis(500);
 
 /// The state, and how far it has come.
 #[derive(Debug)]
@@ -26,14 +29,8 @@ impl View {
     pub(super) async fn open(control: &Node<Control>) -> Result<Arc<Self>, StoreError> {
         let view = Arc::new(Self { state: RwLock::default(), folded: watch::Sender::new(0) });
         let mut subscription = control.subscribe(&Positions::start(1));
-        loop {
-            let entries = subscription.read().await?;
-            if entries.is_empty() {
-                break;
-            }
-            view.fold(&entries)?;
-        }
-        tokio::spawn(follow(Arc::downgrade(&view), subscription));
+        while view.fold_next(&mut subscription).await? {}
+        crate::runtime::spawn(follow(Arc::downgrade(&view), subscription));
         Ok(view)
     }
 
@@ -53,28 +50,45 @@ impl View {
         let _ = tokio::time::timeout(deadline, folded.wait_for(|folded| *folded >= index)).await;
     }
 
+    /// Folds what comes next, if anything is there; whether anything was.
+    async fn fold_next(&self, subscription: &mut Subscription) -> Result<bool, StoreError> {
+        let entries = subscription.read().await?;
+        self.fold(&entries)?;
+        // Entries without events count: who waits for one of them need not wait for the next event.
+        let index = subscription.positions().get(ShardId(0)).index().0;
+        self.folded.send_if_modified(|folded| std::mem::replace(folded, index) != index);
+        Ok(!entries.is_empty())
+    }
+
     fn fold(&self, entries: &[CommittedEntry]) -> Result<(), StoreError> {
+        if entries.is_empty() {
+            return Ok(());
+        }
         let mut state = ClusterState::clone(&self.state.read());
-        let mut last = Position::START;
-        for entry in entries {
-            for (position, event) in entry.events() {
-                Control::evolve(&mut state, &Control::decode_event(event.kind, &event.payload)?);
-                last = position;
-            }
+        for (_, event) in entries.iter().flat_map(CommittedEntry::events) {
+            Control::evolve(&mut state, &Control::decode_event(event.kind, &event.payload)?);
         }
         *self.state.write() = Arc::new(state);
-        self.folded.send_replace(last.index().0);
         Ok(())
     }
 }
 
 async fn follow(view: std::sync::Weak<View>, mut subscription: Subscription) {
     loop {
-        let entries = subscription.next().await;
-        let Some(view) = view.upgrade() else { return };
-        match entries.and_then(|entries| view.fold(&entries)) {
-            Ok(()) => {}
-            Err(StoreError::Io(_)) => return,
+        let Some(folding) = view.upgrade() else { return };
+        let folded = folding.fold_next(&mut subscription).await;
+        drop(folding);
+        match folded {
+            Ok(true) => {}
+            Ok(false) => {
+                if subscription.changed().await.is_err() {
+                    return;
+                }
+            }
+            Err(StoreError::Io(error)) => {
+                tracing::warn!(%error, "the cluster's events could not be read");
+                tokio::time::sleep(READ_RETRY).await;
+            }
             Err(error) => {
                 tracing::error!(%error, "the cluster's state cannot be read");
                 return;

@@ -126,6 +126,11 @@ impl<D: Domain> Attempts<D> {
         prepared.is_some()
     }
 
+    /// How many have not ended.
+    pub(super) fn count(&self) -> usize {
+        self.prepared.len() + self.aborted.len() + self.abandoned.len() + self.held.len()
+    }
+
     /// Whether a statement may have lost aggregates that it was granted.
     pub(super) fn seized(&self) -> bool {
         self.seized

@@ -138,7 +138,7 @@ impl Visit {
         loop {
             let read = tokio::time::timeout(SILENCE_MAX, frame::read(reading, FRAME_BYTES_MAX));
             let body = read.await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))?;
-            if !self.shared.is_member(self.from) {
+            if !self.shared.hears(self.from) {
                 return Err(io::Error::other("it is no member any more"));
             }
             for parcel in frame::parcels(&body)? {

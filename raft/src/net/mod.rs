@@ -219,7 +219,8 @@ impl Network {
         }
     }
 
-    /// Says which number a machine was given last: who has none higher and is no member was one.
+    /// Says which number a machine was given last: who has none higher and is no member was one. Until that is this
+    /// machine's own, or a higher one, it listens to all machines of the cluster.
     pub fn admitted_up_to(&self, machine: MachineId) {
         self.shared.last.fetch_max(machine.0, Ordering::AcqRel);
     }
@@ -310,7 +311,7 @@ impl Shared {
             format!("the cluster has {} shards, not {}", self.shards, hello.shards)
         } else if hello.to != here {
             format!("this is node {here}, not {}", hello.to)
-        } else if !self.is_member(from) {
+        } else if !self.hears(from) {
             // One that has just been admitted may not be known here yet.
             removed = from.0 <= self.last.load(Ordering::Acquire);
             format!("node {from} is no member of the cluster")
@@ -322,6 +323,12 @@ impl Shared {
 
     fn is_member(&self, machine: MachineId) -> bool {
         self.members.read().contains_key(&machine)
+    }
+
+    /// Whether a machine of the cluster is listened to. One that does not know yet that it was admitted itself cannot say
+    /// who else was, and learns it from them.
+    fn hears(&self, machine: MachineId) -> bool {
+        self.is_member(machine) || self.last.load(Ordering::Acquire) < self.machine.0
     }
 
     fn link(self: &Arc<Self>, machine: MachineId, lane: Lane) -> Option<Arc<Link>> {

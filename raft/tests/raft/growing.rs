@@ -43,11 +43,16 @@ impl Member {
     }
 
     async fn join(seed: &str) -> Self {
+        let (listener, admission) = Self::ask_to_join(seed).await;
+        Self::open(listener, admission).await
+    }
+
+    async fn ask_to_join(seed: &str) -> (TcpListener, Admission) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let token = u64::from(listener.local_addr().unwrap().port());
         let admission = join(seed, &Plain, address, token).await.unwrap();
-        Self::open(listener, admission).await
+        (listener, admission)
     }
 
     async fn open(listener: TcpListener, admission: Admission) -> Self {
@@ -65,7 +70,7 @@ impl Member {
         let control = MemoryStore::new(MemoryLog::new(1));
         let cluster = Cluster::open(
             options,
-            network.clone(),
+            Arc::new(network.clone()),
             control,
             Arc::clone(&clock),
             Arc::clone(&random),
@@ -221,6 +226,22 @@ async fn a_cluster_grows_from_one_and_shrinks_while_clients_write() {
     for member in [fourth, third, first] {
         member.close().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_machine_that_stops_before_it_knows_of_its_admission_is_brought_in_when_it_is_back() {
+    let first = Member::found().await;
+    let seed = first.cluster.machine().address.clone();
+    let (listener, admission) = Member::ask_to_join(&seed).await;
+    // What it was told is not on its disk, and the system shard has not come.
+    let second = Member::open(listener, Admission { members: Vec::new(), ..admission }).await;
+    first.wait_for(1, 2).await;
+    let mut changes = second.cluster.changes();
+    while second.cluster.state().members.len() < 2 {
+        tokio::time::timeout(PATIENCE, changes.changed()).await.unwrap().unwrap();
+    }
+    second.close().await;
+    first.close().await;
 }
 
 /// The shards in which a machine votes, of a status that is settled.

@@ -46,6 +46,7 @@ impl Cluster {
         for (id, listener) in (1..).zip(listeners) {
             let network = Network::start(&identity(1, id), listener, Arc::new(Plain));
             network.set_members(addresses.clone());
+            network.admitted_up_to(MachineId(3));
             let config = NodeConfig {
                 machine: machine(id),
                 voters: (1..=3).map(machine).collect(),

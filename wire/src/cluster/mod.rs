@@ -93,7 +93,7 @@ pub(crate) async fn open(
         timing: Timing::Fast,
     };
     let (clock, random) = (Arc::clone(&config.clock), Arc::clone(&config.random));
-    let cluster = Cluster::open(options, network, control, clock, random).await;
+    let cluster = Cluster::open(options, Arc::new(network), control, clock, random).await;
     let cluster = cluster.map_err(|error| SqlError::new(SqlState::IO_ERROR, error.to_string()))?;
     Ok((store, cluster))
 }
@@ -117,21 +117,23 @@ async fn open_data(
         let admission = ask_to_join(config, peer, seed, address).await?;
         let (cluster, shards) = (admission.cluster, admission.shards);
         let store = open_log(config, Some(Identity { cluster, shards }))?;
+        // Whoever stops here is the same machine when it is back, and not one that founds a cluster.
+        store.claim(admission.machine).await.map_err(SqlError::from)?;
         return Ok((store, admission));
-    }
-    if exists && peer.join.is_some() && !is_member(&config.path) {
-        let data = config.path.display();
-        let message = format!("\"{data}\" holds a database of its own");
-        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
-            .with_hint("A node joins a cluster with an empty directory."));
     }
     let new = || {
         let cluster = config.random.uuid_v7(config.clock.now_microseconds());
         Identity { cluster, shards: config.shards }
     };
     let store = open_log(config, (!exists).then(new))?;
-    let Identity { cluster, shards } = store.log_store().identity();
     let machine = store.machine().map_err(SqlError::from)?.unwrap_or(FOUNDER);
+    if exists && peer.join.is_some() && machine == FOUNDER && !is_member(&config.path) {
+        let data = config.path.display();
+        let message = format!("\"{data}\" holds a database of its own");
+        return Err(SqlError::new(SqlState::INVALID_PARAMETER_VALUE, message)
+            .with_hint("A node joins a cluster with an empty directory."));
+    }
+    let Identity { cluster, shards } = store.log_store().identity();
     Ok((store, Admission { cluster, shards, machine, members: Vec::new() }))
 }
 
