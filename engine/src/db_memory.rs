@@ -54,6 +54,8 @@ struct Database {
     log: Vec<Record>,
     /// How many records of the log are durable.
     synced: usize,
+    /// The first record that no sync makes durable any more, because one has failed.
+    lost: Option<usize>,
 }
 
 /// A batch in the write-ahead log.
@@ -110,15 +112,17 @@ impl MemoryDisk {
 
     /// The power fails. Of the batches of each database that were logged and not synced, as many survive, from the
     /// oldest on, as `survivors` says of how many there are; if it is `torn`, half of the next one does, too. What was not
-    /// logged survives where it was flushed.
+    /// logged survives where it was flushed. What a sync has failed for is as uncertain as what was never synced, and so is all
+    /// that came later: no later sync tries again.
     pub fn crash(&self, torn: bool, mut survivors: impl FnMut(usize) -> usize) {
         let mut disk = self.state.lock();
         disk.crashes += 1;
         disk.open.clear();
         disk.faults = DiskFaults::default();
         for database in disk.databases.values_mut() {
-            let unsynced = database.log.len() - database.synced;
-            let kept = database.synced + survivors(unsynced).min(unsynced);
+            let unsynced = database.unsynced();
+            let durable = database.log.len() - unsynced;
+            let kept = durable + survivors(unsynced).min(unsynced);
             let half = database.log.get(kept).filter(|_| torn).cloned();
             database.log.truncate(kept);
             database.log.extend(half.map(|mut record| {
@@ -129,6 +133,11 @@ impl MemoryDisk {
         }
     }
 
+    /// How many batches of all databases were logged and may yet be lost.
+    pub fn unsynced(&self) -> usize {
+        self.state.lock().databases.values().map(Database::unsynced).sum()
+    }
+
     /// Writes out the memory of some family of a database, as RocksDB does whenever it likes; `pick` says which. The
     /// write-ahead log is synced first.
     pub fn flush_some(&self, pick: usize) {
@@ -137,19 +146,22 @@ impl MemoryDisk {
         let Some(mut left) = pick.checked_rem(count) else { return };
         for database in disk.databases.values_mut() {
             if left < database.families.len() {
-                database.synced = database.log.len();
-                let table = database.families.values_mut().nth(left).expect("below the count");
-                table.flushed = Arc::clone(&table.current);
+                if database.lost.is_none() {
+                    database.synced = database.log.len();
+                    let table = database.families.values_mut().nth(left).expect("below the count");
+                    table.flushed = Arc::clone(&table.current);
+                }
                 return;
             }
             left -= database.families.len();
         }
     }
 
-    /// Flips a bit of a row of the named family, wherever it is stored; `pick` says which. None if there is no row.
-    pub fn flip_bit(&self, family: &str, pick: usize) -> Option<Vec<u8>> {
+    /// Flips a bit of a row of the named family of the database whose path ends with `path`, wherever it is stored; `pick`
+    /// says which. None if there is no row.
+    pub fn flip_bit(&self, path: &str, family: &str, pick: usize) -> Option<Vec<u8>> {
         let mut disk = self.state.lock();
-        for database in disk.databases.values_mut() {
+        for (_, database) in disk.databases.iter_mut().filter(|(at, _)| at.ends_with(path)) {
             let Some(table) = database.families.get(family) else { continue };
             let count = table.current.len();
             let at = pick.checked_rem(count)?;
@@ -177,6 +189,10 @@ impl MemoryDisk {
 }
 
 impl Database {
+    fn unsynced(&self) -> usize {
+        self.log.len() - self.lost.map_or(self.synced, |lost| lost.min(self.synced))
+    }
+
     /// Begins with what was flushed and what a crash has left of the log; what is torn is dropped.
     fn recover(&mut self) {
         for table in self.families.values_mut() {
@@ -191,7 +207,7 @@ impl Database {
         for table in self.families.values_mut() {
             table.flushed = Arc::clone(&table.current);
         }
-        self.synced = 0;
+        (self.synced, self.lost) = (0, None);
     }
 
     fn apply(&mut self, changes: &[Change]) {
@@ -344,13 +360,20 @@ impl MemoryDb {
     }
 
     pub(crate) fn sync(&self) -> Result<(), StoreError> {
-        self.with(
+        let synced = self.with(
             |faults| &mut faults.syncs,
             |database| {
                 let everything = database.log.len();
                 database.synced = everything;
             },
-        )
+        );
+        let mut disk = self.disk.state.lock();
+        let same = disk.crashes == self.crashes;
+        let database = disk.databases.get_mut(&self.path).filter(|_| same && synced.is_err());
+        if let Some(database) = database {
+            database.lost.get_or_insert(database.synced);
+        }
+        synced
     }
 
     pub(crate) fn flush(&self, family: &str) -> Result<(), StoreError> {

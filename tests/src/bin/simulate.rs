@@ -1,21 +1,22 @@
 //! Runs simulations: `simulate --seed N` one, step by step the same each time; `simulate --seeds A..B` many. With
-//! `--planted NAME`, or `all`, says which seed finds that bug first.
+//! `--planted NAME`, or `all`, says which seed finds that bug first; with `--notes yes` says what happens, and when.
 
 use std::process::ExitCode;
 
 use rotabase_tests::simulation::{Bug, Options, Report, STEPS_DEFAULT, run};
 
-const USAGE: &str =
-    "usage: simulate (--seed N | --seeds A..B) [--steps N] [--planted NAME|all] [--log FILTER]";
+const USAGE: &str = "usage: simulate (--seed N | --seeds A..B) [--steps N] [--planted NAME|all] [--log FILTER] [--notes yes]";
 
 struct Arguments {
     seeds: std::ops::Range<u64>,
     steps: u32,
     planted: Vec<Bug>,
+    notes: bool,
 }
 
 fn arguments() -> Option<Arguments> {
-    let mut arguments = Arguments { seeds: 0..1, steps: STEPS_DEFAULT, planted: Vec::new() };
+    let mut arguments =
+        Arguments { seeds: 0..1, steps: STEPS_DEFAULT, planted: Vec::new(), notes: false };
     let mut given = std::env::args().skip(1);
     while let Some(name) = given.next() {
         let value = given.next()?;
@@ -32,6 +33,7 @@ fn arguments() -> Option<Arguments> {
                 let filter = tracing_subscriber::EnvFilter::try_new(value).ok()?;
                 tracing_subscriber::fmt().with_env_filter(filter).without_time().init();
             }
+            "--notes" => arguments.notes = value == "yes",
             "--steps" => arguments.steps = value.parse().ok()?,
             "--planted" if value == "all" => arguments.planted = Bug::ALL.to_vec(),
             "--planted" => {
@@ -46,14 +48,14 @@ fn arguments() -> Option<Arguments> {
 
 #[expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
 fn main() -> ExitCode {
-    let Some(Arguments { seeds, steps, planted }) = arguments() else {
+    let Some(Arguments { seeds, steps, planted, notes }) = arguments() else {
         eprintln!("{USAGE}");
         return ExitCode::from(2);
     };
     let mut code = ExitCode::SUCCESS;
     if planted.is_empty() {
         for seed in seeds {
-            let report = run(Options { seed, steps, planted: None });
+            let report = run(Options { seed, steps, planted: None, notes });
             println!("seed {seed}: {report}");
             if !report.wrong.is_empty() {
                 code = ExitCode::FAILURE;
@@ -62,7 +64,7 @@ fn main() -> ExitCode {
         return code;
     }
     for bug in planted {
-        let options = |seed| Options { seed, steps, planted: Some(bug) };
+        let options = |seed| Options { seed, steps, planted: Some(bug), notes };
         let found = seeds.clone().find_map(|seed| {
             Some((seed, run(options(seed))))
                 .filter(|(_, report): &(_, Report)| !report.wrong.is_empty())

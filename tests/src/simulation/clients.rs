@@ -1,7 +1,7 @@
 //! Clients: they ask whichever machine answers, and say what is wrong with what they hear.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use futures::FutureExt as _;
@@ -29,7 +29,7 @@ const PATIENCE: Duration = Duration::from_secs(9);
 #[derive(Debug)]
 pub(crate) struct Company {
     pub(crate) stage: Arc<Stage>,
-    pub(crate) machines: Vec<Arc<Machine>>,
+    pub(crate) machines: Mutex<Vec<Arc<Machine>>>,
     pub(crate) planner: Planner,
     pub(crate) history: History,
     pub(crate) stop: AtomicBool,
@@ -38,10 +38,37 @@ pub(crate) struct Company {
 }
 
 impl Company {
+    /// The machines that there are, but for those that never start again.
+    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
+        let machines = self.machines.lock().expect("nothing panics while it holds them");
+        machines.iter().filter(|machine| !machine.is_gone()).cloned().collect()
+    }
+
+    /// All machines that there ever were.
+    pub(crate) fn all_machines(&self) -> Vec<Arc<Machine>> {
+        self.machines.lock().expect("nothing panics while it holds them").clone()
+    }
+
+    /// Another machine.
+    pub(crate) fn add(&self, machine: Arc<Machine>) {
+        self.machines.lock().expect("nothing panics while it holds them").push(machine);
+    }
+
     /// The processes that serve now.
     pub(crate) fn processes(&self, role: Role) -> Vec<Process> {
-        let machines = self.machines.iter().filter(|machine| machine.role == role);
+        let machines = self.machines();
+        let machines = machines.iter().filter(|machine| machine.role == role);
         machines.filter_map(|machine| machine.process()).collect()
+    }
+
+    /// Notes if a process holds more than it may.
+    pub(crate) fn check_limits(&self, process: &Process) {
+        for holding in process.node.holdings() {
+            if holding.is_too_much() {
+                let machine = process.life.machine;
+                self.history.wrong(format!("machine {machine} holds too much: {holding:?}"));
+            }
+        }
     }
 
     /// Has something done by a process; none if it dies meanwhile, or does not answer.
@@ -158,13 +185,16 @@ async fn ask_on(company: &Company, dice: &Dice) {
     let mut written = Positions::default();
     let mut versions: Vec<(AggregateId, u64)> = Vec::new();
     while !company.stop.load(Ordering::Relaxed) {
-        tokio::time::sleep(dice.milliseconds(5, 120)).await;
+        // Some want to know at once.
+        let pause = if dice.chance(300) { 3 } else { 120 };
+        tokio::time::sleep(dice.milliseconds(1, pause)).await;
         let role = if dice.chance(200) { Role::Replica } else { Role::Member };
         let processes = company.processes(role);
         if processes.is_empty() {
             continue;
         }
         let process = dice.pick(&processes).clone();
+        company.check_limits(&process);
         let reads = role == Role::Replica || dice.chance(300);
         if reads {
             read_own(company, dice, &process, (&written, &versions)).await;

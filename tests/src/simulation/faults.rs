@@ -11,7 +11,14 @@ use rotabase_raft::type_config::MachineId;
 use super::clients::Company;
 use super::dice::Dice;
 use super::machine::{Machine, Role, SHARDS};
+use super::operator::{Act, Operator};
 use super::weather::Climate;
+
+/// The kinds of faults that a seed has, so that each gets its chance undisturbed.
+const KINDS: usize = 6;
+
+/// How long the power waits for a bad moment to fail.
+const AMBUSH_MILLISECONDS: u32 = 300;
 
 /// How long after its process has ended by itself a machine is started again.
 const RESTART: Duration = Duration::from_millis(300);
@@ -53,11 +60,21 @@ pub enum Fault {
     Flush,
     /// A leader is told to hand over.
     Transfer,
+    /// A machine becomes a member.
+    Join,
+    /// A member is to vote nowhere.
+    Drain,
+    /// A member is to vote in a shard in the place of another.
+    MoveShard,
+    /// A member is let go.
+    Remove,
+    /// A machine's disk is lost, and another machine takes its place.
+    DiskLoss,
 }
 
 impl Fault {
     /// All kinds.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 22] = [
         Self::Loss,
         Self::Duplication,
         Self::Delay,
@@ -75,6 +92,11 @@ impl Fault {
         Self::BitFlip,
         Self::Flush,
         Self::Transfer,
+        Self::Join,
+        Self::Drain,
+        Self::MoveShard,
+        Self::Remove,
+        Self::DiskLoss,
     ];
 }
 
@@ -83,6 +105,7 @@ impl Fault {
 pub(crate) struct Trouble {
     company: Arc<Company>,
     climate: Arc<Climate>,
+    operator: Arc<Operator>,
     dice: Dice,
     /// How often each kind came.
     counts: BTreeMap<Fault, u32>,
@@ -91,8 +114,13 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    pub(crate) fn new(company: Arc<Company>, climate: Arc<Climate>, dice: Dice) -> Self {
-        Self { company, climate, dice, counts: BTreeMap::new(), damaged: None }
+    pub(crate) fn new(
+        company: Arc<Company>,
+        climate: Arc<Climate>,
+        operator: Arc<Operator>,
+        dice: Dice,
+    ) -> Self {
+        Self { company, climate, operator, dice, counts: BTreeMap::new(), damaged: None }
     }
 
     pub(crate) fn counts(&self) -> &BTreeMap<Fault, u32> {
@@ -105,18 +133,19 @@ impl Trouble {
 
     /// Brings one fault after the other for so many steps.
     pub(crate) async fn make(&mut self, steps: u32) {
-        // A seed has a few kinds only, so that each gets its chance undisturbed.
         let mut kinds = Fault::ALL.to_vec();
-        while kinds.len() > 5 {
+        while kinds.len() > KINDS {
             kinds.remove(self.dice.index(kinds.len()));
         }
         for _ in 0..steps {
             tokio::time::sleep(self.dice.milliseconds(20, 500)).await;
             restart_failed(&self.company);
             let fault = *self.dice.pick(&kinds);
-            self.company.stage.note(format!("{fault:?}"));
-            *self.counts.entry(fault).or_default() += 1;
-            self.bring(fault).await;
+            let brought = self.bring(fault).await;
+            self.company.stage.note(format!("{fault:?}: {brought}"));
+            if brought {
+                *self.counts.entry(fault).or_default() += 1;
+            }
             if self.company.history.has_wrong() {
                 return;
             }
@@ -124,10 +153,11 @@ impl Trouble {
     }
 
     fn machine(&self) -> Arc<Machine> {
-        Arc::clone(self.dice.pick(&self.company.machines))
+        Arc::clone(self.dice.pick(&self.company.machines()))
     }
 
-    async fn bring(&mut self, fault: Fault) {
+    /// Brings a fault; false if there is no room for it now.
+    async fn bring(&mut self, fault: Fault) -> bool {
         let dice = &self.dice;
         let machine = self.machine();
         match fault {
@@ -140,7 +170,7 @@ impl Trouble {
                 self.heal_later().await;
             }
             Fault::Partition => {
-                for other in &self.company.machines {
+                for other in &self.company.machines() {
                     self.climate.cut(machine.id, other.id);
                     self.climate.cut(other.id, machine.id);
                 }
@@ -157,25 +187,24 @@ impl Trouble {
             }
             Fault::Crash => self.crash(&machine, false).await,
             Fault::TornWrite => self.crash(&machine, true).await,
-            Fault::PowerCut => {
-                for machine in &self.company.machines {
-                    machine.kill(false, |unsynced| dice.index(unsynced + 1));
-                }
-                tokio::time::sleep(dice.milliseconds(10, 300)).await;
-                for machine in &self.company.machines {
-                    machine.boot();
-                }
-            }
+            Fault::PowerCut => self.cut_power().await,
             Fault::SlowDisk => machine.slow_down(*dice.pick(&[0, 30, 400])),
             Fault::SyncError => machine.disk.fail(DiskFaults { syncs: 1, ..DiskFaults::default() }),
             Fault::WriteError => {
                 machine.disk.fail(DiskFaults { writes: 1, ..DiskFaults::default() });
             }
             Fault::ReadError => machine.disk.fail(DiskFaults { reads: 1, ..DiskFaults::default() }),
-            Fault::BitFlip => self.flip_bit(&machine),
-            Fault::Flush => machine.disk.flush_some(dice.index(1 << 10)),
+            Fault::BitFlip => return self.flip_bit(&machine),
+            Fault::Flush => machine.flush_often(*dice.pick(&[0, 100, 500])),
             Fault::Transfer => self.transfer(&machine).await,
+            Fault::Join => return self.operator.begin(Act::Join),
+            Fault::Drain => return self.operator.begin(Act::Drain),
+            Fault::MoveShard => return self.operator.begin(Act::Move),
+            // Nobody else may be missing meanwhile.
+            Fault::Remove => return self.damaged.is_none() && self.operator.begin(Act::Remove),
+            Fault::DiskLoss => return self.lose_disk(machine),
         }
+        true
     }
 
     /// Ends partitions after a while.
@@ -187,6 +216,7 @@ impl Trouble {
     }
 
     async fn crash(&self, machine: &Arc<Machine>, torn: bool) {
+        self.lie_in_wait(machine).await;
         let all = self.dice.chance(300);
         machine.kill(torn, |unsynced| if all { unsynced } else { self.dice.index(unsynced + 1) });
         // Sometimes it is back before anyone has noticed.
@@ -195,12 +225,52 @@ impl Trouble {
         machine.boot();
     }
 
-    fn flip_bit(&mut self, machine: &Arc<Machine>) {
-        if self.damaged.is_none_or(|damaged| damaged == machine.id)
-            && machine.disk.flip_bit("log", self.dice.index(usize::MAX >> 1)).is_some()
-        {
+    async fn cut_power(&self) {
+        self.lie_in_wait(&self.machine()).await;
+        for machine in &self.company.machines() {
+            machine.kill(false, |unsynced| self.dice.index(unsynced + 1));
+        }
+        tokio::time::sleep(self.dice.milliseconds(10, 300)).await;
+        for machine in &self.company.machines() {
+            machine.boot();
+        }
+    }
+
+    /// Waits for a bad moment, or not.
+    async fn lie_in_wait(&self, machine: &Arc<Machine>) {
+        if self.dice.chance(400) {
+            return;
+        }
+        let within_transaction = self.dice.chance(600);
+        for _ in 0..AMBUSH_MILLISECONDS {
+            if machine.is_vulnerable(within_transaction) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    fn flip_bit(&mut self, machine: &Arc<Machine>) -> bool {
+        let may = match self.damaged {
+            Some(damaged) => damaged == machine.id,
+            None => self.operator.is_settled(),
+        };
+        let flipped = may && machine.flip_bit(self.dice.index(usize::MAX >> 1));
+        if flipped {
             self.damaged = Some(machine.id);
         }
+        flipped
+    }
+
+    fn lose_disk(&mut self, machine: Arc<Machine>) -> bool {
+        // Of two machines that cannot vouch for what they had, no majority is left.
+        let damaged = self.company.machines().into_iter().find(|it| self.damaged == Some(it.id));
+        let machine = damaged.unwrap_or(machine);
+        let lost = self.operator.is_settled() && self.operator.lose(&machine);
+        if lost && self.damaged == Some(machine.id) {
+            self.damaged = None;
+        }
+        lost
     }
 
     async fn transfer(&self, machine: &Arc<Machine>) {
@@ -217,13 +287,11 @@ impl Trouble {
 
 /// Starts machines again whose process has ended, or does not work.
 pub(crate) fn restart_failed(company: &Arc<Company>) {
-    for machine in &company.machines {
-        let broken = machine.take_failure().or_else(|| {
-            let process = machine.process()?;
-            process.node.status().into_iter().find_map(|status| status.error)
-        });
+    for machine in &company.machines() {
+        machine.take_wrong().into_iter().for_each(|wrong| company.history.wrong(wrong));
+        let broken = machine.take_failure();
         if let Some(why) = broken {
-            company.stage.note(&why);
+            company.stage.note(why.clone());
             machine.note_failure(why);
             // What was written is there: only the process has ended.
             machine.kill(false, |unsynced| unsynced);

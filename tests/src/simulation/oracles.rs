@@ -11,18 +11,21 @@ use rotabase_engine::position::{LogIndex, ShardId};
 use rotabase_engine::schedule::Schedule;
 use rotabase_engine::verify::verify as verify_log;
 use rotabase_queries::projection::{ProjectionOptions, Projections, Retention, verify};
+use rotabase_raft::cluster::control::ClusterState;
 use rotabase_raft::type_config::MachineId;
 
 use super::clients::Company;
 use super::following::Shown;
 use super::history::happened;
-use super::machine::{Process, Role, SHARDS};
+use super::machine::{Machine, Process, Role, SHARDS};
 
 /// What keeps machines from agreeing, if anything does. A damaged machine need not agree: it may be unable to serve.
 pub(crate) fn apart(company: &Company, damaged: Option<MachineId>) -> Option<String> {
-    let sound = |id| damaged != Some(id);
+    let machines = company.machines();
+    let sound = |machine: &&Arc<Machine>| damaged != Some(machine.id);
     let mut newest: Option<Vec<LogIndex>> = None;
-    for machine in company.machines.iter().filter(|machine| sound(machine.id)) {
+    let mut state: Option<Arc<ClusterState>> = None;
+    for machine in machines.iter().filter(sound) {
         let id = machine.id;
         let Some(process) = machine.process() else { return Some(format!("machine {id} is down")) };
         let status = process.node.status();
@@ -39,14 +42,29 @@ pub(crate) fn apart(company: &Company, damaged: Option<MachineId>) -> Option<Str
         {
             return Some(format!("machine {id}: {status:?}"));
         }
-        if process.node.open_transactions() > 0 {
-            return Some(format!("machine {id} waits for transactions"));
+        if let Some(cluster) = &process.cluster {
+            let known = cluster.state();
+            if *state.get_or_insert_with(|| Arc::clone(&known)) != known {
+                let system = cluster.status().system;
+                return Some(format!(
+                    "machine {id} knows another cluster: {known:?}, not {state:?}; {system:?}"
+                ));
+            }
+            if damaged.is_none() && !cluster.status().is_settled() {
+                return Some(format!("machine {id} is not settled: {:?}", cluster.status()));
+            }
+        }
+        if let Some(unfinished) = process.node.unfinished().first() {
+            return Some(format!("machine {id} holds {unfinished}"));
         }
         if !process.projections.reached(&process.node.applied()) {
             return Some(format!("the projections of machine {id} are behind"));
         }
     }
-    None
+    let members = machines.iter().filter(|machine| machine.role == Role::Member);
+    let members: Vec<MachineId> = members.map(|machine| machine.id).collect();
+    let known: Vec<MachineId> = state?.members.keys().copied().collect();
+    (members != known).then(|| format!("there are {members:?}, and members are {known:?}"))
 }
 
 /// Keys and values of projections, as they are stored.
@@ -56,7 +74,9 @@ type StoredRows = Vec<(Vec<u8>, Vec<u8>)>;
 pub(crate) fn check(company: &Company, shown: &[Arc<Shown>], damaged: Option<MachineId>) {
     let history = &company.history;
     let mut first: Option<(MachineId, Vec<CommittedEntry>, StoredRows)> = None;
-    for machine in company.machines.iter().filter(|machine| damaged != Some(machine.id)) {
+    let mut system: Option<Vec<CommittedEntry>> = None;
+    let machines = company.machines();
+    for machine in machines.iter().filter(|machine| damaged != Some(machine.id)) {
         let (id, Some(process)) = (machine.id, machine.process()) else { continue };
         let entries = match entries(&*process.node.feed()) {
             Ok(entries) => entries,
@@ -65,6 +85,13 @@ pub(crate) fn check(company: &Company, shown: &[Arc<Shown>], damaged: Option<Mac
                 continue;
             }
         };
+        if let Some(cluster) = &process.cluster {
+            match self::entries(&*cluster.feed()) {
+                Ok(told) if *system.get_or_insert_with(|| told.clone()) == told => {}
+                Ok(_) => history.wrong(format!("machine {id} tells other events of the cluster")),
+                Err(error) => history.wrong(format!("machine {id} cannot read them: {error}")),
+            }
+        }
         let rows = rows(&machine.disk);
         match &first {
             None => first = Some((id, entries, rows)),
@@ -82,6 +109,9 @@ pub(crate) fn check(company: &Company, shown: &[Arc<Shown>], damaged: Option<Mac
         check_alone(company, &process);
     }
     let Some((id, entries, rows)) = first else { return };
+    for machine in machines.iter().filter(|machine| damaged == Some(machine.id)) {
+        check_damaged(company, machine, &entries);
+    }
     let events = happened(&entries);
     history.check(&events);
     for shown in shown {
@@ -91,7 +121,7 @@ pub(crate) fn check(company: &Company, shown: &[Arc<Shown>], damaged: Option<Mac
             }
         }
     }
-    let source = company.machines.iter().find(|machine| machine.id == id);
+    let source = machines.iter().find(|machine| machine.id == id);
     if let Some(process) = source.and_then(|machine| machine.process()) {
         match fold_anew(process.node.feed()) {
             Ok(folded) if folded == rows => {}
@@ -121,6 +151,31 @@ fn check_alone(company: &Company, process: &Process) {
             history.wrong(format!("the log of machine {id}: {:?}", report.first_problems));
         }
         Err(error) => history.wrong(format!("the log of machine {id}: {error}")),
+    }
+}
+
+/// What a damaged machine tells is true all the same, and it sees its damage when it is told to look.
+fn check_damaged(company: &Company, machine: &Machine, entries: &[CommittedEntry]) {
+    let (history, id) = (&company.history, machine.id);
+    // One that does not even start has seen it.
+    let Some(process) = machine.process() else { return };
+    let feed = process.node.feed();
+    for shard in (0..SHARDS).map(ShardId) {
+        let (mut after, mut told) = (LogIndex(0), Vec::new());
+        while after < feed.committed(shard) {
+            let Ok(looked_at) = feed.read(shard, after, &mut told) else { break };
+            after = looked_at;
+        }
+        if let Some(entry) = told.iter().find(|entry| !entries.contains(entry)) {
+            history.wrong(format!("the damaged machine {id} tells what did not happen: {entry:?}"));
+        }
+    }
+    if !machine.is_damaged() {
+        return;
+    }
+    process.store.writer().shutdown();
+    if verify_log::<Schedule>(process.store.log_store(), 5).is_ok_and(|report| report.is_sound()) {
+        history.wrong(format!("the log of machine {id} is damaged, and nobody sees it"));
     }
 }
 

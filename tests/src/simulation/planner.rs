@@ -1,6 +1,6 @@
 //! What clients ask: commands to a few airports, airplanes, rotations and flights, so that they meet.
 //!
-//! Almost each command that is accepted emits exactly one event, and rotations of one pair are always renamed together:
+//! Almost each command that is accepted emits exactly one event, and rotations of one group are always renamed together:
 //! so it can be said how many events a statement has, and of each state whether it holds half of one.
 
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -16,8 +16,8 @@ use uuid::Uuid;
 use super::dice::Dice;
 use super::machine::SHARDS;
 
-/// How many pairs of rotations are renamed together.
-const PAIRS: usize = 2;
+/// The rotations that are renamed together, by the shards that they are in.
+const GROUPS: [&[u16]; 3] = [&[0, 1], &[0, 1, 2], &[2, 1]];
 
 const HOUR: i64 = 3_600_000_000;
 
@@ -29,8 +29,8 @@ pub(crate) type Statement = Vec<(AggregateId, Command)>;
 pub(crate) struct Planner {
     airports: Vec<AirportCode>,
     airplanes: Vec<Registration>,
-    /// Rotations in different shards, pair by pair.
-    pairs: Vec<[RotationId; 2]>,
+    /// Rotations in different shards that are renamed together.
+    groups: Vec<Vec<RotationId>>,
     rotations: Vec<RotationId>,
     /// Makes names and ground times that were not there before.
     next: AtomicI64,
@@ -47,11 +47,14 @@ impl Planner {
                 .nth(skip)
                 .expect("each shard gets some")
         };
+        let group = |(number, shards): (usize, &[u16])| {
+            shards.iter().map(|shard| in_shard(*shard, number)).collect()
+        };
         Self {
             airports: ["FRA", "MUC", "JFK"].map(airport).to_vec(),
             airplanes: ["D-AIZA", "D-AIZB", "D-AIZC"].map(airplane).to_vec(),
-            pairs: (0..PAIRS).map(|pair| [in_shard(0, pair), in_shard(1, pair)]).collect(),
-            rotations: (0..SHARDS).map(|shard| in_shard(shard, PAIRS)).collect(),
+            groups: (0..).zip(GROUPS).map(group).collect(),
+            rotations: (0..SHARDS).map(|shard| in_shard(shard, GROUPS.len())).collect(),
             next: AtomicI64::new(1),
         }
     }
@@ -85,9 +88,9 @@ impl Planner {
         let create = |id: &RotationId, name: Option<String>| {
             (AggregateId::Rotation(*id), Command::CreateRotation(name))
         };
-        for pair in &self.pairs {
+        for group in &self.groups {
             let name = self.name();
-            statements.push(pair.iter().map(|id| create(id, name.clone())).collect());
+            statements.push(group.iter().map(|id| create(id, name.clone())).collect());
         }
         for rotation in &self.rotations {
             statements.push(vec![create(rotation, None)]);
@@ -95,27 +98,39 @@ impl Planner {
         statements
     }
 
-    /// A statement that changes something in each shard: one that has to succeed when nothing is wrong.
-    pub(crate) fn simple(&self, shard: u16) -> Statement {
-        let rotation = self.rotations[usize::from(shard)];
-        vec![(AggregateId::Rotation(rotation), Command::RenameRotation(self.name()))]
+    /// Statements that together change everything, and have to succeed when nothing is wrong.
+    pub(crate) fn everything(&self) -> Vec<Statement> {
+        let rename = |id: &RotationId, name: Option<String>| {
+            (AggregateId::Rotation(*id), Command::RenameRotation(name))
+        };
+        let mut statements: Vec<Statement> = Vec::new();
+        statements.extend(self.rotations.iter().map(|id| vec![rename(id, self.name())]));
+        for group in &self.groups {
+            let name = self.name();
+            statements.push(group.iter().map(|id| rename(id, name.clone())).collect());
+        }
+        statements.extend(self.airports.iter().map(|airport| vec![self.change_airport(*airport)]));
+        statements.extend(self.airplanes.iter().map(|id| vec![self.change_airplane(*id)]));
+        statements
+    }
+
+    fn change_airport(&self, airport: AirportCode) -> (AggregateId, Command) {
+        let command = Command::ChangeAirportMinimumGroundTime(self.ground_time());
+        (AggregateId::Airport(airport), command)
+    }
+
+    fn change_airplane(&self, airplane: Registration) -> (AggregateId, Command) {
+        let minimum_ground_time = Some(self.ground_time());
+        let command = Command::ChangeAirplane { aircraft_type: None, minimum_ground_time };
+        (AggregateId::Airplane(airplane), command)
     }
 
     /// Any statement; what is removed is looked up in `seen`.
     pub(crate) fn any(&self, dice: &Dice, seen: &Snapshot) -> Statement {
         match dice.below(12) {
-            0..3 => self.rename_pair(dice),
-            3 => {
-                let command = Command::ChangeAirportMinimumGroundTime(self.ground_time());
-                vec![(AggregateId::Airport(*dice.pick(&self.airports)), command)]
-            }
-            4 => {
-                let command = Command::ChangeAirplane {
-                    aircraft_type: None,
-                    minimum_ground_time: Some(self.ground_time()),
-                };
-                vec![(AggregateId::Airplane(*dice.pick(&self.airplanes)), command)]
-            }
+            0..4 => self.rename_group(dice),
+            4 if dice.chance(500) => vec![self.change_airport(*dice.pick(&self.airports))],
+            4 => vec![self.change_airplane(*dice.pick(&self.airplanes))],
             5 => {
                 let command = Command::AssignRotation(*dice.pick(&self.rotations));
                 vec![(AggregateId::Airplane(*dice.pick(&self.airplanes)), command)]
@@ -133,14 +148,14 @@ impl Planner {
         }
     }
 
-    /// Renames the rotations of a pair, and perhaps of several.
-    pub(crate) fn rename_pair(&self, dice: &Dice) -> Statement {
+    /// Renames the rotations of a group, and perhaps of several.
+    pub(crate) fn rename_group(&self, dice: &Dice) -> Statement {
         let mut statement = Vec::new();
-        let first = dice.index(self.pairs.len());
-        let pairs = if dice.chance(250) { 0..self.pairs.len() } else { first..first + 1 };
-        for pair in &self.pairs[pairs] {
+        let first = dice.index(self.groups.len());
+        let groups = if dice.chance(250) { 0..self.groups.len() } else { first..first + 1 };
+        for group in &self.groups[groups] {
             let name = self.name();
-            for id in pair {
+            for id in group {
                 let command = Command::RenameRotation(name.clone());
                 statement.push((AggregateId::Rotation(*id), command));
             }
@@ -152,7 +167,7 @@ impl Planner {
         let rotation = *dice.pick(&self.rotations);
         let legs = seen.legs_of_rotation(rotation).unwrap_or_default();
         if legs.is_empty() {
-            return self.rename_pair(dice);
+            return self.rename_group(dice);
         }
         let command = Command::RemoveLeg { id: dice.pick(&legs).leg.id, expected: None };
         vec![(AggregateId::Rotation(rotation), command)]
@@ -162,7 +177,7 @@ impl Planner {
         let (from, to) = (*dice.pick(&self.rotations), *dice.pick(&self.rotations));
         let legs = seen.legs_of_rotation(from).unwrap_or_default();
         if legs.is_empty() || from == to {
-            return self.rename_pair(dice);
+            return self.rename_group(dice);
         }
         let leg = dice.pick(&legs).leg;
         let remove = Command::RemoveLeg { id: leg.id, expected: Some(Box::new(leg)) };
@@ -200,13 +215,14 @@ impl Planner {
 
     /// What of a state is half of a statement, if anything is.
     pub(crate) fn half(&self, seen: &Snapshot) -> Option<String> {
-        self.pairs.iter().find_map(|[one, other]| {
-            let name = |id: &RotationId| {
-                let row = seen.rotation(*id).map_err(|error| error.to_string());
-                row.map(|row| row.and_then(|row| row.name))
-            };
-            let (one, other) = (name(one), name(other));
-            (one != other).then(|| format!("half of a statement is shown: {one:?} and {other:?}"))
+        let name = |id: &RotationId| {
+            let row = seen.rotation(*id).map_err(|error| error.to_string());
+            row.map(|row| row.and_then(|row| row.name))
+        };
+        self.groups.iter().find_map(|group| {
+            let names: Vec<_> = group.iter().map(name).collect();
+            let differ = names.iter().any(|other| *other != names[0]);
+            differ.then(|| format!("half of a statement is shown: {names:?}"))
         })
     }
 }

@@ -46,6 +46,8 @@ struct State {
     opened: Option<Instant>,
     trace: DefaultHasher,
     steps: u64,
+    /// What has happened, for those who look at one history.
+    notes: Option<Vec<String>>,
 }
 
 struct Task {
@@ -112,9 +114,24 @@ impl Stage {
         self.state().opened.map_or(Duration::ZERO, |opened| opened.elapsed())
     }
 
+    /// Keeps what is noted from now on.
+    pub(crate) fn keep_notes(&self) {
+        self.state().notes = Some(Vec::new());
+    }
+
     /// Notes something in the trace.
-    pub(crate) fn note(&self, what: impl Hash) {
-        what.hash(&mut self.state().trace);
+    pub(crate) fn note(&self, what: impl Into<String>) {
+        let (at, what) = (self.elapsed(), what.into());
+        let mut state = self.state();
+        what.hash(&mut state.trace);
+        if let Some(notes) = &mut state.notes {
+            notes.push(format!("{:.3} {what}", at.as_secs_f64()));
+        }
+    }
+
+    /// What was kept.
+    pub(crate) fn take_notes(&self) -> Vec<String> {
+        self.state().notes.take().unwrap_or_default()
     }
 
     /// What has happened, as a number, and in how many steps.

@@ -1,10 +1,11 @@
 //! What becomes of messages: how long they take, which are lost, doubled or overtaken, and which ways are cut.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
+use rotabase_engine::position::ShardId;
 use rotabase_raft::simulated::Weather;
 use rotabase_raft::type_config::MachineId;
 
@@ -17,6 +18,8 @@ pub(crate) struct Climate {
     stage: Arc<Stage>,
     dice: Dice,
     state: Mutex<State>,
+    /// The newest terms that machines have voted in, of the shards of each of their nodes.
+    promises: Mutex<BTreeMap<(MachineId, u8, ShardId), u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ struct State {
 
 impl Climate {
     pub(crate) fn new(stage: Arc<Stage>, dice: Dice) -> Arc<Self> {
-        Arc::new(Self { stage, dice, state: Mutex::default() })
+        Arc::new(Self { stage, dice, state: Mutex::default(), promises: Mutex::default() })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -52,6 +55,12 @@ impl Climate {
 
     pub(crate) fn cut(&self, from: MachineId, to: MachineId) {
         self.state().cut.insert((from, to));
+    }
+
+    /// The newest term that a machine has said it voted in.
+    pub(crate) fn promised_term(&self, machine: MachineId, (node, shard): (u8, ShardId)) -> u64 {
+        let promises = self.promises.lock().expect("nothing panics while it holds them");
+        promises.get(&(machine, node, shard)).copied().unwrap_or_default()
     }
 
     /// All ways carry again, and nothing is lost.
@@ -91,5 +100,11 @@ impl Weather for Climate {
 
     fn start(&self, machine: MachineId, task: BoxFuture<'static, ()>) {
         self.stage.start_on(machine, task);
+    }
+
+    fn promised(&self, machine: MachineId, (node, shard): (u8, ShardId), term: u64) {
+        let mut promises = self.promises.lock().expect("nothing panics while it holds them");
+        let newest = promises.entry((machine, node, shard)).or_default();
+        *newest = term.max(*newest);
     }
 }
