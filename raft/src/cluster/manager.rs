@@ -142,7 +142,7 @@ impl Replicas {
         let mut next: BTreeSet<ReplicaId> =
             self.machines.keys().filter(|it| is_target(it) && ready(it)).copied().collect();
         let (complete, leads_on) = (next.len() == target.len(), is_target(&self.here));
-        if complete && !leads_on && next != self.voters {
+        if complete && !leads_on {
             let heir = next
                 .iter()
                 .find(|it| self.voters.contains(it) && self.caught_up.contains(it) && reached(it));
@@ -150,6 +150,7 @@ impl Replicas {
             if let Some(machine) = heir.and_then(|it| self.machines.get(it)) {
                 return Some(Step::Hand(*machine));
             }
+            // A leader that has no vote any more, since it has ended a joint configuration, leads until somebody can.
             if next.iter().any(|it| self.voters.contains(it)) {
                 return None;
             }
@@ -323,6 +324,14 @@ mod tests {
     fn caught_up(mut replicas: Replicas, machines: &[u32]) -> Replicas {
         replicas.caught_up.extend(ids(machines));
         replicas
+    }
+
+    #[test]
+    fn a_leader_that_has_no_vote_any_more_hands_over() {
+        let mut replicas = caught_up(replicas(&[2, 3, 4], &[1]), &[1, 2, 3, 4]);
+        replicas.here = replica(1);
+        let next = step(&replicas, &[1, 2, 3, 4], &[2, 3, 4]);
+        assert_eq!(next, Some(Step::Hand(MachineId(2))));
     }
 
     #[test]
