@@ -64,16 +64,29 @@ fn a_seed_is_the_same_history_each_time() {
 /// Bugs that are planted, and for each the seed that is tried first: others follow, since every change of the tree makes
 /// another history of a seed.
 const PLANTED: &[(Bug, u64)] = &[
-    (Bug::StatementRepeated, 17),
-    (Bug::HalfShown, 16),
-    (Bug::RowsResumeGap, 16),
-    (Bug::LeaderRestored, 16),
-    (Bug::SpeculationKept, 16),
-    (Bug::ResolvedWithoutAsking, 16),
     (Bug::AckBeforeSync, 0),
+    (Bug::VoteNotSynced, 17),
+    (Bug::SyncErrorIgnored, 5),
+    (Bug::ChecksumUnchecked, 31),
     (Bug::StaleLeaderRead, 0),
+    (Bug::DroppedOutcome, 0),
+    (Bug::DecisionBeforePrepares, 0),
+    (Bug::StatementRepeated, 1),
+    (Bug::PositionAheadOfRows, 6),
+    (Bug::ResumeOffByOne, 0),
+    (Bug::RowsResumeGap, 0),
+    (Bug::HalfShown, 0),
+    (Bug::LeaderRestored, 0),
+    (Bug::SpeculationKept, 0),
+    (Bug::ClockGoesBack, 1),
+    (Bug::ReservationForgotten, 14),
+    (Bug::SessionKept, 2),
     (Bug::ReadOlder, 0),
-    (Bug::ClockGoesBack, 21),
+    (Bug::OrphansForgotten, 1),
+    (Bug::ResolvedWithoutAsking, 1),
+    (Bug::CatchUpSkips, 14),
+    (Bug::FeedKept, 0),
+    (Bug::NumberGivenTwice, 9),
 ];
 
 #[test]

@@ -58,7 +58,7 @@ use stage::Stage;
 use weather::Climate;
 
 /// The faults that a seed brings if nothing else is asked for.
-pub const STEPS_DEFAULT: u32 = 24;
+pub const STEPS_DEFAULT: u32 = 20;
 
 /// The members that the cluster begins with.
 const MEMBERS: usize = 3;
