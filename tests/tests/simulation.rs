@@ -65,9 +65,9 @@ fn a_seed_is_the_same_history_each_time() {
 /// another history of a seed.
 const PLANTED: &[(Bug, u64)] = &[
     (Bug::AckBeforeSync, 0),
-    (Bug::VoteNotSynced, 17),
-    (Bug::SyncErrorIgnored, 5),
-    (Bug::ChecksumUnchecked, 31),
+    (Bug::VoteNotSynced, 7),
+    (Bug::SyncErrorIgnored, 9),
+    (Bug::ChecksumUnchecked, 24),
     (Bug::StaleLeaderRead, 0),
     (Bug::DroppedOutcome, 0),
     (Bug::DecisionBeforePrepares, 0),
@@ -80,7 +80,7 @@ const PLANTED: &[(Bug, u64)] = &[
     (Bug::SpeculationKept, 0),
     (Bug::ClockGoesBack, 1),
     (Bug::ReservationForgotten, 14),
-    (Bug::SessionKept, 2),
+    (Bug::SessionKept, 10),
     (Bug::ReadOlder, 0),
     (Bug::OrphansForgotten, 1),
     (Bug::ResolvedWithoutAsking, 1),

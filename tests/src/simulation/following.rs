@@ -109,7 +109,7 @@ pub(crate) async fn feed_replica(
             continue;
         }
         let source = dice.pick(&sources);
-        let newest = process.node.newest();
+        let newest = process.node.resume();
         let mut arriving = follow(&company, &climate, source, machine.id, &newest, true);
         let messages = dice.below(400);
         let copying = async move {
