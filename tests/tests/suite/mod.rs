@@ -6,6 +6,7 @@ mod crash;
 mod crash_transactions;
 mod drivers;
 mod idle;
+mod large_tables;
 mod listen;
 mod main_job;
 mod partitions;
