@@ -3,7 +3,9 @@
 
 use std::sync::atomic::Ordering;
 
+use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
+use rotabase_engine::index::Prepared;
 
 use crate::node::Node;
 use crate::reservation::WAITERS_MAX;
@@ -46,6 +48,29 @@ impl<D: Domain> Node<D> {
             ]);
         }
         all
+    }
+
+    /// How many prepares are applied, have no outcome, and are not remembered: none, ever. What was prepared goes neither
+    /// with a leadership nor with a process.
+    ///
+    /// # Errors
+    ///
+    /// If the log's index cannot be read.
+    pub fn forgotten_prepares(&self) -> Result<usize, StoreError> {
+        let mut forgotten = 0;
+        for shard in &self.inner.shards {
+            // The index is written before the machine says what it has applied.
+            let machine = shard.machine.lock();
+            let applied = machine.log_id.map_or(0, |last| last.index);
+            let remembered = |prepared: &Prepared| {
+                let open = machine.prepared.get(&prepared.attempt);
+                open.is_some_and(|open| open.prepares.contains(&prepared.index))
+            };
+            let prepared = shard.log.prepared(shard.id)?;
+            let applied = prepared.iter().filter(|prepared| prepared.index.0 <= applied);
+            forgotten += applied.filter(|prepared| !remembered(prepared)).count();
+        }
+        Ok(forgotten)
     }
 
     /// What is held for statements and transactions that have not ended; nothing, if nobody asks for anything and all

@@ -390,6 +390,13 @@ impl Machine {
                 ));
             }
         }
+        match process.node.forgotten_prepares() {
+            // What cannot be read is an error of its own.
+            Ok(0) | Err(_) => {}
+            Ok(forgotten) => {
+                wrong.push(format!("machine {} has forgotten {forgotten} prepares", self.id));
+            }
+        }
         self.state().wrong.extend(wrong);
     }
 
