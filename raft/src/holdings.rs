@@ -5,7 +5,10 @@ use std::sync::atomic::Ordering;
 
 use rotabase_engine::db::StoreError;
 use rotabase_engine::domain::Domain;
+use rotabase_engine::entry::{Entry, Step};
 use rotabase_engine::index::Prepared;
+use rotabase_engine::log::RowKind;
+use rotabase_engine::position::LogIndex;
 
 use crate::node::Node;
 use crate::reservation::WAITERS_MAX;
@@ -55,20 +58,19 @@ impl<D: Domain> Node<D> {
     ///
     /// # Errors
     ///
-    /// If the log's index cannot be read.
+    /// If the log cannot be read.
     pub fn forgotten_prepares(&self) -> Result<usize, StoreError> {
         let mut forgotten = 0;
         for shard in &self.inner.shards {
-            // The index is written before the machine says what it has applied.
             let machine = shard.machine.lock();
-            let applied = machine.log_id.map_or(0, |last| last.index);
-            let remembered = |prepared: &Prepared| {
+            let applied = LogIndex(machine.log_id.map_or(0, |last| last.index));
+            for prepared in shard.log.prepared(shard.id)? {
                 let open = machine.prepared.get(&prepared.attempt);
-                open.is_some_and(|open| open.prepares.contains(&prepared.index))
-            };
-            let prepared = shard.log.prepared(shard.id)?;
-            let applied = prepared.iter().filter(|prepared| prepared.index.0 <= applied);
-            forgotten += applied.filter(|prepared| !remembered(prepared)).count();
+                let remembered = open.is_some_and(|open| open.prepares.contains(&prepared.index));
+                if prepared.index <= applied && !remembered {
+                    forgotten += usize::from(!shard.has_outcome(&prepared, applied)?);
+                }
+            }
         }
         Ok(forgotten)
     }
@@ -95,6 +97,19 @@ impl<D: Domain> Node<D> {
 }
 
 impl<D: Domain> Shard<D> {
+    /// Whether the log says, up to an entry, what has become of a prepare. The index may be behind it for a moment.
+    fn has_outcome(&self, of: &Prepared, up_to: LogIndex) -> Result<bool, StoreError> {
+        let rows = self.log.read(self.id, of.index..LogIndex(up_to.0 + 1), usize::MAX)?;
+        for row in rows.into_iter().filter(|row| row.kind == RowKind::Events) {
+            if let Step::Outcome { attempt, prepared, .. } = Entry::decode(row.payload)?.step
+                && (attempt, prepared) == (of.attempt, of.index)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn unfinished(&self, note: &mut impl FnMut(&str, usize)) {
         let (held, waiting) = self.reservations.counts();
         note("aggregates held", held);

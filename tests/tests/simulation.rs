@@ -69,7 +69,7 @@ const PLANTED: &[(Bug, u64)] = &[
     (Bug::SyncErrorIgnored, 9),
     (Bug::ChecksumUnchecked, 134),
     (Bug::StaleLeaderRead, 0),
-    (Bug::LostPrepare, 16),
+    (Bug::LostPrepare, 99),
     (Bug::DroppedOutcome, 0),
     (Bug::DecisionBeforePrepares, 0),
     (Bug::StatementRepeated, 2),
