@@ -136,7 +136,9 @@ impl<D: Domain> LeaderTask<D> {
                     self.shard.leading.store(false, Ordering::Release);
                     self.drain().await;
                 }
-                Warmth::Cold => {}
+                // What is told of this replica and what it is may differ for a while, and this task must not keep the
+                // thread from what would change that.
+                Warmth::Cold => tokio::time::sleep(WARM_UP_RETRY).await,
                 Warmth::Dead => break,
             }
         }
