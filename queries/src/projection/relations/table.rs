@@ -165,7 +165,7 @@ impl<T: Table> Projected for TableRelation<T> {
                 let layout = &T::indexes()[0];
                 let all = Range::prefix(Key::table(layout.table));
                 let large = self.estimates.get(T::COUNT) >= PARALLEL_ROWS_MIN;
-                let rest = match readers().filter(|_| large) {
+                let rest = match large.then(readers).flatten() {
                     Some(readers) => Rest::Whole(readers, all),
                     None => Rest::Range(all),
                 };
