@@ -37,11 +37,23 @@ impl Load {
 
     /// The milliseconds that this percentage of the steps did not exceed.
     pub(crate) fn percentile(&self, percent: usize) -> f64 {
-        let mut sorted = self.latencies.clone();
-        sorted.sort_by(f64::total_cmp);
-        let place = (sorted.len() * percent / 100).min(sorted.len().saturating_sub(1));
-        sorted.get(place).copied().unwrap_or_default() * 1000.0
+        percentile(self.latencies.clone(), percent)
     }
+}
+
+/// The milliseconds that this percentage of some times, in seconds, did not exceed.
+pub(crate) fn percentile(mut seconds: Vec<f64>, percent: usize) -> f64 {
+    seconds.sort_by(f64::total_cmp);
+    let place = (seconds.len() * percent / 100).min(seconds.len().saturating_sub(1));
+    seconds.get(place).copied().unwrap_or_default() * 1000.0
+}
+
+/// A connection, driven by the current runtime.
+pub(crate) async fn connect(conninfo: &str) -> Client {
+    let (client, connection) =
+        tokio_postgres::connect(conninfo, NoTls).await.expect("a connection");
+    tokio::spawn(connection);
+    client
 }
 
 /// One client: its connection, its number, and the time at which it shall stop.
@@ -74,10 +86,7 @@ impl Worker {
 pub(crate) fn number(conninfo: &str, query: &str) -> i64 {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     runtime.block_on(async {
-        let (client, connection) =
-            tokio_postgres::connect(conninfo, NoTls).await.expect("a connection");
-        tokio::spawn(connection);
-        client.query_one(query, &[]).await.expect("a number").get(0)
+        connect(conninfo).await.query_one(query, &[]).await.expect("a number").get(0)
     })
 }
 
@@ -97,10 +106,7 @@ where
     runtime.block_on(async {
         let mut clients = Vec::new();
         for conninfo in servers.iter().cycle().take(usize::try_from(connections).expect("few")) {
-            let (client, connection) =
-                tokio_postgres::connect(conninfo, NoTls).await.expect("a connection");
-            tokio::spawn(connection);
-            clients.push(Arc::new(client));
+            clients.push(Arc::new(connect(conninfo).await));
         }
         let start = Instant::now();
         let until = start + Duration::from_secs(u64::from(seconds));

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{PLANNERS, Stage, eventual, percentiles};
 use crate::Options;
@@ -47,10 +47,10 @@ pub(super) fn measure(options: &Options, report: &mut Report, stage: &mut Stage,
         assert!(!seen.is_empty(), "a write was seen");
         all += seen.len();
         boasted += seen.iter().filter(|it| it.boasted).count();
-        let (half, tail) = percentiles(seen.iter().map(|it| it.shown_after).collect());
+        let (half, tail) = percentiles(seen.iter().map(|it| it.shown_after));
         halves.push(half);
         tails.push(tail);
-        said.push(percentiles(seen.iter().map(|it| it.said).collect()).1);
+        said.push(percentiles(seen.iter().map(|it| it.said)).1);
     }
     report.cost(&format!("{place}: freshness, p50"), "ms", halves, None);
     report.cost("  p99", "ms", tails, None);
@@ -75,24 +75,17 @@ fn observe(options: &Options, stage: &Stage) -> Vec<Seen> {
     observer.join().expect("it ends")
 }
 
-async fn connect(conninfo: &str) -> Client {
-    let (client, connection) =
-        tokio_postgres::connect(conninfo, NoTls).await.expect("a connection");
-    tokio::spawn(connection);
-    client
-}
-
 async fn write_and_watch(
     run: usize,
     node: &str,
     replicas: &[String],
     ended: &AtomicBool,
 ) -> Vec<Seen> {
-    let writer = connect(node).await;
+    let writer = load::connect(node).await;
     let insert = writer.prepare(INSERT).await.expect("a statement");
     let mut watchers = Vec::new();
     for replica in replicas {
-        watchers.push(Arc::new(connect(&eventual(replica)).await));
+        watchers.push(Arc::new(load::connect(&eventual(replica)).await));
     }
     let mut all = Vec::new();
     let mut number = 0_u64;

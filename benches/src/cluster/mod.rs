@@ -229,11 +229,7 @@ fn validating(options: &Options, report: &mut Report, stage: &Stage, place: &str
 }
 
 /// The middle one, and the one that 99 of 100 do not exceed.
-fn percentiles(mut values: Vec<Duration>) -> (f64, f64) {
-    values.sort_unstable();
-    let at = |percent: usize| {
-        let place = (values.len() * percent / 100).min(values.len().saturating_sub(1));
-        values.get(place).map_or(0.0, |it| it.as_secs_f64() * 1000.0)
-    };
-    (at(50), at(99))
+fn percentiles(values: impl Iterator<Item = Duration>) -> (f64, f64) {
+    let seconds: Vec<f64> = values.map(|it| it.as_secs_f64()).collect();
+    (load::percentile(seconds.clone(), 50), load::percentile(seconds, 99))
 }
