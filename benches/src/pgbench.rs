@@ -14,6 +14,12 @@ pub(crate) struct Run {
     pub(crate) transactions: u64,
 }
 
+/// Whether it is there.
+pub(crate) fn is_installed() -> bool {
+    let mut pgbench = Command::new(tool::postgres_program("pgbench"));
+    pgbench.arg("--version").output().is_ok_and(|it| it.status.success())
+}
+
 /// Runs a script with some clients for some seconds.
 pub(crate) fn run(
     conninfo: &str,

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     notes: Vec<(String, String)>,
+    definitions: Vec<(&'static str, &'static str)>,
     rows: Vec<Row>,
 }
 
@@ -17,6 +18,7 @@ struct Row {
     unit: &'static str,
     rotabase: Figure,
     postgres: Option<Figure>,
+    duckdb: Option<Figure>,
     higher_is_better: bool,
 }
 
@@ -35,12 +37,21 @@ impl Figure {
         let worst = if higher_is_better { runs[0] } else { runs[runs.len() - 1] };
         Self { median: runs[runs.len() / 2], worst }
     }
+
+    fn json(self) -> Value {
+        json!({ "median": self.median, "worst": self.worst })
+    }
 }
 
 impl Report {
     /// Something to know about the run.
     pub(crate) fn note(&mut self, what: &str, value: &str) {
         self.notes.push((what.to_owned(), value.to_owned()));
+    }
+
+    /// What a named workload is, and what is measured of it.
+    pub(crate) fn define(&mut self, workload: &'static str, definition: &'static str) {
+        self.definitions.push((workload, definition));
     }
 
     /// A figure where more is better.
@@ -75,7 +86,15 @@ impl Report {
     ) {
         let rotabase = Figure::of(rotabase, higher_is_better);
         let postgres = postgres.map(|runs| Figure::of(runs, higher_is_better));
-        self.rows.push(Row { what: what.to_owned(), unit, rotabase, postgres, higher_is_better });
+        let duckdb = None;
+        let what = what.to_owned();
+        self.rows.push(Row { what, unit, rotabase, postgres, duckdb, higher_is_better });
+    }
+
+    /// What DuckDB took for the figure that was given last.
+    pub(crate) fn beside_duckdb(&mut self, runs: Vec<f64>) {
+        let row = self.rows.last_mut().expect("there is a figure");
+        row.duckdb = Some(Figure::of(runs, row.higher_is_better));
     }
 
     /// The table for people.
@@ -84,27 +103,38 @@ impl Report {
         for (what, value) in &self.notes {
             let _ = writeln!(table, "{what}: {value}");
         }
+        let with_duckdb = self.rows.iter().any(|row| row.duckdb.is_some());
+        let beside =
+            |duckdb: &str| if with_duckdb { format!(" {duckdb:>10}") } else { String::new() };
         let _ = writeln!(
             table,
-            "\n{:<46} {:>12} {:>12} {:>12} {:>12} {:>8}  unit",
-            "", "Rotabase", "worst", "PostgreSQL", "worst", "ratio"
+            "\n{:<50} {:>10} {:>10} {:>10} {:>10} {:>8}{}  unit",
+            "",
+            "Rotabase",
+            "worst",
+            "PostgreSQL",
+            "worst",
+            "ratio",
+            beside("DuckDB")
         );
         for row in &self.rows {
             let (postgres, worst) = row
                 .postgres
-                .map_or((String::new(), String::new()), |it| (number(it.median), number(it.worst)));
+                .map_or((String::new(), String::new()), |it| (short(it.median), short(it.worst)));
             let ratio = row.ratio().map_or(String::new(), |ratio| format!("{ratio:.2}x"));
+            let duckdb = row.duckdb.map_or(String::new(), |it| short(it.median));
             let _ = writeln!(
                 table,
-                "{:<46} {:>12} {:>12} {:>12} {:>12} {:>8}  {}",
+                "{:<50} {:>10} {:>10} {postgres:>10} {worst:>10} {ratio:>8}{}  {}",
                 row.what,
-                number(row.rotabase.median),
-                number(row.rotabase.worst),
-                postgres,
-                worst,
-                ratio,
+                short(row.rotabase.median),
+                short(row.rotabase.worst),
+                beside(&duckdb),
                 row.unit
             );
+        }
+        for (workload, definition) in &self.definitions {
+            let _ = write!(table, "\n{workload}: {definition}");
         }
         table
     }
@@ -118,15 +148,18 @@ impl Report {
                 json!({
                     "what": row.what,
                     "unit": row.unit,
-                    "rotabase": { "median": row.rotabase.median, "worst": row.rotabase.worst },
-                    "postgres": row.postgres.map(|it| json!({ "median": it.median, "worst": it.worst })),
+                    "rotabase": row.rotabase.json(),
+                    "postgres": row.postgres.map(Figure::json),
+                    "duckdb": row.duckdb.map(Figure::json),
                     "ratio": row.ratio(),
                 })
             })
             .collect();
         let notes: serde_json::Map<String, Value> =
             self.notes.iter().map(|(what, value)| (what.clone(), json!(value))).collect();
-        json!({ "notes": notes, "figures": rows }).to_string()
+        let definitions: serde_json::Map<String, Value> =
+            self.definitions.iter().map(|(what, it)| ((*what).to_owned(), json!(it))).collect();
+        json!({ "notes": notes, "definitions": definitions, "figures": rows }).to_string()
     }
 }
 
@@ -139,6 +172,19 @@ impl Row {
     }
 }
 
-fn number(value: f64) -> String {
+/// The runs of something that may not have run at all.
+pub(crate) fn some(runs: Vec<f64>) -> Option<Vec<f64>> {
+    Some(runs).filter(|runs| !runs.is_empty())
+}
+
+/// A count as a figure.
+pub(crate) fn number(count: u64) -> f64 {
+    // Exact up to 2^53, and in two halves without a cast.
+    let high = u32::try_from(count >> 32).expect("32 bits");
+    let low = u32::try_from(count & u64::from(u32::MAX)).expect("32 bits");
+    f64::from(high) * 4_294_967_296.0 + f64::from(low)
+}
+
+fn short(value: f64) -> String {
     if value.abs() >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
 }

@@ -1,12 +1,15 @@
 //! Whole schedules read by plain SQL: the three checks without projections for them, counts, groups and joins.
 
+use std::path::Path;
 use std::time::Instant;
 
 use rotabase_tests::postgres::Postgres;
 use rotabase_tests::server::Server;
+use tokio_postgres::{Client, SimpleQueryMessage};
 
-use crate::Options;
-use crate::report::Report;
+use crate::duckdb::DuckDb;
+use crate::report::{Report, some};
+use crate::{Options, load};
 
 /// What is asked, with its name in the report. The answers of both sides have to be the same.
 const QUERIES: [(&str, &str); 7] = [
@@ -16,7 +19,7 @@ const QUERIES: [(&str, &str); 7] = [
     ),
     (
         "ground times as SQL",
-        "SELECT count(*) FROM (SELECT rotation_id, arrival_airport, arrival_time, lead(departure_time) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM legs WHERE rotation_id IS NOT NULL) pairs LEFT JOIN airplanes ON airplanes.rotation_id = pairs.rotation_id LEFT JOIN airports ON code = arrival_airport WHERE next - arrival_time < greatest(coalesce(airports.minimum_ground_time, '0'), coalesce(airplanes.minimum_ground_time, '0'))",
+        "SELECT count(*) FROM (SELECT rotation_id, arrival_airport, arrival_time, lead(departure_time) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM legs WHERE rotation_id IS NOT NULL) pairs LEFT JOIN airplanes ON airplanes.rotation_id = pairs.rotation_id LEFT JOIN airports ON code = arrival_airport WHERE next - arrival_time < greatest(coalesce(airports.minimum_ground_time, interval '0 minutes'), coalesce(airplanes.minimum_ground_time, interval '0 minutes'))",
     ),
     (
         "designators as SQL",
@@ -40,36 +43,83 @@ const QUERIES: [(&str, &str); 7] = [
     ),
 ];
 
-/// Measures them over the legs that both sides have.
-pub(crate) fn run(options: &Options, report: &mut Report, server: &Server, postgres: &Postgres) {
-    let directory = tempfile::tempdir().expect("a temporary directory");
+/// Measures them over the legs that all sides have. `schedule` is the directory with `legs.csv`.
+pub(crate) fn run(
+    options: &Options,
+    report: &mut Report,
+    server: &Server,
+    postgres: Option<&Postgres>,
+    schedule: &Path,
+) {
+    let mut duckdb = DuckDb::find(&options.duckdb, schedule);
+    let found = duckdb.as_ref().map_or_else(
+        || format!("not found by {} (see --duckdb)", options.duckdb.display()),
+        |it| format!("{}, in memory, in its own process without a client", it.version),
+    );
+    report.note("DuckDB", &found);
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let (ours, theirs) = runtime.block_on(async {
+        let theirs = match postgres {
+            Some(postgres) => Some(load::connect(&postgres.conninfo()).await),
+            None => None,
+        };
+        (load::connect(&server.conninfo()).await, theirs)
+    });
+    for (what, query) in QUERIES {
+        let (mut times, mut postgres, mut ducks) = (Vec::new(), Vec::new(), Vec::new());
+        for _ in 0..options.rounds {
+            let (time, answer) = runtime.block_on(timed(&ours, query));
+            times.push(time);
+            if let Some(theirs) = &theirs {
+                let (time, expected) = runtime.block_on(timed(theirs, query));
+                postgres.push(time);
+                assert_eq!(answer, expected, "{what}, of PostgreSQL");
+            }
+            if let Some(duckdb) = &mut duckdb {
+                let (time, expected) = duckdb.query(query);
+                ducks.push(time);
+                assert_eq!(answer, expected, "{what}, of DuckDB");
+            }
+        }
+        report.cost(what, "ms", times, some(postgres));
+        if let Some(ducks) = some(ducks) {
+            report.beside_duckdb(ducks);
+        }
+    }
+}
+
+/// Gives the others what they need beside the legs.
+pub(crate) fn share(server: &Server, postgres: Option<&Postgres>, schedule: &Path) {
     for table in [
         "airports (code, minimum_ground_time)",
         "airplanes (registration, minimum_ground_time, rotation_id)",
     ] {
         let (name, columns) = table.split_once(' ').expect("a name and columns");
-        let file = directory.path().join(name).display().to_string();
+        let file = schedule.join(name).with_extension("csv").display().to_string();
         let columns = columns.trim_matches(['(', ')']);
-        server.psql(&format!("\\copy (SELECT {columns} FROM {name}) TO '{file}'")).expect_success();
-        postgres.psql(&format!("\\copy {table} FROM '{file}'")).expect_success();
-    }
-    postgres.psql("VACUUM ANALYZE").expect_success();
-    for (what, query) in QUERIES {
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
-        for _ in 0..options.rounds {
-            let (time, answer) = timed(|| server.psql(query).expect_success());
-            ours.push(time);
-            let (time, expected) = timed(|| postgres.psql(query).expect_success());
-            theirs.push(time);
-            assert_eq!(answer, expected, "{what}");
+        let csv = "with (format csv)";
+        let out = format!("\\copy (SELECT {columns} FROM {name}) TO '{file}' {csv}");
+        server.psql(&out).expect_success();
+        if let Some(postgres) = postgres {
+            postgres.psql(&format!("\\copy {table} FROM '{file}' {csv}")).expect_success();
         }
-        report.cost(what, "ms", ours, Some(theirs));
+    }
+    if let Some(postgres) = postgres {
+        postgres.psql("VACUUM ANALYZE").expect_success();
     }
 }
 
-/// Milliseconds, those of starting psql with them, which are the same on both sides.
-fn timed<T>(work: impl FnOnce() -> T) -> (f64, T) {
+/// The milliseconds until a connection has all rows, and the rows as psql prints them.
+async fn timed(client: &Client, query: &str) -> (f64, Vec<String>) {
     let start = Instant::now();
-    let result = work();
-    (start.elapsed().as_secs_f64() * 1000.0, result)
+    let messages = client.simple_query(query).await.expect("an answer");
+    let time = start.elapsed().as_secs_f64() * 1000.0;
+    let rows = messages.iter().filter_map(|message| match message {
+        SimpleQueryMessage::Row(row) => {
+            let values = (0..row.len()).map(|place| row.get(place).unwrap_or_default());
+            Some(values.collect::<Vec<_>>().join("|"))
+        }
+        _ => None,
+    });
+    (time, rows.collect())
 }

@@ -17,7 +17,7 @@ use rotabase_tests::server::Server;
 
 use crate::Options;
 use crate::load::{self, Worker};
-use crate::report::Report;
+use crate::report::{Report, some};
 
 /// The legs that a user of the scenario `plan` adds to a rotation.
 const LEGS_OF_PLAN: i64 = 300;
@@ -29,9 +29,9 @@ const LEGS_AT_ONCE: u32 = 100;
 #[derive(Clone, Copy)]
 pub(crate) struct Side {
     /// `$1` rotation, `$2` number of the first leg's minute.
-    add_legs: &'static str,
+    pub(crate) add_legs: &'static str,
     /// The same for one leg.
-    add_leg: &'static str,
+    pub(crate) add_leg: &'static str,
     /// `$1` rotation.
     pub(crate) create_rotation: &'static str,
     /// `$1` registration.
@@ -74,12 +74,42 @@ pub(crate) const CHECKS: [&str; 3] = [
     "SELECT count(*) FROM designator_violations",
 ];
 
+/// The parts, their names in the report, and what they are.
+const DEFINITIONS: [(&str, &str, &str); 4] = [
+    ("rows", "100 legs in a statement", "8 clients, each statement adds 100 legs to a rotation"),
+    (
+        "pipelined",
+        "pipelined one-leg commands",
+        "4 connections with 32 statements under way on each, each of which adds a leg and is a transaction of its own",
+    ),
+    (
+        "plan",
+        "planning (the thesis's write scenario, Tables 6.1 and 6.3)",
+        "16 users, each of which creates a rotation, adds 300 legs to it one by one, creates an airplane, assigns it \
+         to the rotation, and begins again",
+    ),
+    (
+        "validate",
+        "validating (the thesis's read scenario, Tables 6.1 and 6.3)",
+        "8 users, who make the three checks over the whole schedule in equal parts: rotation continuity, minimum \
+         ground times, unique flight designators",
+    ),
+];
+
 /// Measures those that are wanted.
 pub(crate) fn run(options: &Options, report: &mut Report) {
-    let (server, postgres) = (Server::start(), Postgres::start());
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql");
-    postgres.psql(&std::fs::read_to_string(schema).expect("a script")).expect_success();
-    let sides = [(server.conninfo(), ROTABASE), (postgres.conninfo(), POSTGRES)];
+    let (server, postgres) = (Server::start(), Postgres::find());
+    let mut sides = vec![(server.conninfo(), ROTABASE)];
+    if let Some(postgres) = &postgres {
+        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql");
+        postgres.psql(&std::fs::read_to_string(schema).expect("a script")).expect_success();
+        sides.push((postgres.conninfo(), POSTGRES));
+    }
+    for (part, workload, definition) in DEFINITIONS {
+        if options.wants(part) {
+            report.define(workload, definition);
+        }
+    }
     if options.wants("rows") {
         writing(
             options,
@@ -140,9 +170,9 @@ fn writing<F>(
         }
     }
     let [ours, theirs] = rates;
-    report.rate(what, "commands/s", ours, Some(theirs));
+    report.rate(what, "commands/s", ours, some(theirs));
     for (percent, [ours, theirs]) in ["p50", "p99"].into_iter().zip(latencies) {
-        report.cost(&format!("  {percent} of a statement"), "ms", ours, Some(theirs));
+        report.cost(&format!("  {percent} of a statement"), "ms", ours, some(theirs));
     }
 }
 
@@ -209,9 +239,9 @@ fn validate(options: &Options, report: &mut Report, sides: &[(String, Side)]) {
         }
     }
     let [ours, theirs] = rates;
-    report.rate("validating, 8 users", "queries/s", ours, Some(theirs));
+    report.rate("validating, 8 users", "queries/s", ours, some(theirs));
     let [ours, theirs] = latencies;
-    report.cost("  p99 of a check", "ms", ours, Some(theirs));
+    report.cost("  p99 of a check", "ms", ours, some(theirs));
 }
 
 /// Makes the checks one after the other.

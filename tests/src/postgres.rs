@@ -17,6 +17,20 @@ pub struct Postgres {
 }
 
 impl Postgres {
+    /// One that is started if PostgreSQL is installed.
+    pub fn find() -> Option<Self> {
+        let mut initdb = Command::new(tool::postgres_program("initdb"));
+        let found = initdb.arg("--version").output().is_ok_and(|it| it.status.success());
+        found.then(Self::start)
+    }
+
+    /// The process that has started all others.
+    pub fn pid(&self) -> u32 {
+        let file = self.directory.path().join("data/postmaster.pid");
+        let text = std::fs::read_to_string(file).expect("it runs");
+        text.lines().next().and_then(|line| line.parse().ok()).expect("a process id")
+    }
+
     /// Makes a cluster in a temporary directory and starts it. As root it is run by the user `postgres`,
     /// since PostgreSQL refuses to run as root.
     pub fn start() -> Self {

@@ -21,10 +21,10 @@ use rotabase_tests::cluster::{Cluster, eventually};
 use rotabase_tests::server::Server;
 use tempfile::TempDir;
 
+use crate::Options;
 use crate::load::{self, Worker};
 use crate::report::Report;
 use crate::scenarios::{CHECKS, ROTABASE, check, plan};
-use crate::{Options, disk};
 
 /// The users that plan.
 const PLANNERS: u32 = 16;
@@ -64,7 +64,6 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     if let Some(nodes) = several.filter(|_| options.wants("failover")) {
         failover::run(options, report, *nodes);
     }
-    report.note("load average at the end", &disk::load_average());
 }
 
 /// Nodes, and replicas that follow them.
