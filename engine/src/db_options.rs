@@ -24,6 +24,9 @@ pub struct DbOptions {
     /// Deletes families that are stored but not asked for, as for tables of another version; otherwise
     /// opening is refused.
     pub drop_unknown_families: bool,
+    /// Keeps rows that are read by key in the cache of blocks as they are, so that reading one again takes neither
+    /// index nor filter nor block. Ranges cannot be deleted then.
+    pub rows_in_cache: bool,
     /// A disk in memory that stands for the directory: for simulations.
     pub memory: Option<Arc<MemoryDisk>>,
 }
@@ -45,6 +48,7 @@ impl Default for DbOptions {
             background_jobs: 2,
             open_files_max: OPEN_FILES_DEFAULT,
             drop_unknown_families: false,
+            rows_in_cache: false,
             memory: None,
         }
     }
@@ -159,6 +163,9 @@ pub(crate) fn database_options(options: &DbOptions, shared: &Shared) -> Options 
     database.set_log_level(LogLevel::Warn);
     database.set_stats_dump_period_sec(0);
     database.set_stats_persist_period_sec(0);
+    if options.rows_in_cache {
+        database.set_row_cache(&shared.cache);
+    }
     database
 }
 

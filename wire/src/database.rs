@@ -186,7 +186,7 @@ impl Database {
         let feed: Arc<dyn Feed> = node.feed();
         let channels = Arc::<Channels>::default();
         let options = ProjectionOptions {
-            db: db_options(&config),
+            db: DbOptions { rows_in_cache: true, ..db_options(&config) },
             retention: retention(&config),
             past_bytes_max: config.past_bytes_max,
             on_failure: None,

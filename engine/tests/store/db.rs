@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use proptest::prelude::*;
 use rotabase_engine::db::{
-    Db, DbOptions, Direction, Durability, FamilyOptions, KeyRange, Rows, StoreError, after_prefix,
+    Db, DbOptions, DbSnapshot, Direction, Durability, FamilyOptions, KeyRange, Rows, StoreError,
+    after_prefix,
 };
 
 fn open(
@@ -50,6 +51,41 @@ fn a_snapshot_shows_one_state_of_all_families_and_outlives_other_handles() {
     let mut rows = Rows::default();
     cursor.next_chunk(10, usize::MAX, &mut rows).unwrap();
     assert!(rows.is_empty());
+}
+
+#[test]
+fn a_row_in_the_cache_is_that_of_the_snapshot_it_is_read_in() {
+    let directory = tempfile::tempdir().unwrap();
+    let options = DbOptions { rows_in_cache: true, ..DbOptions::default() };
+    let db = Db::open(directory.path(), &[FamilyOptions::new("legs")], &options).unwrap();
+    let legs = db.family("legs");
+    let read = |snapshot: &DbSnapshot| snapshot.get(legs, b"a").unwrap().map(|it| it.to_vec());
+    let mut snapshots = vec![(db.snapshot(), None)];
+    for value in [Some(b"1"), None, Some(b"2")] {
+        match value {
+            Some(value) => put(&db, "legs", b"a", value),
+            None => {
+                let mut batch = db.batch();
+                batch.delete(legs, b"a");
+                db.write(batch, Durability::Wal).unwrap();
+            }
+        }
+        // One that is as old as the file to come, and one that is newer.
+        snapshots.push((db.snapshot(), value.map(|it| it.to_vec())));
+        db.flush(&[legs]).unwrap();
+        snapshots.push((db.snapshot(), value.map(|it| it.to_vec())));
+        // From files, then from the cache.
+        for _ in 0..2 {
+            for (snapshot, value) in &snapshots {
+                assert_eq!(read(snapshot), *value);
+            }
+        }
+    }
+    db.compact(legs);
+    put(&db, "legs", b"b", b"1");
+    for (snapshot, value) in &snapshots {
+        assert_eq!(read(snapshot), *value);
+    }
 }
 
 #[test]

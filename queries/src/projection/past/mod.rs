@@ -54,6 +54,7 @@ const DB_OPTIONS: DbOptions = DbOptions {
     background_jobs: 1,
     open_files_max: 64,
     drop_unknown_families: false,
+    rows_in_cache: false,
     memory: None,
 };
 
