@@ -168,16 +168,16 @@ fn key_look_ups_and_short_ranges_are_direct() {
     let context = common::context();
     let mut batch = Batch::default();
     let one = direct(&optimised(&catalog, "SELECT t FROM numbers WHERE n = 17")).unwrap();
-    assert!(one.run(&context, &mut batch).unwrap());
+    assert!(one.run(context.clone(), &mut batch).unwrap().is_none());
     assert_eq!((batch.width, batch.rows), (1, 1));
     let long = direct(&optimised(&catalog, "SELECT t FROM numbers WHERE n > 17")).unwrap();
     assert!(
-        !long.run(&context, &mut batch).unwrap(),
+        long.run(context.clone(), &mut batch).unwrap().is_some(),
         "more than {DIRECT_ROWS_MAX} rows are for a cursor"
     );
     assert_eq!(batch.rows, 0);
     let short = direct(&optimised(&catalog, "SELECT t FROM numbers WHERE n > 17 LIMIT 5")).unwrap();
-    assert!(short.run(&context, &mut batch).unwrap());
+    assert!(short.run(context, &mut batch).unwrap().is_none());
     assert_eq!(batch.rows, 5);
     assert!(direct(&optimised(&catalog, "SELECT t FROM numbers WHERE k = 1")).is_none());
 }

@@ -115,15 +115,19 @@ fn depth(expr: &Expr) -> usize {
 }
 
 impl DirectPlan {
-    /// Runs the plan and replaces the batch by its rows. False if the range is too long: then the batch is empty,
-    /// and a cursor has to be opened instead.
-    pub fn run(&self, context: &ExecContext, batch: &mut Batch) -> Result<bool> {
-        let statement = Statement::new(context.clone());
-        let env = Env::new(&statement);
+    /// Runs the plan and replaces the batch by its rows. If the range is too long the batch is empty, and a cursor has
+    /// to be opened instead, with the context that is given back.
+    pub fn run(&self, context: ExecContext, batch: &mut Batch) -> Result<Option<ExecContext>> {
+        let statement = Statement::of_one(context);
+        let done = self.run_in(&Env::new(&statement), batch)?;
+        Ok(if done { None } else { Some(statement.context) })
+    }
+
+    fn run_in(&self, env: &Env<'_>, batch: &mut Batch) -> Result<bool> {
         batch.width = self.width;
         batch.rows = 0;
         batch.values.clear();
-        let (limit, offset) = self.bounds(&env)?;
+        let (limit, offset) = self.bounds(env)?;
         if limit == Some(0) {
             return Ok(true);
         }
@@ -132,25 +136,25 @@ impl DirectPlan {
                 let mut row = Vec::new();
                 for literal in rows.iter().skip(offset).take(limit.unwrap_or(usize::MAX)) {
                     if self.projections.is_empty() {
-                        eval_all(literal, &[], &env, &mut batch.values)?;
+                        eval_all(literal, &[], env, &mut batch.values)?;
                         batch.rows += 1;
                     } else {
                         row.clear();
-                        eval_all(literal, &[], &env, &mut row)?;
-                        self.give(&row, batch, &env)?;
+                        eval_all(literal, &[], env, &mut row)?;
+                        self.give(&row, batch, env)?;
                     }
                 }
                 Ok(true)
             }
             DirectRows::Read { source, .. } if matches!(source.access, CompiledAccess::Count) => {
-                let count = [crate::types::Datum::Int8(source.count(&env)?)];
+                let count = [crate::types::Datum::Int8(source.count(env)?)];
                 if offset == 0 {
-                    self.give(&count, batch, &env)?;
+                    self.give(&count, batch, env)?;
                 }
                 Ok(true)
             }
             DirectRows::Read { source, filter } => {
-                self.read(source, filter.as_ref(), (limit, offset), batch, &env)
+                self.read(source, filter.as_ref(), (limit, offset), batch, env)
             }
         }
     }

@@ -24,9 +24,14 @@ pub(crate) struct Statement {
 impl Statement {
     /// A statement that has not begun.
     pub(crate) fn new(context: ExecContext) -> Arc<Self> {
+        Arc::new(Self::of_one(context))
+    }
+
+    /// One that no operator holds on to.
+    pub(crate) fn of_one(context: ExecContext) -> Self {
         let budget = Budget::new(context.memory_bytes_max);
         let disk = DiskBudget::new(context.spill_bytes_max);
-        Arc::new(Self { context, budget, disk, round: AtomicU64::new(0) })
+        Self { context, budget, disk, round: AtomicU64::new(0) }
     }
 
     /// An empty share of the disk budget.

@@ -4,6 +4,7 @@
 //! statements costs one write. An error within the extended protocol passes over everything up to the next
 //! Sync. What simple and extended statements do is in [`super::simple`] and [`super::extended`].
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use rotabase_queries::error::{SqlError, SqlState};
@@ -164,7 +165,8 @@ impl<S: SessionApi> Connection<S> {
 
     /// Commits the implicit transaction, or rolls it back; an error is the client's to know.
     pub(crate) async fn end_transaction(&mut self) {
-        if let Err(error) = self.link.drive(self.session.sync()).await {
+        let ended = self.link.drive(pin!(self.session.sync())).await;
+        if let Err(error) = ended {
             self.report(&error);
         }
         self.notices();
@@ -261,7 +263,7 @@ pub(crate) async fn send_rows(
         }
         let batch = match cursor.rows.take_ready() {
             Some(batch) => Some(batch),
-            None => link.drive(cursor.rows.next_batch()).await?,
+            None => link.drive(pin!(cursor.rows.next_batch())).await?,
         };
         cursor.next = 0;
         cursor.ended = batch.is_none();

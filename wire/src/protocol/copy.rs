@@ -1,5 +1,7 @@
 //! The COPY sub-protocol, the same for simple and extended statements.
 
+use std::pin::pin;
+
 use rotabase_queries::error::{Result, SqlError, SqlState};
 
 use super::connection::Connection;
@@ -31,7 +33,7 @@ impl<S: SessionApi> Connection<S> {
                     row_limit: 0,
                     ends_transaction: self.link.input.peek_letter() == Some(b'S'),
                 });
-                let tag = self.link.drive(self.session.copy_done(options)).await?;
+                let tag = self.link.drive(pin!(self.session.copy_done(options))).await?;
                 let rows = tag.rsplit(' ').next().and_then(|count| count.parse().ok());
                 self.metrics.copy_rows_received.add(rows.unwrap_or(0));
                 self.complete(&tag);
@@ -63,7 +65,7 @@ impl<S: SessionApi> Connection<S> {
                 },
             };
             if full {
-                self.link.drive(self.session.copy_drain()).await?;
+                self.link.drive(pin!(self.session.copy_drain())).await?;
             }
         }
     }
@@ -99,7 +101,7 @@ impl<S: SessionApi> Connection<S> {
                     std::task::Poll::Ready(step) => step,
                     std::task::Poll::Pending => {
                         self.link.flush().await?;
-                        self.link.drive(next).await
+                        self.link.drive(pin!(next)).await
                     }
                 }
             };

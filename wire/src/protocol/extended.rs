@@ -1,5 +1,6 @@
 //! The extended protocol: Parse, Bind, Describe, Execute and Close.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use rotabase_queries::error::{Result, SqlError, SqlState};
@@ -30,7 +31,7 @@ impl<S: SessionApi> Connection<S> {
         } else {
             self.session.statements().check_free(&name)?;
         }
-        let prepared = self.link.drive(self.session.prepare(&text, &oids)).await?;
+        let prepared = self.link.drive(pin!(self.session.prepare(&text, &oids))).await?;
         if name.is_empty() {
             self.unnamed = Some(prepared);
         } else {
@@ -160,7 +161,9 @@ impl<S: SessionApi> Connection<S> {
         let portal = self.portals.get(name)?;
         self.metrics.statement(portal.prepared.command);
         let parameters = std::mem::take(&mut portal.parameters);
-        match self.link.drive(self.session.execute(&portal.prepared, parameters, options)).await? {
+        let execute = self.session.execute(&portal.prepared, parameters, options);
+        let execution = self.link.drive(pin!(execute)).await?;
+        match execution {
             Execution::Rows(rows) => self.read_portal(name, RowCursor::new(rows), limit).await?,
             Execution::Done(tag) => self.complete(&tag),
             Execution::CopyIn(format) => self.copy_in(format, None).await?,

@@ -1,7 +1,7 @@
 //! A connection's socket with its two buffers: waiting for input, flushing output, and looking at the client
 //! while a statement runs.
 
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -136,9 +136,8 @@ impl Link {
     }
 
     /// Runs a future of the session to its end, come what may. Meanwhile input is read ahead, so that a client
-    /// that goes away is noticed and what it asked for is cancelled.
-    pub(crate) async fn drive<F: Future>(&mut self, future: F) -> F::Output {
-        let mut future = pin!(future);
+    /// that goes away is noticed and what it asked for is cancelled. It stays where it is, since it is large.
+    pub(crate) async fn drive<F: Future>(&mut self, mut future: Pin<&mut F>) -> F::Output {
         if let Poll::Ready(output) = poll!(future.as_mut()) {
             return output;
         }

@@ -1,5 +1,6 @@
 //! The simple protocol: a text of statements, executed one after the other in one implicit transaction.
 
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::connection::{Connection, send_rows};
@@ -39,7 +40,9 @@ impl<S: SessionApi> Connection<S> {
         options: ExecuteOptions,
     ) -> Outcome<()> {
         self.metrics.statement(prepared.command);
-        match self.link.drive(self.session.execute(prepared, Vec::new(), options)).await? {
+        let execute = self.session.execute(prepared, Vec::new(), options);
+        let execution = self.link.drive(pin!(execute)).await?;
+        match execution {
             Execution::Rows(rows) => {
                 self.notices();
                 self.link.output.row_description(&rows.columns, |_| 0);

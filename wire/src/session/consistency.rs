@@ -26,8 +26,11 @@ const CUT_OFF_LOOK: Duration = Duration::from_millis(250);
 impl Session {
     /// The newest state or, in a block, what the block sees.
     pub(crate) fn snapshot(&mut self) -> Result<Snapshot> {
-        let now = self.now();
         let newest = self.database.shared().projections.snapshot();
+        if self.block.is_none() {
+            return Ok(newest);
+        }
+        let now = self.now();
         match &mut self.block {
             Some(block) => {
                 // All parts of a statement are decided on one state.
@@ -89,6 +92,21 @@ impl Session {
             spill_directory: Some(Arc::clone(&shared.spill_directory)),
             spill_bytes_max: shared.config.spill_bytes,
         })
+    }
+
+    /// Whether [`Self::wait_until_readable`] has nothing to do, as mostly.
+    pub(crate) fn is_readable(&self) -> bool {
+        let reached = |positions| self.database.projections().reached(positions);
+        self.block.is_none()
+            && match self.settings.consistency() {
+                Consistency::Eventual => true,
+                Consistency::Session => {
+                    self.settings.read_after().is_none()
+                        && reached(&self.written)
+                        && reached(&self.seen)
+                }
+                Consistency::Strong => false,
+            }
     }
 
     /// Waits until the projections show what the session's consistency asks for.

@@ -32,7 +32,9 @@ impl Session {
     ) -> Result<ExecContext> {
         let as_of = self.settings.as_of();
         if as_of.is_none() && instants.is_empty() {
-            self.wait_until_readable(statement).await?;
+            if !self.is_readable() {
+                Box::pin(self.wait_until_readable(statement)).await?;
+            }
             return self.context(statement, parameters);
         }
         Box::pin(self.reading_the_past(as_of, instants, statement, parameters)).await

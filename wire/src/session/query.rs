@@ -36,13 +36,14 @@ impl Session {
     ) -> Result<Execution> {
         let rows = bound.rows()?;
         self.check_reads(&rows.relations)?;
-        let context = self.reading(&rows.instants, &statement, parameters).await?;
+        let mut context = self.reading(&rows.instants, &statement, parameters).await?;
         let columns = Arc::clone(&rows.plan.columns);
         let tag = RowsTag::Counted("SELECT");
         if let Some(direct) = &rows.direct {
             let mut batch = Batch { width: columns.len(), ..Batch::default() };
-            if direct.run(&context, &mut batch)? {
-                return Ok(Execution::Rows(Rows::complete(columns, tag, batch)));
+            match direct.run(context, &mut batch)? {
+                None => return Ok(Execution::Rows(Rows::complete(columns, tag, batch))),
+                Some(unread) => context = unread,
             }
         }
         let permits = Arc::clone(&self.database.shared().queries);
@@ -92,7 +93,7 @@ impl Session {
     ) -> Result<Vec<Vec<Datum>>> {
         if let Some(direct) = &planned.direct {
             let mut batch = Batch { width: planned.plan.columns.len(), ..Batch::default() };
-            if direct.run(context, &mut batch)? {
+            if direct.run(context.clone(), &mut batch)?.is_none() {
                 return Ok(batch.into_rows());
             }
         }

@@ -129,7 +129,10 @@ fn pad(text: &str, length: i32, fill: &str, at_left: bool) -> Result<Datum> {
     if length.saturating_mul(4) > VALUE_BYTES_MAX {
         return Err(too_long());
     }
-    let filling: String = fill.chars().cycle().take(length - present).collect();
+    let filling: String = match fill.len() {
+        1 => fill.repeat(length - present),
+        _ => fill.chars().cycle().take(length - present).collect(),
+    };
     Ok(if at_left { filling + text } else { format!("{text}{filling}") }.into())
 }
 

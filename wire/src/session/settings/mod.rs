@@ -34,6 +34,7 @@ pub(crate) struct SessionSettings {
     /// What `SET LOCAL` has replaced in this block.
     replaced: BTreeMap<String, String>,
     statement_timeout: Option<Duration>,
+    consistency: Consistency,
     read_after: Option<Positions>,
     as_of: Option<Timestamp>,
     /// What `now` means in a value.
@@ -81,6 +82,7 @@ impl SessionSettings {
             saved: None,
             replaced: BTreeMap::new(),
             statement_timeout: None,
+            consistency: Consistency::Session,
             read_after: None,
             as_of: None,
             now,
@@ -264,11 +266,7 @@ impl SessionSettings {
 
     /// `rotabase.consistency`.
     pub(crate) fn consistency(&self) -> Consistency {
-        match self.get("rotabase.consistency") {
-            Ok("eventual") => Consistency::Eventual,
-            Ok("strong") => Consistency::Strong,
-            _ => Consistency::Session,
-        }
+        self.consistency
     }
 
     /// Sets a setting that users cannot set.
@@ -329,6 +327,13 @@ impl SessionSettings {
                 let read = read_integer(value, Some(SettingUnit::Milliseconds)).unwrap_or(0);
                 let read = u64::try_from(read).ok().filter(|it| *it > 0);
                 self.statement_timeout = read.map(Duration::from_millis);
+            }
+            "rotabase.consistency" => {
+                self.consistency = match value {
+                    "eventual" => Consistency::Eventual,
+                    "strong" => Consistency::Strong,
+                    _ => Consistency::Session,
+                };
             }
             "rotabase.read_after" => {
                 self.read_after = if value.is_empty() {
