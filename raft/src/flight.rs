@@ -23,6 +23,7 @@ use crate::metrics::{NodeMetrics, add};
 use crate::request::{Decided, Outcome, Request};
 use crate::shard::{DecisionAnswer, Verdict};
 use crate::ticket::Counterfoil;
+use crate::traffic::Traffic;
 use crate::type_config::{LogId, Machine, ProposalResult, ProposalWatcher};
 
 /// What a shard answers to a statement that was put to it alone.
@@ -259,6 +260,7 @@ pub(crate) struct Pipeline {
     wake: Arc<Notify>,
     clock: Arc<HybridClock>,
     metrics: Arc<NodeMetrics>,
+    traffic: Arc<Traffic>,
 }
 
 impl Pipeline {
@@ -268,10 +270,11 @@ impl Pipeline {
         wake: Arc<Notify>,
         clock: Arc<HybridClock>,
         metrics: Arc<NodeMetrics>,
+        traffic: Arc<Traffic>,
     ) -> Arc<Self> {
         let (in_flight, refused_from, lost) =
             (AtomicUsize::new(0), AtomicU64::new(u64::MAX), AtomicBool::new(false));
-        Arc::new(Self { shard, in_flight, refused_from, lost, wake, clock, metrics })
+        Arc::new(Self { shard, in_flight, refused_from, lost, wake, clock, metrics, traffic })
     }
 
     /// How many proposals have not ended.
@@ -290,10 +293,13 @@ impl Pipeline {
         cargo: Cargo<D>,
     ) -> (Flight<D>, Arc<Passengers<D>>) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let statements = cargo.answers.len();
+        self.traffic.departed(statements);
         let passengers = Arc::new(Passengers(Mutex::new(Some(cargo.answers))));
         let flight = Flight {
             pipeline: Arc::clone(self),
             passengers: Arc::clone(&passengers),
+            statements,
             sequence: cargo.sequence,
             events: cargo.events,
             timestamp: cargo.timestamp,
@@ -336,6 +342,8 @@ impl<D: Domain> Passengers<D> {
 pub(crate) struct Flight<D: Domain> {
     pipeline: Arc<Pipeline>,
     passengers: Arc<Passengers<D>>,
+    /// How many it departed with.
+    statements: usize,
     sequence: Option<u64>,
     events: usize,
     timestamp: Timestamp,
@@ -375,6 +383,7 @@ impl<D: Domain> Flight<D> {
         for answer in waiting {
             answer.give(self.pipeline.shard, ending);
         }
+        self.pipeline.traffic.ended(self.statements);
         self.pipeline.in_flight.fetch_sub(1, Ordering::AcqRel);
         self.pipeline.wake.notify_one();
     }
@@ -435,8 +444,13 @@ mod tests {
     }
 
     fn pipeline() -> Arc<Pipeline> {
+        pipeline_among(&Arc::new(Traffic::new(1)))
+    }
+
+    fn pipeline_among(traffic: &Arc<Traffic>) -> Arc<Pipeline> {
         let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
-        Pipeline::new(ShardId(0), Arc::new(Notify::new()), clock, Arc::default())
+        let wake = Arc::new(Notify::new());
+        Pipeline::new(ShardId(0), wake, clock, Arc::default(), Arc::clone(traffic))
     }
 
     fn depart(
@@ -482,6 +496,29 @@ mod tests {
         );
         assert!(matches!(answer(second_waits), Err(WriteError::Unavailable { .. })));
         assert!(matches!(answer(third_waits), Err(WriteError::Unavailable { .. })));
+    }
+
+    #[test]
+    fn traffic_is_light_up_to_a_statement_for_each_shard_whatever_became_of_others() {
+        let traffic = Arc::new(Traffic::new(2));
+        let pipelines = [pipeline_among(&traffic), pipeline_among(&traffic)];
+        let (mut committed, _waits) = depart(&pipelines[0], 0);
+        let (refused, _waits) = depart(&pipelines[0], 1);
+        assert!(traffic.is_light());
+        let (dropped, _waits) = depart(&pipelines[1], 0);
+        let (later, _waits) = depart(&pipelines[1], 1);
+        assert!(!traffic.is_light());
+        committed.committed(log_id(5));
+        assert!(!traffic.is_light());
+        refused.completed(Err(ClientWriteError::ForwardToLeader(ForwardToLeader::empty())));
+        assert!(traffic.is_light());
+        let (another, _waits) = depart(&pipelines[0], 2);
+        assert!(!traffic.is_light());
+        drop((committed, dropped));
+        assert!(traffic.is_light());
+        drop((later, another));
+        traffic.departed(2);
+        assert!(traffic.is_light(), "each was counted once");
     }
 
     #[test]

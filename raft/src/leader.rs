@@ -7,7 +7,8 @@
 //! ```
 //!
 //! While it leads, it takes what has queued, decides it on the speculative state, and proposes the events of all of
-//! it as one entry; what queues meanwhile is the next, larger batch. A proposal that is refused ends the leadership
+//! it as one entry; what queues meanwhile is the next, larger batch, or goes out beside it while little is under way
+//! on the node. A proposal that is refused ends the leadership
 //! as far as this task is concerned: what was decided after it rests on something that did not happen. It waits
 //! until all that is in flight has ended, drops what it assumed, and begins again from what is applied.
 
@@ -46,6 +47,9 @@ use crate::type_config::{LeaderId, Proposal, ProposalResponder, TypeConfig};
 /// Entries in flight beyond which a batch waits and grows. A deeper window makes smaller entries, and each entry
 /// costs a round of replication whatever it carries.
 pub(crate) const WINDOW_ENTRIES: usize = 1;
+
+/// The same while traffic is light: a batch would not grow by waiting, and miss the next sync ([`crate::traffic`]).
+pub(crate) const WINDOW_LIGHT_ENTRIES: usize = 2;
 
 /// The same for the entries of one long statement, which do not grow by waiting.
 pub(crate) const WINDOW_LONG_STATEMENT_ENTRIES: usize = 8;
@@ -248,7 +252,7 @@ impl<D: Domain> LeaderTask<D> {
                 return;
             }
             self.take_queued();
-            if !self.backlog.is_empty() && self.pipeline.in_flight() < WINDOW_ENTRIES {
+            if !self.backlog.is_empty() && self.has_window() {
                 let timestamp = self.shard.clock.tick();
                 if self.decide_batch(leader, timestamp).await.is_err() && self.shard.others_vote() {
                     // One alone goes on with what it can read.
@@ -272,6 +276,13 @@ impl<D: Domain> LeaderTask<D> {
                 },
             }
         }
+    }
+
+    /// Whether a batch goes out beside what is in flight. If not, the end of what is wakes this task.
+    fn has_window(&self) -> bool {
+        let light = self.shard.traffic.is_light();
+        let window = if light { WINDOW_LIGHT_ENTRIES } else { WINDOW_ENTRIES };
+        self.pipeline.in_flight() < window
     }
 
     fn still_leads(&self, leader: LeaderId) -> bool {
@@ -570,6 +581,7 @@ fn new_pipeline<D: Domain>(shard: &Shard<D>) -> Arc<Pipeline> {
         Arc::clone(&shard.wake),
         Arc::clone(&shard.clock),
         Arc::clone(&shard.metrics),
+        Arc::clone(&shard.traffic),
     )
 }
 
