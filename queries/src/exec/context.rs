@@ -23,6 +23,11 @@ impl Cancel {
         self.0.store(true, Ordering::Relaxed);
     }
 
+    /// Whether nobody else has it and nobody has asked: another statement may use it.
+    pub fn is_unused(&self) -> bool {
+        Arc::strong_count(&self.0) == 1 && !self.0.load(Ordering::Relaxed)
+    }
+
     /// Fails with 57014 once the statement has been asked to stop.
     pub fn check(&self) -> Result<()> {
         if self.0.load(Ordering::Relaxed) {

@@ -1,6 +1,8 @@
 //! What statements notify and listen to: the seam of `pg_notify` and `pg_listening_channels`, and the rules that
 //! `NOTIFY` and `LISTEN` share with them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use parking_lot::Mutex;
 
 use crate::error::{Result, SqlError, SqlState};
@@ -22,6 +24,8 @@ pub type Requested = (String, String);
 #[derive(Debug, Default)]
 pub struct Notifications {
     requested: Mutex<Vec<Requested>>,
+    /// Whether there are any: mostly there are none, and each statement asks.
+    some: AtomicBool,
     listening: Mutex<Vec<String>>,
 }
 
@@ -34,12 +38,18 @@ impl Notifications {
             return Err(too_many());
         }
         requested.push((channel.to_owned(), payload.to_owned()));
+        self.some.store(true, Ordering::Release);
         Ok(())
     }
 
     /// Takes what was asked for, in order.
     pub fn take(&self) -> Vec<Requested> {
-        std::mem::take(&mut self.requested.lock())
+        if !self.some.load(Ordering::Acquire) {
+            return Vec::new();
+        }
+        let mut requested = self.requested.lock();
+        self.some.store(false, Ordering::Release);
+        std::mem::take(&mut requested)
     }
 
     /// The channels that the session listens on, in order of their names.

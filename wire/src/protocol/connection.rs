@@ -79,7 +79,9 @@ impl<S: SessionApi> Connection<S> {
                     if self.handle(frame).await? == Flow::Stop {
                         return Ok(());
                     }
-                    self.link.flush_if_full().await?;
+                    if self.link.is_full() {
+                        self.link.flush().await?;
+                    }
                 }
                 None => self.wait().await?,
             }
@@ -253,7 +255,9 @@ pub(crate) async fn send_rows(
             put_row(&mut link.output, row, &cursor.rows.columns, formats, settings)?;
             cursor.next += 1;
             sent += 1;
-            link.flush_if_full().await?;
+            if link.is_full() {
+                link.flush().await?;
+            }
         }
         if limit != 0 && sent == limit {
             return Ok((sent, false));

@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::types::Datum;
 use rotabase_queries::types::text::ReadContext;
+use rotabase_queries::types::{Datum, PgType};
 
 use super::connection::{Connection, send_rows};
 use super::failure::Outcome;
@@ -52,7 +52,10 @@ impl<S: SessionApi> Connection<S> {
             return Err(aborted().into());
         }
         let settings = self.session.settings();
-        let context = ReadContext { settings: &settings, now: self.session.transaction_time() };
+        // The clock is looked at only if a parameter may be written as `now` or `today`.
+        let timeless = prepared.parameters.iter().all(|ty| is_timeless(*ty));
+        let now = if timeless { 0 } else { self.session.transaction_time() };
+        let context = ReadContext { settings: &settings, now };
         let names = BindNames { portal, statement };
         let (parameters, formats) = read_bind(body, names, &prepared, &context)?;
         self.portals.check_free(portal)?;
@@ -78,13 +81,18 @@ impl<S: SessionApi> Connection<S> {
                 }
                 output.parameter_description(prepared.parameters.iter().map(|ty| ty.oid()));
                 match &prepared.columns {
-                    Some(columns) => output.row_description(columns, |_| 0),
+                    Some(columns) => {
+                        output.row_description_of_text(columns, &prepared.described);
+                    }
                     None => output.no_data(),
                 }
             }
             b'P' => match self.portals.get(name) {
                 Ok(portal) => match &portal.prepared.columns {
                     Some(_) if aborted_now => return Err(aborted().into()),
+                    Some(columns) if portal.formats == Formats::Text => {
+                        output.row_description_of_text(columns, &portal.prepared.described);
+                    }
                     Some(columns) => {
                         output.row_description(columns, |place| portal.formats.code(place));
                     }
@@ -332,6 +340,12 @@ fn at_parameter(mut error: SqlError, portal: &str, place: usize, is_binary: bool
         _ => format!("portal \"{portal}\" parameter ${number}{value}"),
     });
     error
+}
+
+/// Whether no text of the type means another value at another time.
+fn is_timeless(ty: PgType) -> bool {
+    use PgType::{Bool, Float8, Int2, Int4, Int8, Numeric, Text, Uuid, Varchar};
+    matches!(ty, Bool | Float8 | Int2 | Int4 | Int8 | Numeric | Text | Uuid | Varchar)
 }
 
 fn ends_failed_transaction(command: &str) -> bool {

@@ -161,7 +161,12 @@ impl Link {
 
     /// Sends the output if there is enough of it.
     pub(crate) async fn flush_if_full(&mut self) -> Outcome<()> {
-        if self.output.len() < OUTPUT_BYTES { Ok(()) } else { self.flush().await }
+        if self.is_full() { self.flush().await } else { Ok(()) }
+    }
+
+    /// Whether there is so much output that it has to be sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.output.len() >= OUTPUT_BYTES
     }
 
     /// Sends the output. While the client does not read, this waits: nothing more is made than it takes.

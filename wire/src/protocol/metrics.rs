@@ -10,8 +10,8 @@ use crate::metrics::{Counter, Metrics};
 
 /// The commands that are counted by name; all others are `other`.
 const COMMANDS: [&str; 12] = [
-    "BEGIN", "COMMIT", "COPY", "DELETE", "EXPLAIN", "FETCH", "INSERT", "ROLLBACK", "SELECT", "SET",
-    "SHOW", "UPDATE",
+    "SELECT", "INSERT", "UPDATE", "DELETE", "BEGIN", "COMMIT", "COPY", "EXPLAIN", "FETCH",
+    "ROLLBACK", "SET", "SHOW",
 ];
 
 /// The counters of all connections.

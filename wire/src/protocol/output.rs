@@ -1,5 +1,7 @@
 //! Messages to the client, written one after the other into one buffer.
 
+use std::sync::OnceLock;
+
 use rotabase_queries::error::SqlError;
 use rotabase_queries::plan::OutputColumn;
 
@@ -179,6 +181,20 @@ impl Output {
         });
     }
 
+    /// RowDescription of values as text, which `described` keeps for the next time.
+    pub(crate) fn row_description_of_text(
+        &mut self,
+        columns: &[OutputColumn],
+        described: &OnceLock<Box<[u8]>>,
+    ) {
+        if let Some(described) = described.get() {
+            return self.bytes.extend_from_slice(described);
+        }
+        let start = self.bytes.len();
+        self.row_description(columns, |_| 0);
+        described.get_or_init(|| self.bytes[start..].into());
+    }
+
     /// CopyInResponse (`G`) or CopyOutResponse (`H`).
     pub(crate) fn copy_response(&mut self, letter: u8, binary: bool, columns: usize) {
         self.message(letter, |body| {
@@ -303,6 +319,18 @@ mod tests {
         });
         assert_eq!(failed, Err(()));
         assert_eq!(output.bytes(), [b'1', 0, 0, 0, 4]);
+    }
+
+    #[test]
+    fn columns_are_described_the_second_time_as_the_first() {
+        let columns = [OutputColumn::computed("count", rotabase_queries::types::PgType::Int8)];
+        let described = OnceLock::new();
+        let (mut first, mut second) = (Output::default(), Output::default());
+        first.row_description_of_text(&columns, &described);
+        second.parse_complete();
+        second.row_description_of_text(&columns, &described);
+        assert_eq!(first.bytes(), &second.bytes()[5..]);
+        assert_eq!(first.bytes()[..5], [b'T', 0, 0, 0, 30]);
     }
 
     #[test]

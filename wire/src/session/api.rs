@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::future::BoxFuture;
 use rotabase_queries::error::{Result, SqlError, SqlState};
@@ -76,6 +76,8 @@ pub struct Prepared<S> {
     /// The columns of its rows; none if it gives no rows. For a statement of [`SessionApi::parse`] it may be
     /// none although there are rows: [`Rows::columns`] is what counts.
     pub columns: Option<Arc<[OutputColumn]>>,
+    /// How its columns are described to a client that takes values as text, once one has asked.
+    pub described: OnceLock<Box<[u8]>>,
     /// Its first word or words, as in a command tag: `SELECT`, `INSERT`, `COPY`, `BEGIN`. Empty for an empty
     /// statement.
     pub command: &'static str,

@@ -245,7 +245,9 @@ impl Listening {
     /// The transaction has ended otherwise: nothing of it happens.
     pub(crate) fn roll_back(&mut self) {
         self.changes.clear();
-        self.notified.clear();
+        if !self.notified.is_empty() {
+            self.notified.clear();
+        }
         self.savepoints.clear();
         self.shown.take();
     }

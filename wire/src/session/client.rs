@@ -5,7 +5,7 @@
 //! moves many rows, [`super::transaction`] begins and ends blocks, [`super::utility`] does everything else. What a
 //! statement sees is [`super::consistency`]'s business. The session knows nothing of messages.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rotabase_engine::entry::Metadata;
 use rotabase_engine::position::Positions;
@@ -202,6 +202,7 @@ impl Session {
         Ok(Prepared {
             parameters: bound.bound.parameters().to_vec(),
             columns: self.columns(&bound.bound),
+            described: OnceLock::new(),
             command: bound.bound.tag(),
             statement: SessionStatement { statement, bound: Some(bound), declared },
         })
@@ -376,6 +377,7 @@ impl SessionApi for Session {
             Arc::new(Prepared {
                 parameters: Vec::new(),
                 columns: None,
+                described: OnceLock::new(),
                 command: "",
                 statement: SessionStatement {
                     statement: Arc::new(statement),
@@ -433,6 +435,7 @@ impl SessionApi for Session {
         }
         let mut result = self.run(prepared, parameters).await;
         if result.is_ok()
+            && self.block.is_some()
             && let Err(error) = self.end_sequence(options).await
         {
             result = Err(error);
@@ -487,7 +490,9 @@ impl SessionApi for Session {
     }
 
     async fn sync(&mut self) -> Result<()> {
-        self.commit_implicit().await?;
+        if self.block.is_some() {
+            self.commit_implicit().await?;
+        }
         if self.block.is_none() && self.status == Status::Idle {
             self.advisory.end_transaction();
         }

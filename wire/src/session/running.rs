@@ -13,6 +13,8 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 pub(crate) struct Running {
     current: Mutex<Option<Arc<Stop>>>,
+    /// The flag of a statement that has ended without being stopped: the next one's.
+    spare: Mutex<Option<Arc<Stop>>>,
 }
 
 /// The flag of one statement.
@@ -26,7 +28,7 @@ pub(crate) struct Stop {
 impl Running {
     /// Begins a statement; with a timeout, it is stopped when that has passed.
     pub(crate) fn begin(self: &Arc<Self>, timeout: Option<Duration>) -> Statement {
-        let stop = Arc::new(Stop::default());
+        let stop = self.spare.lock().take().unwrap_or_default();
         let before = self.current.lock().replace(Arc::clone(&stop));
         let timer = timeout.map(|timeout| {
             let stop = Arc::clone(&stop);
@@ -117,6 +119,13 @@ impl Drop for Statement {
         let mut current = self.running.current.lock();
         if current.as_ref().is_some_and(|it| Arc::ptr_eq(it, &self.stop)) {
             *current = self.before.take();
+        }
+        drop(current);
+        if self.timer.is_none()
+            && self.stop.cancel.is_unused()
+            && Arc::strong_count(&self.stop) == 1
+        {
+            *self.running.spare.lock() = Some(Arc::clone(&self.stop));
         }
     }
 }

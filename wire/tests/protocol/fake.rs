@@ -1,8 +1,8 @@
 //! A session that understands a handful of words, and a server over it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -176,6 +176,7 @@ fn prepared(sql: &str) -> Arc<Prepared<String>> {
     Arc::new(Prepared {
         parameters,
         columns: has_rows.then(columns),
+        described: OnceLock::new(),
         command: command(sql),
         statement: sql.to_owned(),
     })
