@@ -23,12 +23,13 @@ pub(crate) fn run(options: &Options, report: &mut Report, server: &Server) {
     report.define(
         "growth",
         "one client adds 1,000 legs one by one, to a rotation of its own; memory per leg is what is resident after \
-         the load beyond what a server with 1,000 legs has, and beside it the same without what the log's and the \
+         the load, once nothing is left to do, beyond what a server with 1,000 legs has, and beside it the same without what the log's and the \
          aggregates' caches hold; disk is the data directory against the bytes of the log's entries and the \
          projections",
     );
     let small = Server::start();
     load::run(&[small.conninfo()], (1, 1), u32::MAX, fill);
+    process::settle(server.pid());
     let added = f64::from(options.legs);
     let beyond = process::resident_mib(server.pid()) - process::resident_mib(small.pid());
     let cached = ["rotabase_log_cache_bytes", "rotabase_aggregate_cache_bytes"];

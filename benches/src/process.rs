@@ -1,6 +1,7 @@
 //! What the kernel says about processes and what is on disk about directories.
 
 use std::path::Path;
+use std::time::Duration;
 
 /// The memory that a process has resident, in MiB.
 pub(crate) fn resident_mib(pid: u32) -> f64 {
@@ -28,6 +29,17 @@ pub(crate) fn cpu_seconds(pid: u32) -> f64 {
     // The 14th and 15th field; the kernel counts in hundredths.
     let ticks = after_name.split_whitespace().skip(11).take(2);
     ticks.filter_map(|it| it.parse::<f64>().ok()).sum::<f64>() / 100.0
+}
+
+/// Waits until a process has hardly anything to do, such as files to merge; a minute at most.
+pub(crate) fn settle(pid: u32) {
+    for _ in 0..60 {
+        let before = cpu_seconds(pid);
+        std::thread::sleep(Duration::from_secs(1));
+        if cpu_seconds(pid) - before < 0.05 {
+            return;
+        }
+    }
 }
 
 /// The bytes of the files below a directory, as they are allocated.
