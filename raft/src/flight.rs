@@ -23,7 +23,6 @@ use crate::metrics::{NodeMetrics, add};
 use crate::request::{Decided, Outcome, Request};
 use crate::shard::{DecisionAnswer, Verdict};
 use crate::ticket::Counterfoil;
-use crate::traffic::Traffic;
 use crate::type_config::{LogId, Machine, ProposalResult, ProposalWatcher};
 
 /// What a shard answers to a statement that was put to it alone.
@@ -253,6 +252,8 @@ impl PartProgress {
 pub(crate) struct Pipeline {
     shard: ShardId,
     in_flight: AtomicUsize,
+    /// The statements that departed with them.
+    statements: AtomicUsize,
     /// Entries of this sequence and later are not in the log, or void there.
     refused_from: AtomicU64,
     /// Of some entry nobody knows how it ended.
@@ -260,7 +261,6 @@ pub(crate) struct Pipeline {
     wake: Arc<Notify>,
     clock: Arc<HybridClock>,
     metrics: Arc<NodeMetrics>,
-    traffic: Arc<Traffic>,
 }
 
 impl Pipeline {
@@ -270,16 +270,20 @@ impl Pipeline {
         wake: Arc<Notify>,
         clock: Arc<HybridClock>,
         metrics: Arc<NodeMetrics>,
-        traffic: Arc<Traffic>,
     ) -> Arc<Self> {
-        let (in_flight, refused_from, lost) =
-            (AtomicUsize::new(0), AtomicU64::new(u64::MAX), AtomicBool::new(false));
-        Arc::new(Self { shard, in_flight, refused_from, lost, wake, clock, metrics, traffic })
+        let (in_flight, statements) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        let (refused_from, lost) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
+        Arc::new(Self { shard, in_flight, statements, refused_from, lost, wake, clock, metrics })
     }
 
     /// How many proposals have not ended.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Acquire)
+    }
+
+    /// How many statements departed with proposals that have not ended.
+    pub(crate) fn statements(&self) -> usize {
+        self.statements.load(Ordering::Acquire)
     }
 
     /// Whether a proposal was refused or lost: nothing more may be decided on what was assumed.
@@ -294,7 +298,7 @@ impl Pipeline {
     ) -> (Flight<D>, Arc<Passengers<D>>) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         let statements = cargo.answers.len();
-        self.traffic.departed(statements);
+        self.statements.fetch_add(statements, Ordering::AcqRel);
         let passengers = Arc::new(Passengers(Mutex::new(Some(cargo.answers))));
         let flight = Flight {
             pipeline: Arc::clone(self),
@@ -383,7 +387,7 @@ impl<D: Domain> Flight<D> {
         for answer in waiting {
             answer.give(self.pipeline.shard, ending);
         }
-        self.pipeline.traffic.ended(self.statements);
+        self.pipeline.statements.fetch_sub(self.statements, Ordering::AcqRel);
         self.pipeline.in_flight.fetch_sub(1, Ordering::AcqRel);
         self.pipeline.wake.notify_one();
     }
@@ -444,13 +448,8 @@ mod tests {
     }
 
     fn pipeline() -> Arc<Pipeline> {
-        pipeline_among(&Arc::new(Traffic::new(1)))
-    }
-
-    fn pipeline_among(traffic: &Arc<Traffic>) -> Arc<Pipeline> {
         let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
-        let wake = Arc::new(Notify::new());
-        Pipeline::new(ShardId(0), wake, clock, Arc::default(), Arc::clone(traffic))
+        Pipeline::new(ShardId(0), Arc::new(Notify::new()), clock, Arc::default())
     }
 
     fn depart(
@@ -499,26 +498,18 @@ mod tests {
     }
 
     #[test]
-    fn traffic_is_light_up_to_a_statement_for_each_shard_whatever_became_of_others() {
-        let traffic = Arc::new(Traffic::new(2));
-        let pipelines = [pipeline_among(&traffic), pipeline_among(&traffic)];
-        let (mut committed, _waits) = depart(&pipelines[0], 0);
-        let (refused, _waits) = depart(&pipelines[0], 1);
-        assert!(traffic.is_light());
-        let (dropped, _waits) = depart(&pipelines[1], 0);
-        let (later, _waits) = depart(&pipelines[1], 1);
-        assert!(!traffic.is_light());
+    fn statements_are_under_way_until_their_proposal_has_ended_however_it_ends() {
+        let pipeline = pipeline();
+        let (mut committed, _waits) = depart(&pipeline, 0);
+        let (refused, _waits) = depart(&pipeline, 1);
+        let (dropped, _waits) = depart(&pipeline, 2);
+        assert_eq!(pipeline.statements(), 3);
         committed.committed(log_id(5));
-        assert!(!traffic.is_light());
+        assert_eq!(pipeline.statements(), 2);
         refused.completed(Err(ClientWriteError::ForwardToLeader(ForwardToLeader::empty())));
-        assert!(traffic.is_light());
-        let (another, _waits) = depart(&pipelines[0], 2);
-        assert!(!traffic.is_light());
+        assert_eq!(pipeline.statements(), 1);
         drop((committed, dropped));
-        assert!(traffic.is_light());
-        drop((later, another));
-        traffic.departed(2);
-        assert!(traffic.is_light(), "each was counted once");
+        assert_eq!(pipeline.statements(), 0, "each is counted once");
     }
 
     #[test]

@@ -7,8 +7,7 @@
 //! ```
 //!
 //! While it leads, it takes what has queued, decides it on the speculative state, and proposes the events of all of
-//! it as one entry; what queues meanwhile is the next, larger batch, or goes out beside it while little is under way
-//! on the node. A proposal that is refused ends the leadership
+//! it as one entry; what queues meanwhile is the next, as large a batch or larger. A proposal that is refused ends the leadership
 //! as far as this task is concerned: what was decided after it rests on something that did not happen. It waits
 //! until all that is in flight has ended, drops what it assumed, and begins again from what is applied.
 
@@ -46,10 +45,12 @@ use crate::type_config::{LeaderId, Proposal, ProposalResponder, TypeConfig};
 
 /// Entries in flight beyond which a batch waits and grows. A deeper window makes smaller entries, and each entry
 /// costs a round of replication whatever it carries.
-pub(crate) const WINDOW_ENTRIES: usize = 1;
-
-/// The same while traffic is light: a batch would not grow by waiting, and miss the next sync ([`crate::traffic`]).
-pub(crate) const WINDOW_LIGHT_ENTRIES: usize = 2;
+///
+/// The second goes out once as many statements have gathered as are under way. One that waits until the first has
+/// ended misses the sync that other shards have begun by then; one that goes out at once makes an entry for each
+/// statement. So where a single statement is under way, the next takes part in the next sync, and where there are
+/// many, they go in two halves that take turns.
+pub(crate) const WINDOW_ENTRIES: usize = 2;
 
 /// The same for the entries of one long statement, which do not grow by waiting.
 pub(crate) const WINDOW_LONG_STATEMENT_ENTRIES: usize = 8;
@@ -252,7 +253,7 @@ impl<D: Domain> LeaderTask<D> {
                 return;
             }
             self.take_queued();
-            if !self.backlog.is_empty() && self.has_window() {
+            if !self.backlog.is_empty() && self.may_propose() {
                 let timestamp = self.shard.clock.tick();
                 if self.decide_batch(leader, timestamp).await.is_err() && self.shard.others_vote() {
                     // One alone goes on with what it can read.
@@ -278,11 +279,14 @@ impl<D: Domain> LeaderTask<D> {
         }
     }
 
-    /// Whether a batch goes out beside what is in flight. If not, the end of what is wakes this task.
-    fn has_window(&self) -> bool {
-        let light = self.shard.traffic.is_light();
-        let window = if light { WINDOW_LIGHT_ENTRIES } else { WINDOW_ENTRIES };
-        self.pipeline.in_flight() < window
+    /// Whether what has queued is decided now. If not, the end of what is in flight wakes this task, or another job.
+    fn may_propose(&self) -> bool {
+        match self.pipeline.in_flight() {
+            0 => true,
+            in_flight => {
+                in_flight < WINDOW_ENTRIES && self.backlog.len() >= self.pipeline.statements()
+            }
+        }
     }
 
     fn still_leads(&self, leader: LeaderId) -> bool {
@@ -581,7 +585,6 @@ fn new_pipeline<D: Domain>(shard: &Shard<D>) -> Arc<Pipeline> {
         Arc::clone(&shard.wake),
         Arc::clone(&shard.clock),
         Arc::clone(&shard.metrics),
-        Arc::clone(&shard.traffic),
     )
 }
 

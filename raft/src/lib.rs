@@ -68,7 +68,6 @@ pub mod store;
 pub mod subscription;
 mod succession;
 mod ticket;
-mod traffic;
 pub mod transport;
 pub mod type_config;
 pub mod write;

@@ -36,7 +36,6 @@ use crate::runtime::with_seed;
 use crate::shard::{Gate, QUEUE_JOBS_MAX, Shard, is_alone};
 use crate::shard_log::{ShardLog, submit};
 use crate::speculation::Speculation;
-use crate::traffic::Traffic;
 use crate::transport::{Replica, ReplicaNetwork, Transport};
 use crate::type_config::{Machine, MachineId, ReplicaId};
 
@@ -54,7 +53,6 @@ struct Common<D: Domain> {
     clock: Arc<HybridClock>,
     random: Arc<dyn Random>,
     metrics: Arc<NodeMetrics>,
-    traffic: Arc<Traffic>,
     orphaned: Arc<Notify>,
 }
 
@@ -79,7 +77,6 @@ pub(crate) async fn open<D: Domain>(
         clock: Arc::new(HybridClock::new(clock)),
         random: Arc::clone(&random),
         metrics: Arc::default(),
-        traffic: Arc::new(Traffic::new(usize::from(log.shards()))),
         orphaned: Arc::default(),
         config,
         store,
@@ -199,7 +196,6 @@ impl<D: Domain> Common<D> {
             machine: state,
             clock: Arc::clone(&self.clock),
             metrics: Arc::clone(&self.metrics),
-            traffic: Arc::clone(&self.traffic),
             reservations: Reservations::default(),
             gate: Mutex::new(Gate::default()),
             wake: Arc::new(Notify::new()),

@@ -24,7 +24,6 @@ use crate::request::Request;
 use crate::reservation::{Reservations, Reserved, WriteId};
 use crate::shard_log::ShardLog;
 use crate::ticket::Counterfoil;
-use crate::traffic::Traffic;
 use crate::transport::Replica;
 use crate::type_config::{Machine, MachineId, ReplicaId};
 
@@ -70,8 +69,6 @@ pub(crate) struct Shard<D: Domain> {
     pub(crate) machine: Arc<Mutex<MachineState>>,
     pub(crate) clock: Arc<HybridClock>,
     pub(crate) metrics: Arc<NodeMetrics>,
-    /// Of all shards of the node.
-    pub(crate) traffic: Arc<Traffic>,
     pub(crate) reservations: Reservations<D>,
     pub(crate) gate: Mutex<Gate>,
     /// Wakes the leader task for what is not in its queue.
