@@ -66,6 +66,12 @@ impl Direction {
         Self { descending: key.descending, nulls_first: key.nulls_first }
     }
 
+    /// Any direction.
+    #[cfg(test)]
+    pub(crate) fn of_parts(descending: bool, nulls_first: bool) -> Self {
+        Self { descending, nulls_first }
+    }
+
     /// Whether large values come first.
     pub(crate) fn descending(self) -> bool {
         self.descending
