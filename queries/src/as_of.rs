@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use rotabase_engine::env::{LOGICAL_BITS, Timestamp};
 
+use crate::column::ColumnSource;
 use crate::error::{Result, SqlError, SqlState};
 use crate::exec::{ExecContext, evaluate};
 use crate::optimize::relations_read;
@@ -125,6 +126,18 @@ impl Relation for AsOf {
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
         self.relation.scan(&self.then(context)?, access, columns)
+    }
+
+    fn columns(
+        &self,
+        context: &ExecContext,
+        columns: &[usize],
+    ) -> Result<Option<Arc<dyn ColumnSource>>> {
+        self.relation.columns(&self.then(context)?, columns)
+    }
+
+    fn keeps_columns(&self, columns: &[usize]) -> bool {
+        self.relation.keeps_columns(columns)
     }
 
     fn count(&self, context: &ExecContext) -> Result<Option<u64>> {

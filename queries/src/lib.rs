@@ -18,11 +18,13 @@
 
 pub mod as_of;
 pub mod catalog;
+pub mod column;
 pub mod error;
 pub mod exec;
 pub mod optimize;
 pub mod plan;
 pub mod projection;
+mod readers;
 pub mod relation;
 pub mod sql;
 pub mod subscription;

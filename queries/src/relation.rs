@@ -4,6 +4,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use crate::as_of::Instant;
+use crate::column::ColumnSource;
 use crate::error::Result;
 use crate::exec::ExecContext;
 use crate::types::{Datum, PgType};
@@ -134,6 +135,20 @@ pub trait Relation: Debug + Send + Sync {
         access: &Access,
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>>;
+
+    /// The same for all rows, by columns, where these are kept: the rows come in any order.
+    fn columns(
+        &self,
+        _context: &ExecContext,
+        _columns: &[usize],
+    ) -> Result<Option<Arc<dyn ColumnSource>>> {
+        Ok(None)
+    }
+
+    /// Whether [`Relation::columns`] has these columns now.
+    fn keeps_columns(&self, _columns: &[usize]) -> bool {
+        false
+    }
 
     /// The number of rows, where it is maintained and costs nothing to know exactly.
     fn count(&self, context: &ExecContext) -> Result<Option<u64>>;

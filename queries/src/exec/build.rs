@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::{Result, SqlError};
 use crate::exec::NESTING_MAX;
 use crate::exec::environment::Statement;
-use crate::exec::explain::Analysis;
+use crate::exec::explain::{Analysis, Counters};
 use crate::exec::expression::{Compiled, Host, SubqueryValue, compile, subquery, too_complex};
 use crate::exec::key::Direction;
 use crate::exec::operators::{
@@ -55,6 +55,11 @@ impl<'b> Builder<'b> {
             Some(analysis) => Box::new(measure::Measure::new(operator, analysis.counters(plan))),
             None => operator,
         })
+    }
+
+    /// The counters of a plan that another operator does the work of, if they are asked for.
+    pub(crate) fn counters(&mut self, plan: &Plan) -> Option<Arc<Counters>> {
+        self.analysis.as_mut().map(|analysis| analysis.counters(plan))
     }
 
     /// Builds the operator of a plan one row further in: a subquery's, or a lateral join's right side.

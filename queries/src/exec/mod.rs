@@ -25,6 +25,7 @@
 //! [`crate::relation::Relation`]'s business.
 
 mod build;
+mod columnar;
 mod context;
 mod cursor;
 mod direct;
@@ -48,6 +49,7 @@ pub use expression::{Evaluator, evaluate};
 pub use notifications::Notifications;
 pub use reads::{AggregateKind, READ_AGGREGATES_MAX, ReadSet, Reads};
 pub use requested::{REQUESTED_SETTINGS_MAX, RequestedSetting, RequestedSettings};
+pub(crate) use row_table::index;
 
 /// The stack that a thread needs to compile and run plans. Only what is used of it is ever backed by memory.
 pub const EXEC_STACK_BYTES: usize = 64 << 20;

@@ -48,12 +48,20 @@ fn choose_index(
     let Some(condition) = filter.take() else { return };
     let conditions = walk::conjuncts(condition);
     match index_choice::choose(relation.schema(), columns, &conditions) {
-        Some(choice) => {
+        Some(choice) if is_worth_it(relation, columns, &choice.access) => {
             *access = choice.access;
             *filter = walk::conjunction(choice.rest);
         }
-        None => *filter = walk::conjunction(conditions),
+        _ => *filter = walk::conjunction(conditions),
     }
+}
+
+/// Whether an index is read rather than all rows. Each row that it leads to is looked up by itself, which takes as long
+/// as hundreds of rows do where columns are kept, and a range of it may be most of it.
+fn is_worth_it(relation: &dyn Relation, columns: &[usize], access: &ScanAccess) -> bool {
+    let ScanAccess::Index { index, .. } = access else { return true };
+    let primary = relation.schema().indexes.get(*index).is_some_and(|index| index.primary);
+    primary || !index_choice::is_range(access) || !relation.keeps_columns(columns)
 }
 
 /// A join whose few left rows can each be looked up on the right becomes a lateral one over an index.
@@ -181,16 +189,44 @@ fn order_input(plan: &mut Plan, mut keys: Vec<Key>, limited: bool) -> bool {
             }
             order_input(input, keys, limited)
         }
-        PlanNode::Scan { relation, columns, access, .. } => {
+        PlanNode::Scan { relation, columns, access, filter } => {
             for key in &mut keys {
                 match columns.get(key.column) {
                     Some(column) => key.column = *column,
                     None => return false,
                 }
             }
-            order_scan(relation.schema(), access, &keys, limited)
+            let full = matches!(access, ScanAccess::Full);
+            let ordered = order_scan(relation.schema(), access, &keys, limited);
+            if ordered && full {
+                narrow(relation.schema(), columns, access, filter);
+            }
+            ordered
         }
         _ => false,
+    }
+}
+
+/// Reads no more of an index, that gives an order, than the conditions leave.
+fn narrow(
+    schema: &RelationSchema,
+    columns: &[usize],
+    access: &mut ScanAccess,
+    filter: &mut Option<Expr>,
+) {
+    let ScanAccess::Index { index, backward: ordered, .. } = access else { return };
+    let Some(condition) = filter.take() else { return };
+    let conditions = walk::conjuncts(condition);
+    match index_choice::range(schema, columns, &conditions, *index) {
+        Some(choice) => {
+            let ordered = *ordered;
+            *access = choice.access;
+            if let ScanAccess::Index { backward, .. } = access {
+                *backward = ordered;
+            }
+            *filter = walk::conjunction(choice.rest);
+        }
+        None => *filter = walk::conjunction(conditions),
     }
 }
 

@@ -38,6 +38,28 @@ pub(super) fn choose(
     Some(Choice { access, rest: rest.map(|(_, condition)| condition.clone()).collect() })
 }
 
+/// The part of one index that some conditions leave, if they say anything of its first column: a range of it.
+pub(super) fn range(
+    schema: &RelationSchema,
+    read: &[usize],
+    conditions: &[Expr],
+    index: usize,
+) -> Option<Choice> {
+    let said: Vec<Option<(usize, Said)>> =
+        conditions.iter().map(|condition| of_column(condition, schema, read)).collect();
+    let (_, access, used) = candidate(index, schema.indexes.get(index)?, schema, &said)?;
+    if !is_range(&access) {
+        return None;
+    }
+    let rest = conditions.iter().enumerate().filter(|(place, _)| !used.contains(place));
+    Some(Choice { access, rest: rest.map(|(_, condition)| condition.clone()).collect() })
+}
+
+/// Whether an access reads a range of an index, which may be most of it.
+pub(super) fn is_range(access: &ScanAccess) -> bool {
+    matches!(access, ScanAccess::Index { prefix, .. } if prefix.is_empty())
+}
+
 /// How good an index is: its class, how much it decides, and the first of equals.
 type Score = (u8, usize, std::cmp::Reverse<usize>);
 

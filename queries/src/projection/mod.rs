@@ -27,6 +27,7 @@
 mod appeared;
 mod apply;
 mod batch;
+mod columns;
 mod count;
 mod fold;
 mod follower;

@@ -87,8 +87,10 @@ pub struct ProjectionStatus {
     pub awaited: Vec<(ShardId, u32)>,
     /// What was folded since they were opened; rates follow from it.
     pub folded: Folded,
-    /// The bytes they take.
+    /// The bytes they take on disk.
     pub bytes: u64,
+    /// The bytes that columns of them take in memory.
+    pub columns_bytes: u64,
     /// Whether another generation is being built.
     pub rebuilding: bool,
     /// Why they stay where they are, if they do.
@@ -279,6 +281,7 @@ impl Projections {
             awaited: current.awaited,
             folded: current.folded,
             bytes: current.store.bytes(),
+            columns_bytes: current.store.columns_bytes(),
             rebuilding: self.shared.rebuilding.load(Ordering::Acquire),
             failure: self.shared.failure.read().clone(),
         }

@@ -11,6 +11,7 @@ use rotabase_engine::schedule::{AggregateId, Event, Schedule};
 use rotabase_engine::domain::Domain as _;
 
 use super::fold::Fold;
+use super::key::Key;
 use super::overlay::{Overlay, Pending};
 use super::past::{PastError, restore};
 use super::rows::{Direction, Range, ReadRows, Result, Visitor, Walker};
@@ -107,6 +108,32 @@ impl Snapshot {
         fold.settle()?;
         state.pending = fold.rows.pending;
         Ok(Self(Arc::new(state)))
+    }
+
+    /// What is stored, if anything is.
+    pub(crate) fn stored(&self) -> Option<&StoreSnapshot> {
+        match &self.0.base {
+            Base::Nothing => None,
+            Base::Store(rows) => Some(rows),
+        }
+    }
+
+    /// The changes of a range that are on top of what is stored, by key; no value is a removal.
+    pub(crate) fn own(&self, range: &Range) -> impl Iterator<Item = (&Key, Option<&[u8]>)> {
+        self.0.pending.range(range)
+    }
+
+    /// It with rows on top of it, or without them.
+    #[cfg(test)]
+    pub(crate) fn with_rows(&self, rows: impl Iterator<Item = (Key, Option<Key>)>) -> Self {
+        let mut state = State::clone(&self.0);
+        for (key, value) in rows {
+            match value {
+                Some(value) => state.pending.put(key, &value),
+                None => state.pending.delete(key),
+            }
+        }
+        Self(Arc::new(state))
     }
 
     /// Roughly the bytes of memory that events on top of what is stored take.

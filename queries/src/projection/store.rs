@@ -19,6 +19,7 @@ use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
 use super::batch::Changed;
+use super::columns::{Columns, Limits, Writing};
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
 use super::rows::{Direction, Finder, PrefixWalker, Range, ReadRows, Result, Visitor, Walker};
@@ -54,6 +55,7 @@ struct Home {
     db: Option<Arc<Db>>, // None only while it is dropped.
     path: PathBuf,
     given_up: AtomicBool,
+    legs: Columns,
 }
 
 impl Drop for Home {
@@ -74,7 +76,12 @@ impl Store {
             .map_err(|error| StoreError::Io(format!("\"{}\": {error}", path.display())))?;
         let db = Db::open(path, &[FamilyOptions::new(FAMILY).bloom().merged_late()], options)?;
         let family = db.family(FAMILY);
-        let home = Home { db: Some(db), path: path.to_owned(), given_up: AtomicBool::new(false) };
+        let home = Home {
+            db: Some(db),
+            path: path.to_owned(),
+            given_up: AtomicBool::new(false),
+            legs: Columns::new(Limits::default()),
+        };
         let store = Self { home: Arc::new(home), family, ingested_from: INGESTED_FROM };
         match store.meta(meta::VERSION)? {
             None => {
@@ -101,8 +108,9 @@ impl Store {
     /// Writes changes, all or none of them. They survive a crash only once they are flushed.
     pub(crate) fn write<'a>(
         &self,
-        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)>,
+        changes: impl Iterator<Item = (&'a [u8], Option<&'a [u8]>)> + Clone,
     ) -> Result<()> {
+        let _writing = self.begin(changes.clone().map(|(key, _)| key));
         let mut batch = self.db().batch();
         let mut sealed = Vec::new();
         for (key, value) in changes {
@@ -126,6 +134,7 @@ impl Store {
             return plain();
         }
         let Some(mut ingestion) = self.db().ingestion(self.family)? else { return plain() };
+        let _writing = self.begin(changes.iter().map(|changed| changed.key));
         let mut sealed = Vec::new();
         for Changed { key, value, .. } in changes {
             match value {
@@ -141,6 +150,11 @@ impl Store {
         ingestion.finish()
     }
 
+    /// Says which rows are about to be written, to those who keep columns of them.
+    fn begin<'a>(&self, keys: impl Iterator<Item = &'a [u8]>) -> Writing<'_> {
+        self.home.legs.begin(keys.filter_map(leg_number))
+    }
+
     /// Makes everything written so far survive a crash.
     pub(crate) fn flush(&self) -> Result<()> {
         self.db().flush(&[self.family])
@@ -149,6 +163,8 @@ impl Store {
     /// One state of it, for as long as it is held.
     pub(crate) fn snapshot(&self) -> StoreSnapshot {
         StoreSnapshot {
+            // Asked before the snapshot is taken: it shows at least so much.
+            shows: self.home.legs.ended(),
             snapshot: self.db().snapshot(),
             family: self.family,
             home: Arc::clone(&self.home),
@@ -181,10 +197,23 @@ impl Store {
         self.db().family_bytes(self.family)
     }
 
+    /// The bytes that columns take in memory.
+    pub(crate) fn columns_bytes(&self) -> u64 {
+        u64::try_from(self.home.legs.bytes()).unwrap_or(u64::MAX)
+    }
+
     /// Roughly the bytes on disk of what keys begin with one of these bytes.
     pub(crate) fn table_bytes(&self, tables: &[u8]) -> u64 {
         let range = |table: &u8| KeyRange::prefix(self.family, vec![*table]);
         tables.iter().map(|table| self.db().range_bytes(&range(table))).sum()
+    }
+
+    /// Keeps columns within other limits.
+    #[cfg(test)]
+    pub(crate) fn keeping_columns(mut self, limits: Limits) -> Self {
+        let home = Arc::get_mut(&mut self.home).expect("nobody reads it yet");
+        home.legs = Columns::new(limits);
+        self
     }
 
     /// Writes smaller batches past memory, too.
@@ -264,11 +293,33 @@ impl ReadRows for Store {
 /// One state of a store.
 #[derive(Clone, Debug)]
 pub(crate) struct StoreSnapshot {
+    /// The last write that it is sure to show.
+    shows: u64,
     snapshot: DbSnapshot,
     family: Family,
-    // Dropped last.
-    #[expect(dead_code, reason = "keeps the directory while its rows are read")]
+    // Dropped last: keeps the directory while its rows are read.
     home: Arc<Home>,
+}
+
+impl StoreSnapshot {
+    /// The columns of the legs.
+    pub(crate) fn leg_columns(&self) -> &Columns {
+        &self.home.legs
+    }
+
+    /// The last write that it is sure to show.
+    pub(crate) fn shows(&self) -> u64 {
+        self.shows
+    }
+}
+
+/// The id of a leg, if the key is that of its row.
+fn leg_number(key: &[u8]) -> Option<u128> {
+    let (table, id) = key.split_first()?;
+    if *table != table::LEGS {
+        return None;
+    }
+    id.try_into().ok().map(u128::from_be_bytes)
 }
 
 impl ReadRows for StoreSnapshot {

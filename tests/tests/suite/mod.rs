@@ -1,6 +1,7 @@
 mod answer_key;
 mod bad_input;
 mod cluster;
+mod columns;
 mod copy;
 mod crash;
 mod crash_transactions;

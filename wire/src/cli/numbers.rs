@@ -174,7 +174,12 @@ fn register_caches(watched: &Weak<Watched>, metrics: &Metrics) {
                 .map_or(0.0, |watched| float(number(watched.database.node().aggregate_stats())))
         });
     }
-    let gauges: [Gauge; 4] = [
+    let gauges: [Gauge; 5] = [
+        (
+            "rotabase_projection_columns_bytes",
+            "The bytes that columns of the legs take in memory.",
+            |it| it.database.projections().status().columns_bytes,
+        ),
         ("rotabase_aggregate_cache_aggregates", "Aggregates in memory.", |it| {
             it.database.node().aggregate_stats().aggregates
         }),

@@ -260,6 +260,16 @@ impl CompiledCall {
 }
 
 impl CompiledComparison {
+    /// A comparison of two expressions.
+    pub(crate) fn new(comparison: Comparison, left: Compiled, right: Compiled) -> Self {
+        Self { comparison, left, right }
+    }
+
+    /// What is compared, and how.
+    pub(crate) fn into_parts(self) -> (Comparison, Compiled, Compiled) {
+        (self.comparison, self.left, self.right)
+    }
+
     #[inline]
     fn test(&self, row: &[Datum], env: &Env<'_>) -> Result<Option<bool>> {
         let left = self.left.eval(row, env)?;

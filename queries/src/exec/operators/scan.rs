@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::exec::build::Builder;
+use crate::exec::columnar::filter::Filter;
+use crate::exec::columnar::rows::{ColumnRows, Whole, kinds};
 use crate::exec::environment::Env;
 use crate::exec::expression::Compiled;
 use crate::exec::key::compare;
@@ -22,6 +24,8 @@ const FILTERED_ROWS_MIN: usize = 64;
 struct Scan {
     source: Source,
     filter: Option<Compiled>,
+    /// The same rows by columns, where the whole relation is read.
+    columns: Option<ColumnRows>,
     state: State,
     /// How many rows the next read asks for; grows while the filter keeps little.
     chunk: usize,
@@ -61,6 +65,7 @@ pub(crate) enum CompiledAccess {
 enum State {
     Start,
     Reading { scan: Box<dyn RowScan>, rest: VecDeque<Access> },
+    Columns,
     End,
 }
 
@@ -73,7 +78,16 @@ pub(crate) fn build(
     filter: Option<&Expr>,
 ) -> Result<BoxOperator> {
     let source = Source::compile(relation, columns, access, &mut |expr| builder.expression(expr))?;
-    Ok(Box::new(Scan { source, filter: builder.optional(filter)?, state: State::Start, chunk: 0 }))
+    let by_columns = match access {
+        ScanAccess::Full if kinds(relation.schema(), columns).is_some() => {
+            let filter = Filter::compile(builder, filter, columns.len())?;
+            let whole = Whole::of(relation, columns);
+            filter.map(|filter| ColumnRows::new(whole, filter, builder.statement()))
+        }
+        _ => None,
+    };
+    let filter = builder.optional(filter)?;
+    Ok(Box::new(Scan { source, filter, columns: by_columns, state: State::Start, chunk: 0 }))
 }
 
 impl Source {
@@ -261,7 +275,7 @@ impl Scan {
         let mut values = Vec::with_capacity(width * self.chunk.min(FILTERED_ROWS_MIN));
         loop {
             match &mut self.state {
-                State::End => return Ok(None),
+                State::End | State::Columns => return Ok(None),
                 State::Start => {
                     let mut rest = self.source.accesses(env)?;
                     self.state = match rest.pop_front() {
@@ -292,11 +306,30 @@ impl Scan {
         }
     }
 
+    /// Begins to read by columns where that is worth it: not for the first few rows, whichever they are.
+    fn begins_by_columns(&mut self, env: &Env<'_>) -> Result<bool> {
+        if !matches!(self.state, State::Start) || (self.filter.is_none() && env.rows < BATCH_ROWS) {
+            return Ok(false);
+        }
+        match &mut self.columns {
+            Some(columns) => columns.open(env),
+            None => Ok(false),
+        }
+    }
+
     fn next_filtered(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
         if let Some(Compiled::Constant(constant)) = &self.filter
             && !matches!(constant, Datum::Bool(true))
         {
             return Ok(None);
+        }
+        if self.begins_by_columns(env)? {
+            self.state = State::Columns;
+        }
+        if let (State::Columns, Some(columns)) = (&self.state, &mut self.columns) {
+            let Some(mut batch) = columns.next(env)? else { return Ok(None) };
+            self.source.strip(&mut batch, env)?;
+            return Ok(Some(batch));
         }
         let least = if self.filter.is_some() { FILTERED_ROWS_MIN } else { 1 };
         self.chunk = self.chunk.max(env.rows.max(least)).min(BATCH_ROWS);
@@ -330,6 +363,9 @@ impl Operator for Scan {
 
     fn rewind(&mut self) {
         self.state = State::Start;
+        if let Some(columns) = &mut self.columns {
+            columns.rewind();
+        }
         self.chunk = 0;
     }
 }

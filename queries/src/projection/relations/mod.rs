@@ -12,6 +12,9 @@ mod range;
 mod schedule_violations;
 mod schema;
 mod table;
+mod table_columns;
+#[cfg(test)]
+mod table_columns_tests;
 mod tables;
 #[cfg(test)]
 mod tests;

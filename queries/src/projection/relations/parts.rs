@@ -9,18 +9,15 @@
 //! Nothing here knows what rows are: reading one range is passed in.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
-use std::sync::{Arc, LazyLock};
 
-use rayon::{ThreadPool, ThreadPoolBuilder};
+use rayon::ThreadPool;
 
 use super::super::key::Key;
 use super::super::row::corrupted;
 use super::super::rows::{Direction, Range, Result};
 use crate::types::Datum;
-
-/// Tables of fewer rows are read by the statement itself: it takes no longer than waking others.
-pub(super) const PARALLEL_ROWS_MIN: u64 = 1 << 16;
 
 /// The rows that parts are meant to have.
 const PART_ROWS: u64 = 4096;
@@ -33,18 +30,6 @@ const AHEAD_MAX: usize = 8;
 
 /// The parts of a table at most: cuts are two bytes long.
 const PARTS_MAX: u64 = 1 << 12;
-
-/// The threads that read parts: as many as there are cores, from the first large table on that is read. A part whose
-/// thread panics is an error of its statement; the hook for panics has told of it.
-static READERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
-    let threads = ThreadPoolBuilder::new().thread_name(|number| format!("readers-{number}"));
-    threads.panic_handler(|_| ()).build().ok()
-});
-
-/// The threads that read parts; none if the system has no more of them.
-pub(super) fn readers() -> Option<&'static ThreadPool> {
-    READERS.as_ref()
-}
 
 /// Reads so many rows of a range; gives the last key if there may be more.
 pub(super) type ReadRange =
@@ -150,6 +135,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::readers::readers;
 
     fn key(place: u16) -> Key {
         Key::table(0x20).bytes(&place.to_be_bytes()).bytes(&[7])

@@ -10,8 +10,10 @@ use rotabase_engine::db::StoreError;
 use rotabase_engine::schedule::{AggregateId, MinimumGroundTime};
 use rustc_hash::FxHashMap;
 
+use crate::column::{ColumnKind, ColumnSource};
 use crate::error::Result;
 use crate::exec::{BATCH_ROWS, ExecContext};
+use crate::readers::{PARALLEL_ROWS_MIN, readers};
 use crate::relation::{Access, Relation, RelationSchema, RowScan};
 use crate::types::{Datum, Interval};
 
@@ -20,8 +22,12 @@ use super::super::key::Key;
 use super::super::row::corrupted;
 use super::super::rows::{self, Direction, Range, ReadRows};
 use super::super::snapshot::Snapshot;
-use super::parts::{PARALLEL_ROWS_MIN, Parts, readers};
+use super::parts::Parts;
 use super::range::{Part, range};
+use super::table_columns::TableColumns;
+
+/// Tables of fewer rows are read from the store: columns of them would save nothing.
+const COLUMNS_ROWS_MIN: u64 = 2048;
 
 /// The versions that a scan remembers, because the rows of one aggregate stand together or come back.
 const VERSIONS_REMEMBERED_MAX: usize = 4096;
@@ -73,6 +79,17 @@ pub(super) trait Table: Debug + Send + Sync + 'static {
     /// Its count.
     const COUNT: Count;
 
+    /// What its first columns are, where they are kept as columns: then its keys are a byte and 128 bits.
+    const COLUMNS: &'static [ColumnKind] = &[];
+
+    /// The columns that the version of the row's aggregate, which is the column behind them, is found by.
+    const AGGREGATE: &'static [usize] = &[];
+
+    /// The aggregate of a row with these values of those columns.
+    fn aggregate(_values: &[Datum]) -> rows::Result<AggregateId> {
+        Err(corrupted("rows of this relation belong to no aggregate"))
+    }
+
     /// The value of a column.
     fn value(
         column: usize,
@@ -115,6 +132,16 @@ pub(crate) trait Projected: Debug + Send + Sync {
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>>;
 
+    /// See [`Relation::columns`].
+    fn columns(&self, _: &Snapshot, _columns: &[usize]) -> Option<Arc<dyn ColumnSource>> {
+        None
+    }
+
+    /// See [`Relation::keeps_columns`].
+    fn keeps_columns(&self, _columns: &[usize]) -> bool {
+        false
+    }
+
     /// See [`Relation::count`].
     fn count(&self, snapshot: &Snapshot) -> rows::Result<u64>;
 
@@ -134,6 +161,18 @@ impl<P: Projected> Relation for P {
         columns: &[usize],
     ) -> Result<Box<dyn RowScan>> {
         Projected::scan(self, &context.snapshot, access, columns)
+    }
+
+    fn columns(
+        &self,
+        context: &ExecContext,
+        columns: &[usize],
+    ) -> Result<Option<Arc<dyn ColumnSource>>> {
+        Ok(Projected::columns(self, &context.snapshot, columns))
+    }
+
+    fn keeps_columns(&self, columns: &[usize]) -> bool {
+        Projected::keeps_columns(self, columns)
     }
 
     fn count(&self, context: &ExecContext) -> Result<Option<u64>> {
@@ -195,6 +234,21 @@ impl<T: Table> Projected for TableRelation<T> {
             keys: Vec::new(),
             table: std::marker::PhantomData,
         }))
+    }
+
+    fn columns(&self, snapshot: &Snapshot, columns: &[usize]) -> Option<Arc<dyn ColumnSource>> {
+        if !Projected::keeps_columns(self, columns) {
+            return None;
+        }
+        let source = TableColumns::<T>::of(snapshot, columns, self.estimates.get(T::COUNT))?;
+        Some(Arc::new(source))
+    }
+
+    fn keeps_columns(&self, columns: &[usize]) -> bool {
+        self.estimates.get(T::COUNT) >= COLUMNS_ROWS_MIN
+            && columns
+                .iter()
+                .all(|column| *column < T::COLUMNS.len() + usize::from(!T::AGGREGATE.is_empty()))
     }
 
     fn count(&self, snapshot: &Snapshot) -> rows::Result<u64> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use rotabase_engine::schedule::{AggregateId, LegId, RotationId};
 use std::ops::ControlFlow;
 
+use crate::column::ColumnKind;
 use crate::relation::RelationSchema;
 use crate::types::Datum;
 
@@ -135,6 +136,39 @@ impl Table for Rotations {
 
 impl Table for Legs {
     const COUNT: Count = Count::Legs;
+
+    /// All but the version, which changes with its aggregate's other legs.
+    const COLUMNS: &'static [ColumnKind] = &[
+        ColumnKind::Uuid,
+        ColumnKind::Uuid,
+        ColumnKind::Code,
+        ColumnKind::Int4,
+        ColumnKind::Code,
+        ColumnKind::Date,
+        ColumnKind::Code,
+        ColumnKind::Code,
+        ColumnKind::TimestampTz,
+        ColumnKind::TimestampTz,
+        ColumnKind::Int4,
+        ColumnKind::Int4,
+        ColumnKind::Int4,
+        ColumnKind::Int4,
+        ColumnKind::Code,
+        ColumnKind::Code,
+    ];
+
+    const AGGREGATE: &'static [usize] = &[1, 2, 3, 4];
+
+    fn aggregate(values: &[Datum]) -> Result<AggregateId> {
+        match values {
+            [Datum::Uuid(rotation), ..] => Ok(AggregateId::Rotation(RotationId(*rotation))),
+            [_, Datum::Text(carrier), Datum::Int4(number), Datum::Text(suffix)] => {
+                let key = Key::default().code(carrier, 3).int4(*number).code(suffix, 1);
+                Ok(AggregateId::Flight(Fields(&key).flight()?))
+            }
+            _ => Err(corrupted("a leg without an owner")),
+        }
+    }
 
     fn schema() -> Arc<RelationSchema> {
         schema::legs()

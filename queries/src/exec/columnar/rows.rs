@@ -1,0 +1,234 @@
+//! Rows made of columns: those of a whole table that a filter keeps, piece by piece, read ahead by the readers.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use parking_lot::Mutex;
+use rayon::ThreadPool;
+
+use crate::column::{Column, ColumnBatch, ColumnKind, ColumnSource, Piece};
+use crate::error::{Result, SqlError};
+use crate::exec::Batch;
+use crate::exec::environment::{Env, Statement};
+use crate::exec::memory::Reservation;
+use crate::readers::{PARALLEL_ROWS_MIN, readers};
+use crate::relation::{Relation, RelationSchema};
+use crate::types::PgType;
+
+use super::filter::{Filter, place};
+
+/// The pieces that one statement has read ahead at most. With the rows of a piece it bounds the memory.
+const AHEAD_MAX: usize = 8;
+
+/// All of a relation.
+#[derive(Debug)]
+pub(crate) struct Whole {
+    relation: Arc<dyn Relation>,
+    columns: Vec<usize>,
+}
+
+impl Whole {
+    /// These columns of it; if none is wanted, one of them tells how many rows there are.
+    pub(crate) fn of(relation: &Arc<dyn Relation>, columns: &[usize]) -> Self {
+        let columns = if columns.is_empty() { vec![0] } else { columns.to_vec() };
+        Self { relation: Arc::clone(relation), columns }
+    }
+
+    /// Its columns; none if they are not kept, or if the transaction notes which rows it reads.
+    pub(super) fn open(&self, env: &Env<'_>) -> Result<Option<Arc<dyn ColumnSource>>> {
+        let context = &env.statement.context;
+        if context.reads.is_some() {
+            return Ok(None);
+        }
+        self.relation.columns(context, &self.columns)
+    }
+}
+
+impl Whole {
+    /// All rows that a filter keeps, in the order of their keys, read by all readers at once; none if they are not kept
+    /// as columns, or if the memory does not hold them and `more` bytes for each of them.
+    pub(super) fn gather(
+        &self,
+        filter: &Filter,
+        more: usize,
+        memory: &mut Reservation,
+        env: &Env<'_>,
+    ) -> Result<Option<ColumnBatch>> {
+        let Some(source) = self.open(env)? else { return Ok(None) };
+        let pieces = Mutex::new(source.pieces());
+        let read = || gather_pieces(&*source, filter, &pieces, env);
+        let pool = readers().filter(|_| source.rows() >= PARALLEL_ROWS_MIN);
+        let parts = match pool {
+            None => vec![read()],
+            Some(pool) => pool.broadcast(|_| read()),
+        };
+        let mut parts: Vec<(u128, ColumnBatch)> =
+            parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
+        parts.sort_by_key(|(from, _)| *from);
+        let rows = parts.iter().map(|(_, batch)| batch.rows).sum();
+        let columns = parts.iter().flat_map(|(_, batch)| &batch.columns);
+        let bytes: usize = columns.map(|column| column.bytes()).sum();
+        if !memory.try_share(bytes + rows * more) {
+            return Ok(None);
+        }
+        let mut parts = parts.into_iter().map(|(_, batch)| batch);
+        let Some(first) = parts.next() else { return Ok(None) };
+        let mut columns: Vec<Column> =
+            first.columns.iter().map(|column| Column::clone(column)).collect();
+        for part in parts {
+            for (column, more) in columns.iter_mut().zip(&part.columns) {
+                column.append(more);
+            }
+        }
+        Ok(Some(ColumnBatch { columns: columns.into_iter().map(Arc::new).collect(), rows }))
+    }
+}
+
+/// What one reader gathers: what a filter keeps of pieces, each with the key that it begins with.
+fn gather_pieces(
+    source: &dyn ColumnSource,
+    filter: &Filter,
+    pieces: &Mutex<VecDeque<Piece>>,
+    env: &Env<'_>,
+) -> Result<Vec<(u128, ColumnBatch)>> {
+    let mut gathered = Vec::new();
+    loop {
+        env.check()?;
+        let Some(piece) = pieces.lock().pop_front() else { return Ok(gathered) };
+        let (mut batch, left) = source.read(piece)?;
+        if let Some(left) = left {
+            pieces.lock().push_front(left);
+        }
+        let rows = filter.rows(&batch, env)?;
+        if rows.len() < batch.rows {
+            for column in &mut batch.columns {
+                *column = Arc::new(column.select(&rows));
+            }
+            batch.rows = rows.len();
+        }
+        gathered.push((piece.from, batch));
+    }
+}
+
+/// What the columns of a scan are if they are kept as columns; whether they are is asked when it is read.
+pub(crate) fn kinds(schema: &RelationSchema, columns: &[usize]) -> Option<Vec<ColumnKind>> {
+    let kind = |column: &usize| match schema.columns.get(*column)?.ty {
+        PgType::Int4 => Some(ColumnKind::Int4),
+        PgType::Int8 => Some(ColumnKind::Int8),
+        PgType::Date => Some(ColumnKind::Date),
+        PgType::TimestampTz => Some(ColumnKind::TimestampTz),
+        PgType::Uuid => Some(ColumnKind::Uuid),
+        PgType::Text => Some(ColumnKind::Code),
+        _ => None,
+    };
+    columns.iter().map(kind).collect()
+}
+
+/// Rows of a whole table, filtered.
+pub(crate) struct ColumnRows {
+    whole: Whole,
+    filter: Arc<Filter>,
+    statement: Arc<Statement>,
+    open: Option<Open>,
+}
+
+/// The rows of a piece, and what is left of it.
+type Read = Result<(Batch, Option<Piece>)>;
+
+struct Open {
+    source: Arc<dyn ColumnSource>,
+    pool: Option<&'static ThreadPool>,
+    pieces: VecDeque<Piece>,
+    reading: VecDeque<Receiver<Read>>,
+    /// How many pieces are read at once: few as long as few rows may be wanted.
+    ahead: usize,
+}
+
+impl ColumnRows {
+    /// Those of `whole` that `filter` keeps.
+    pub(crate) fn new(whole: Whole, filter: Filter, statement: &Arc<Statement>) -> Self {
+        Self { whole, filter: Arc::new(filter), statement: Arc::clone(statement), open: None }
+    }
+
+    /// Begins; false if there are no columns.
+    pub(crate) fn open(&mut self, env: &Env<'_>) -> Result<bool> {
+        let Some(source) = self.whole.open(env)? else { return Ok(false) };
+        let pool = readers().filter(|_| source.rows() >= PARALLEL_ROWS_MIN);
+        let pieces = source.pieces();
+        self.open = Some(Open { source, pool, pieces, reading: VecDeque::new(), ahead: 1 });
+        Ok(true)
+    }
+
+    /// The rows of the next piece, never none; `None` after the last.
+    pub(crate) fn next(&mut self, env: &Env<'_>) -> Result<Option<Batch>> {
+        let Some(open) = &mut self.open else { return Ok(None) };
+        loop {
+            env.check()?;
+            let (batch, left) = match open.pool {
+                None => {
+                    let Some(piece) = open.pieces.pop_front() else { return Ok(None) };
+                    read(&*open.source, &self.filter, piece, &self.statement)?
+                }
+                Some(pool) => {
+                    open.read_ahead(pool, &self.filter, &self.statement);
+                    let Some(first) = open.reading.pop_front() else { return Ok(None) };
+                    // The sender is gone without a word only if its thread has panicked.
+                    first.recv().map_err(|_| SqlError::internal("a reader has failed"))??
+                }
+            };
+            if let Some(left) = left {
+                open.pieces.push_front(left);
+            }
+            if batch.rows > 0 {
+                return Ok(Some(batch));
+            }
+        }
+    }
+
+    /// Forgets what is read.
+    pub(crate) fn rewind(&mut self) {
+        self.open = None;
+    }
+}
+
+impl Open {
+    fn read_ahead(&mut self, pool: &ThreadPool, filter: &Arc<Filter>, statement: &Arc<Statement>) {
+        while self.reading.len() < self.ahead
+            && let Some(piece) = self.pieces.pop_front()
+        {
+            let (sender, receiver) = sync_channel(1);
+            let (source, filter) = (Arc::clone(&self.source), Arc::clone(filter));
+            let statement = Arc::clone(statement);
+            pool.spawn(move || {
+                let rows = read(&*source, &filter, piece, &statement);
+                drop((source, filter, statement));
+                // Nobody listens once the statement has ended.
+                let _ = sender.send(rows);
+            });
+            self.reading.push_back(receiver);
+        }
+        self.ahead = (self.ahead * 2).min(pool.current_num_threads() + 1).min(AHEAD_MAX);
+    }
+}
+
+impl Drop for Open {
+    /// Waits for what is being read: whoever reads holds the snapshot, and through it the store.
+    fn drop(&mut self) {
+        for piece in self.reading.drain(..) {
+            let _ = piece.recv();
+        }
+    }
+}
+
+/// The rows of a piece that the filter keeps.
+fn read(source: &dyn ColumnSource, filter: &Filter, piece: Piece, statement: &Statement) -> Read {
+    let (columns, left) = source.read(piece)?;
+    let rows = filter.rows(&columns, &Env::new(statement))?;
+    let width = columns.columns.len();
+    let mut values = Vec::with_capacity(rows.len() * width);
+    for row in &rows {
+        values.extend(columns.columns.iter().map(|column| column.datum(place(*row))));
+    }
+    Ok((Batch { width, rows: rows.len(), values }, left))
+}

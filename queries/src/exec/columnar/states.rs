@@ -1,0 +1,200 @@
+//! Aggregates over columns: one state for each group, all of one aggregate side by side.
+
+use crate::column::{Column, ColumnBatch, ColumnKind, Values, code_text};
+use crate::error::Result;
+use crate::plan::{AggregateCall, Expr};
+use crate::types::functions::AggregateFunction;
+use crate::types::{Datum, Numeric, PgType};
+
+use super::filter::place;
+
+/// An aggregate that needs no rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Plain {
+    kind: Kind,
+    column: Option<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Count,
+    Min(ColumnKind),
+    Max(ColumnKind),
+    Sum,
+    Average,
+}
+
+/// The states of an aggregate, by group.
+#[derive(Debug)]
+pub(super) struct States {
+    plain: Plain,
+    /// How many values each has seen.
+    counts: Vec<i64>,
+    /// The sums, or the values that are ahead of the others: meaningless where nothing was counted.
+    values: Vec<i64>,
+}
+
+impl Plain {
+    /// The aggregate that a call is over columns of these kinds; none if it needs rows.
+    pub(super) fn of(call: &AggregateCall, kinds: &[ColumnKind]) -> Option<Self> {
+        if call.distinct || !call.order.is_empty() || call.filter.is_some() {
+            return None;
+        }
+        let column = match &*call.arguments {
+            [] => None,
+            [Expr::Column(column, _)] => Some(*column),
+            _ => return None,
+        };
+        let kind = match column {
+            Some(column) => Some(*kinds.get(column)?),
+            None => None,
+        };
+        let kind = kind_of(call.function, kind)?;
+        Some(Self { kind, column })
+    }
+}
+
+/// What a function does with a column.
+fn kind_of(function: &AggregateFunction, column: Option<ColumnKind>) -> Option<Kind> {
+    let ordered = |column: ColumnKind| (column != ColumnKind::Uuid).then_some(column);
+    match (function.name, column) {
+        ("count", _) => Some(Kind::Count),
+        ("min", Some(column)) => ordered(column).map(Kind::Min),
+        ("max", Some(column)) => ordered(column).map(Kind::Max),
+        ("sum", Some(ColumnKind::Int4)) if function.result == PgType::Int8 => Some(Kind::Sum),
+        ("avg", Some(ColumnKind::Int4)) if function.result == PgType::Numeric => {
+            Some(Kind::Average)
+        }
+        _ => None,
+    }
+}
+
+impl States {
+    /// The states of no groups.
+    pub(super) fn new(plain: Plain) -> Self {
+        Self { plain, counts: Vec::new(), values: Vec::new() }
+    }
+
+    /// The bytes of a group's state.
+    pub(super) const BYTES: usize = 2 * size_of::<i64>();
+
+    /// Makes room for new groups.
+    pub(super) fn grow(&mut self, groups: usize) {
+        self.counts.resize(groups, 0);
+        if self.plain.kind != Kind::Count {
+            self.values.resize(groups, 0);
+        }
+    }
+
+    /// Takes in some rows of a batch, which are of these groups; of the only group if none are named.
+    pub(super) fn add(&mut self, batch: &ColumnBatch, rows: &[u32], groups: Option<&[u32]>) {
+        let column = self.plain.column.map(|column| &*batch.columns[column]);
+        match column {
+            None => self.count(rows, groups, |_| true),
+            Some(column) => match self.plain.kind {
+                Kind::Count => match &column.nulls {
+                    None => self.count(rows, groups, |_| true),
+                    Some(nulls) => self.count(rows, groups, |row| !nulls[row]),
+                },
+                kind => self.take(kind, column, rows, groups),
+            },
+        }
+    }
+
+    fn count(&mut self, rows: &[u32], groups: Option<&[u32]>, counts: impl Fn(usize) -> bool) {
+        match groups {
+            None => {
+                let counted = rows.iter().filter(|row| counts(place(**row))).count();
+                self.counts[0] += i64::try_from(counted).expect("a batch has fewer rows");
+            }
+            Some(groups) => {
+                for (row, group) in rows.iter().zip(groups) {
+                    self.counts[place(*group)] += i64::from(counts(place(*row)));
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, kind: Kind, column: &Column, rows: &[u32], groups: Option<&[u32]>) {
+        match &column.values {
+            Values::Int4(values) => {
+                self.take_each(kind, column, rows, groups, |row| i64::from(values[row]));
+            }
+            Values::Int8(values) => self.take_each(kind, column, rows, groups, |row| values[row]),
+            Values::Code(values) => {
+                self.take_each(kind, column, rows, groups, |row| i64::from(values[row]));
+            }
+            Values::Uuid(_) => {}
+        }
+    }
+
+    #[inline]
+    fn take_each(
+        &mut self,
+        kind: Kind,
+        column: &Column,
+        rows: &[u32],
+        groups: Option<&[u32]>,
+        value: impl Fn(usize) -> i64,
+    ) {
+        for (at, row) in rows.iter().enumerate() {
+            let row = place(*row);
+            if !column.is_null(row) {
+                let group = groups.map_or(0, |groups| place(groups[at]));
+                self.fold(kind, group, value(row), 1);
+            }
+        }
+    }
+
+    /// Takes in a value that stands for `count` ones.
+    #[inline]
+    fn fold(&mut self, kind: Kind, group: usize, value: i64, count: i64) {
+        let state = &mut self.values[group];
+        let first = self.counts[group] == 0;
+        match kind {
+            Kind::Min(_) => *state = if first { value } else { value.min(*state) },
+            Kind::Max(_) => *state = if first { value } else { value.max(*state) },
+            // 2^31 values of 32 bits are within 64.
+            Kind::Sum | Kind::Average => *state = state.wrapping_add(value),
+            Kind::Count => {}
+        }
+        self.counts[group] += count;
+    }
+
+    /// Takes in the states of others, whose groups are these.
+    pub(super) fn merge(&mut self, other: &Self, groups: &[u32]) {
+        for (at, group) in groups.iter().enumerate() {
+            let (count, group) = (other.counts[at], place(*group));
+            if self.plain.kind == Kind::Count {
+                self.counts[group] += count;
+            } else if count > 0 {
+                self.fold(self.plain.kind, group, other.values[at], count);
+            }
+        }
+    }
+
+    /// The value of a group.
+    pub(super) fn value(&self, group: u32) -> Result<Datum> {
+        let group = place(group);
+        let count = self.counts[group];
+        if self.plain.kind == Kind::Count {
+            return Ok(Datum::Int8(count));
+        }
+        if count == 0 {
+            return Ok(Datum::Null);
+        }
+        let value = self.values[group];
+        let narrow = || i32::try_from(value).unwrap_or_default();
+        Ok(match self.plain.kind {
+            Kind::Min(kind) | Kind::Max(kind) => match kind {
+                ColumnKind::Int4 => Datum::Int4(narrow()),
+                ColumnKind::Date => Datum::Date(narrow()),
+                ColumnKind::Code => code_text(u32::try_from(value).unwrap_or_default()),
+                ColumnKind::Int8 => Datum::Int8(value),
+                ColumnKind::TimestampTz | ColumnKind::Uuid => Datum::TimestampTz(value),
+            },
+            Kind::Sum | Kind::Count => Datum::Int8(value),
+            Kind::Average => Datum::from(Numeric::from(value).div(&Numeric::from(count))?),
+        })
+    }
+}

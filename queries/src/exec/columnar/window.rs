@@ -1,0 +1,309 @@
+//! Windows that look at neighbours (`lag`, `lead`, `row_number`), over a whole table by its columns.
+//!
+//! The columns are gathered by all readers at once. Partition and order of each row become one key of fixed width, whose
+//! order as numbers is the rows', so sorting needs no look at the columns, and rows are made in the order in which they
+//! come out. What the memory does not hold is done by rows, which can go to disk.
+
+use std::sync::Arc;
+
+use rayon::slice::ParallelSliceMut as _;
+
+use crate::column::{Column, ColumnBatch, ColumnKind, Values};
+use crate::error::Result;
+use crate::exec::Batch;
+use crate::exec::build::Builder;
+use crate::exec::environment::Env;
+use crate::exec::explain::Counters;
+use crate::exec::memory::Reservation;
+use crate::exec::operators::{BoxOperator, Operator, Output};
+use crate::plan::{Expr, Plan, PlanNode, ScanAccess, SortKey, WindowCall, WindowCallee};
+use crate::readers::{PARALLEL_ROWS_MIN, readers};
+use crate::types::Datum;
+use crate::types::functions::WindowKind;
+
+use super::filter::{Filter, place};
+use super::rows::{Whole, kinds};
+
+/// The bytes of the longest key.
+const KEY_BYTES_MAX: usize = 32;
+
+/// A key as words, the most significant first, and the number of its row.
+type Entry = ([u64; KEY_BYTES_MAX / 8], u32);
+
+struct ColumnWindow {
+    whole: Whole,
+    filter: Filter,
+    keys: Vec<KeyColumn>,
+    /// The bytes of a key that are the partition's.
+    partition_bytes: usize,
+    calls: Vec<Neighbour>,
+    width: usize,
+    /// Those of the scan that is not run, for `EXPLAIN ANALYZE`.
+    counters: Option<Arc<Counters>>,
+    /// The same by rows.
+    otherwise: BoxOperator,
+    by_rows: bool,
+    sorted: Option<Sorted>,
+    memory: Reservation,
+}
+
+/// A column of the key.
+#[derive(Clone, Copy, Debug)]
+struct KeyColumn {
+    column: usize,
+    bytes: usize,
+    /// Whether a byte before it says if it is null.
+    nullable: bool,
+    descending: bool,
+    nulls_first: bool,
+}
+
+/// What is asked of a row's partition.
+#[derive(Clone, Copy, Debug)]
+enum Neighbour {
+    /// The value of a column in the row before.
+    Before(usize),
+    /// The value of a column in the row after.
+    After(usize),
+    /// The number of the row, from 1.
+    Number,
+}
+
+struct Sorted {
+    batch: ColumnBatch,
+    entries: Vec<Entry>,
+    next: usize,
+    /// The rows of the partition that are out already.
+    number: i64,
+}
+
+/// Builds windows over columns around one that works by rows, or gives that one back.
+pub(crate) fn build(
+    builder: &mut Builder<'_>,
+    input: &Plan,
+    calls: &[WindowCall],
+    otherwise: BoxOperator,
+) -> Result<BoxOperator> {
+    let PlanNode::Scan { relation, columns, access: ScanAccess::Full, filter } = &input.node else {
+        return Ok(otherwise);
+    };
+    let Some(kinds) = kinds(relation.schema(), columns) else { return Ok(otherwise) };
+    let nullable = |column: &usize| {
+        relation.schema().columns.get(*column).is_none_or(|column| !column.not_null)
+    };
+    let nullable: Vec<bool> = columns.iter().map(nullable).collect();
+    let Some((keys, partition_bytes)) = keys(calls, &kinds, &nullable) else {
+        return Ok(otherwise);
+    };
+    let neighbours: Option<Vec<Neighbour>> = calls.iter().map(Neighbour::of).collect();
+    let Some(neighbours) = neighbours else { return Ok(otherwise) };
+    let Some(filter) = Filter::compile(builder, filter.as_ref(), columns.len())? else {
+        return Ok(otherwise);
+    };
+    Ok(Box::new(ColumnWindow {
+        whole: Whole::of(relation, columns),
+        filter,
+        keys,
+        partition_bytes,
+        calls: neighbours,
+        width: columns.len() + calls.len(),
+        counters: builder.counters(input),
+        otherwise,
+        by_rows: false,
+        sorted: None,
+        memory: builder.statement().reservation(),
+    }))
+}
+
+/// The columns of the key of all calls, and how many of its bytes are the partition's; none if calls differ in it, or it
+/// is no plain columns, or too long.
+fn keys(
+    calls: &[WindowCall],
+    kinds: &[ColumnKind],
+    nullable: &[bool],
+) -> Option<(Vec<KeyColumn>, usize)> {
+    let (first, others) = calls.split_first()?;
+    let name = |call: &WindowCall| format!("{:?} {:?}", call.partition, call.order);
+    if others.iter().any(|call| name(call) != name(first)) {
+        return None;
+    }
+    let key = |expression: &Expr, order: Option<&SortKey>| {
+        let Expr::Column(column, _) = expression else { return None };
+        let bytes = match kinds.get(*column)? {
+            ColumnKind::Int4 | ColumnKind::Date | ColumnKind::Code => 4,
+            ColumnKind::Int8 | ColumnKind::TimestampTz => 8,
+            ColumnKind::Uuid => 16,
+        };
+        Some(KeyColumn {
+            column: *column,
+            bytes,
+            nullable: *nullable.get(*column)?,
+            descending: order.is_some_and(|order| order.descending),
+            nulls_first: order.is_some_and(|order| order.nulls_first),
+        })
+    };
+    let partition = first.partition.iter().map(|it| key(it, None));
+    let partition = partition.collect::<Option<Vec<_>>>()?;
+    let order = first.order.iter().map(|it| key(&it.expression, Some(it)));
+    let order = order.collect::<Option<Vec<_>>>()?;
+    let bytes = |keys: &[KeyColumn]| -> usize { keys.iter().map(KeyColumn::width).sum() };
+    let partition_bytes = bytes(&partition);
+    let fits = partition_bytes + bytes(&order) <= KEY_BYTES_MAX;
+    fits.then(|| (partition.into_iter().chain(order).collect(), partition_bytes))
+}
+
+impl Neighbour {
+    fn of(call: &WindowCall) -> Option<Self> {
+        let WindowCallee::Window(function) = call.function else { return None };
+        match (function.kind, &*call.arguments) {
+            _ if call.filter.is_some() => None,
+            (WindowKind::Lag, [Expr::Column(column, _)]) => Some(Self::Before(*column)),
+            (WindowKind::Lead, [Expr::Column(column, _)]) => Some(Self::After(*column)),
+            (WindowKind::RowNumber, []) => Some(Self::Number),
+            _ => None,
+        }
+    }
+}
+
+impl KeyColumn {
+    /// The bytes that it takes of the key.
+    fn width(&self) -> usize {
+        self.bytes + usize::from(self.nullable)
+    }
+
+    /// Puts the values of a column into the keys, from a byte on.
+    fn put(&self, column: &Column, keys: &mut [[u8; KEY_BYTES_MAX]], mut at: usize) {
+        if self.nullable {
+            let null = if self.nulls_first { 0 } else { 2 };
+            for (row, key) in keys.iter_mut().enumerate() {
+                key[at] = if column.is_null(row) { null } else { 1 };
+            }
+            at += 1;
+        }
+        let flip = if self.descending { u128::MAX } else { 0 };
+        let mut put = |row: usize, bytes: &[u8; 16]| {
+            // Whatever stands at the place of a null, all nulls are equal.
+            if !column.is_null(row) {
+                keys[row][at..at + self.bytes].copy_from_slice(&bytes[16 - self.bytes..]);
+            }
+        };
+        match &column.values {
+            Values::Int4(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 31) ^ flip).to_be_bytes());
+            }),
+            Values::Int8(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 63) ^ flip).to_be_bytes());
+            }),
+            Values::Uuid(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(*value ^ flip).to_be_bytes());
+            }),
+            Values::Code(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(*value) ^ flip).to_be_bytes());
+            }),
+        }
+    }
+}
+
+impl ColumnWindow {
+    /// Gathers and sorts; none if that has to be done by rows.
+    fn sort(&mut self, env: &Env<'_>) -> Result<Option<Sorted>> {
+        const ROW_BYTES: usize = size_of::<Entry>() + KEY_BYTES_MAX;
+        let clock = &env.statement.context.clock;
+        let start = clock.now_microseconds();
+        let gathered = self.whole.gather(&self.filter, ROW_BYTES, &mut self.memory, env)?;
+        let Some(batch) = gathered else { return Ok(None) };
+        if let Some(counters) = &self.counters {
+            let took = clock.now_microseconds().saturating_sub(start);
+            counters.record(true, batch.rows, took);
+        }
+        if u32::try_from(batch.rows).is_err() {
+            return Ok(None);
+        }
+        let mut keys = vec![[0; KEY_BYTES_MAX]; batch.rows];
+        let mut at = 0;
+        for key in &self.keys {
+            key.put(&batch.columns[key.column], &mut keys, at);
+            at += key.width();
+        }
+        let mut entries: Vec<Entry> = keys.iter().map(words).zip(0..).collect();
+        drop(keys);
+        env.check()?;
+        match readers()
+            .filter(|_| u64::try_from(entries.len()).is_ok_and(|rows| rows >= PARALLEL_ROWS_MIN))
+        {
+            None => entries.sort_unstable(),
+            Some(pool) => pool.install(|| entries.par_sort_unstable()),
+        }
+        Ok(Some(Sorted { batch, entries, next: 0, number: 0 }))
+    }
+}
+
+fn words(key: &[u8; KEY_BYTES_MAX]) -> [u64; KEY_BYTES_MAX / 8] {
+    let mut words = [0; KEY_BYTES_MAX / 8];
+    for (word, bytes) in words.iter_mut().zip(key.as_chunks::<8>().0) {
+        *word = u64::from_be_bytes(*bytes);
+    }
+    words
+}
+
+impl Sorted {
+    /// Whether the rows at two places are of one partition.
+    fn together(&self, left: usize, right: Option<usize>, partition_bytes: usize) -> bool {
+        let Some(right) = right.and_then(|right| self.entries.get(right)) else { return false };
+        let left = &self.entries[left];
+        let (whole, rest) = (partition_bytes / 8, partition_bytes % 8);
+        left.0[..whole] == right.0[..whole]
+            && (rest == 0 || (left.0[whole] ^ right.0[whole]) >> (64 - 8 * rest) == 0)
+    }
+
+    /// Appends the next row; there has to be one.
+    fn put(&mut self, calls: &[Neighbour], partition_bytes: usize, out: &mut Vec<Datum>) {
+        let (at, row) = (self.next, place(self.entries[self.next].1));
+        let before = at.checked_sub(1).filter(|it| self.together(at, Some(*it), partition_bytes));
+        self.number = if before.is_some() { self.number + 1 } else { 1 };
+        out.extend(self.batch.columns.iter().map(|column| column.datum(row)));
+        for call in calls {
+            let value = |column: usize, neighbour: Option<usize>| {
+                neighbour.map_or(Datum::Null, |neighbour| {
+                    self.batch.columns[column].datum(place(self.entries[neighbour].1))
+                })
+            };
+            out.push(match call {
+                Neighbour::Before(column) => value(*column, before),
+                Neighbour::After(column) => {
+                    let after = Some(at + 1);
+                    value(*column, after.filter(|_| self.together(at, after, partition_bytes)))
+                }
+                Neighbour::Number => Datum::Int8(self.number),
+            });
+        }
+        self.next += 1;
+    }
+}
+
+impl Operator for ColumnWindow {
+    fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
+        if !self.by_rows && self.sorted.is_none() {
+            self.sorted = self.sort(&env)?;
+            self.by_rows = self.sorted.is_none();
+        }
+        if self.by_rows {
+            self.memory.clear();
+            return self.otherwise.next(env);
+        }
+        let Some(sorted) = &mut self.sorted else { return Ok(None) };
+        let mut output = Output::new(self.width, &env);
+        while !output.is_full() && sorted.next < sorted.entries.len() {
+            sorted.put(&self.calls, self.partition_bytes, output.values());
+            output.finish_row();
+        }
+        Ok(output.finish())
+    }
+
+    fn rewind(&mut self) {
+        self.otherwise.rewind();
+        self.by_rows = false;
+        self.sorted = None;
+        self.memory.clear();
+    }
+}

@@ -1,0 +1,150 @@
+//! What columns in memory answer is what rows answer, whatever has changed meanwhile.
+
+use std::fmt::Write as _;
+
+use rotabase_tests::server::Server;
+
+/// Selections with their groups, each over `legs`; `WHERE` follows.
+const SELECTIONS: [(&str, &str); 12] = [
+    ("SELECT count(*)", ""),
+    ("SELECT count(rotation_id), count(aircraft_type), min(departure_time), max(arrival_time)", ""),
+    ("SELECT sum(flight_number), avg(flight_number), min(carrier), max(arrival_airport)", ""),
+    ("SELECT carrier, count(*)", "GROUP BY 1 ORDER BY 1"),
+    ("SELECT rotation_id, min(departure_time), max(day_of_origin)", "GROUP BY 1 ORDER BY 1"),
+    ("SELECT aircraft_type, departure_airport, avg(leg_sequence)", "GROUP BY 1, 2 ORDER BY 1, 2"),
+    (
+        "SELECT carrier, flight_number, suffix, departure_airport, day_of_origin",
+        "GROUP BY 1, 2, 3, 4, 5 HAVING count(*) > 1 ORDER BY 1, 2, 3, 4, 5",
+    ),
+    ("SELECT DISTINCT departure_time, arrival_airport", "ORDER BY 1, 2 LIMIT 50"),
+    (
+        "SELECT id, rotation_id, lead(departure_airport) OVER w, lag(arrival_time) OVER w, row_number() OVER w",
+        "WINDOW w AS (PARTITION BY rotation_id ORDER BY departure_time DESC, id) ORDER BY id LIMIT 200",
+    ),
+    (
+        "SELECT id, lead(aircraft_type) OVER w, lag(id) OVER w",
+        "WINDOW w AS (PARTITION BY carrier, departure_airport ORDER BY aircraft_type NULLS FIRST, departure_time) ORDER BY id LIMIT 200",
+    ),
+    ("SELECT *", "ORDER BY departure_time, id LIMIT 100"),
+    (
+        "SELECT id, departure_time, flight_number, aircraft_type, arrival_airport",
+        "ORDER BY flight_number DESC, aircraft_type, departure_time, id LIMIT 100",
+    ),
+];
+
+/// Conditions on the legs.
+const CONDITIONS: [&str; 14] = [
+    "true",
+    "departure_airport < arrival_airport",
+    "departure_airport = 'FRA' AND arrival_airport <> 'MUC'",
+    "carrier >= 'B' AND carrier < 'LHX'",
+    "carrier > 'LHLONG' OR flight_number = 7",
+    "flight_number BETWEEN 10 AND 90 AND rotation_id IS NOT NULL",
+    "rotation_id IS NULL",
+    "aircraft_type = '320'",
+    "aircraft_type IS NULL AND day_of_origin > '2026-01-10'",
+    "day_of_origin = '2026-01-05'",
+    "departure_time >= '2026-01-03 12:00Z' AND arrival_time < '2026-01-20'",
+    "departure_time + interval '2 hours' > arrival_time AND flight_number % 3 = 1",
+    "arrival_airport IN ('MUC', 'HAM', 'LONGER') AND NOT carrier = 'LH'",
+    "flight_number = 12345678901",
+];
+
+fn load(legs: usize) -> Server {
+    let server = Server::start();
+    let script = format!(
+        "INSERT INTO legs (carrier, flight_number, day_of_origin, departure_airport, arrival_airport, departure_time, arrival_time, aircraft_type)
+         SELECT (ARRAY['LH', 'A3', 'BA'])[n % 3 + 1], n % 200 + 1, date '2026-01-01' + n / 200,
+             (ARRAY['FRA', 'HAM'])[n % 2 + 1], (ARRAY['MUC', 'FRA', 'ZRH'])[n / 2 % 3 + 1], off, off + interval '1 hour' * (n % 5 + 1),
+             CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN '320' ELSE '32N' END
+         FROM (SELECT n, timestamptz '2026-01-01 00:00Z' + interval '1 day' * (n / 200) + interval '1 minute' * (n % 200) AS off
+               FROM generate_series(0, {legs} - 1) AS n) AS flown WHERE NOT (n % 2 = 0 AND n / 2 % 3 = 1);
+         INSERT INTO rotations (id, name) SELECT md5(n::text)::uuid, 'R' || n FROM generate_series(1, 20) AS n;"
+    );
+    server.psql(&script).expect_success();
+    server
+}
+
+/// Asks with every so many of the conditions by columns, and by rows: what has to be asked row by row is not asked of
+/// columns.
+fn compare(server: &Server, every: usize) {
+    let conditions: Vec<&str> = CONDITIONS.into_iter().step_by(every).collect();
+    let ask = |further: &str| {
+        let mut script = String::new();
+        for (select, rest) in SELECTIONS {
+            for condition in &conditions {
+                writeln!(
+                    script,
+                    "{select} FROM legs WHERE ({condition}) {further} {rest};\n\\echo -"
+                )
+                .expect("a string takes everything");
+            }
+        }
+        server.psql(&script).expect_success()
+    };
+    let (columns, rows) = (ask(""), ask("AND random() >= 0"));
+    let asked = SELECTIONS
+        .iter()
+        .flat_map(|(select, _)| conditions.iter().map(move |it| format!("{select} WHERE {it}")));
+    for ((question, columns), rows) in asked.zip(columns.split("-\n")).zip(rows.split("-\n")) {
+        assert_eq!(columns, rows, "{question}");
+    }
+}
+
+#[test]
+fn columns_and_rows_give_the_same_answers_while_legs_change() {
+    let server = load(3_000);
+    compare(&server, 1);
+    let changes = [
+        "UPDATE legs SET rotation_id = md5((flight_number % 20 + 1)::text)::uuid WHERE flight_number <= 20 AND day_of_origin < '2026-01-04'",
+        "UPDATE legs SET arrival_airport = 'HAJ', aircraft_type = NULL WHERE flight_number BETWEEN 30 AND 40",
+        "DELETE FROM legs WHERE flight_number = 2 OR day_of_origin = '2026-01-05' AND carrier = 'BA'",
+        "UPDATE legs SET departure_time = departure_time + interval '5 minutes' WHERE flight_number = 7",
+        "INSERT INTO legs (carrier, flight_number, day_of_origin, departure_airport, arrival_airport, departure_time, arrival_time)
+         SELECT 'XY', n, '2026-02-01', 'FRA', 'JFK', '2026-02-01 10:00Z', '2026-02-01 20:00Z' FROM generate_series(1, 700) AS n",
+        "DELETE FROM legs WHERE carrier = 'XY' AND flight_number % 2 = 0",
+    ];
+    for change in changes {
+        server.psql(change).expect_success();
+        compare(&server, 1);
+    }
+}
+
+#[test]
+fn many_readers_give_the_same_answers() {
+    let server = load(84_000);
+    compare(&server, 4);
+    server.psql("UPDATE legs SET arrival_airport = 'HAJ' WHERE flight_number = 3 AND day_of_origin < '2026-02-01'").expect_success();
+    compare(&server, 5);
+}
+
+#[test]
+fn a_block_sees_its_own_changes_and_an_instant_what_was() {
+    let server = load(3_000);
+    let script = "
+        SELECT carrier, count(*), max(arrival_airport) FROM legs GROUP BY 1 ORDER BY 1;
+        SELECT pg_sleep(0.01); SELECT now() AS before \\gset
+        SELECT pg_sleep(0.01);
+        BEGIN;
+        DELETE FROM legs WHERE carrier = 'A3';
+        UPDATE legs SET arrival_airport = 'ZZZ' WHERE carrier = 'BA' AND flight_number = 6;
+        \\echo block
+        SELECT carrier, count(*), max(arrival_airport) FROM legs GROUP BY 1 ORDER BY 1;
+        COMMIT;
+        \\echo after
+        SELECT carrier, count(*), max(arrival_airport) FROM legs GROUP BY 1 ORDER BY 1;
+        \\echo past
+        SELECT carrier, count(*), max(arrival_airport) FROM legs FOR SYSTEM_TIME AS OF TIMESTAMP :'before' GROUP BY 1 ORDER BY 1;";
+    let printed = server.psql(script).expect_success();
+    let part = |name: &str| -> Vec<String> {
+        let from = printed.find(name).map_or(0, |place| place + name.len());
+        let lines = printed[from..].lines().skip_while(|line| line.trim().is_empty());
+        lines.take_while(|line| line.contains('|')).map(str::to_owned).collect()
+    };
+    let (first, block, after, past) = (part("\u{0}"), part("block"), part("after"), part("past"));
+    assert_eq!(first.len(), 3, "{printed}");
+    assert_eq!(past, first, "{printed}");
+    assert_eq!(block, after, "{printed}");
+    assert_eq!(block.len(), 2, "{printed}");
+    assert!(block[0].starts_with("BA|") && block[0].ends_with("|ZZZ"), "{printed}");
+}
