@@ -60,6 +60,8 @@ pub struct Column {
 /// Rows by columns.
 #[derive(Clone, Debug)]
 pub struct ColumnBatch {
+    /// The keys of the rows, ascending: a piece that holds one of them alone is that row.
+    pub keys: Arc<Column>,
     /// The columns that were asked for, in that order, all of the same length.
     pub columns: Vec<Arc<Column>>,
     /// The number of rows.

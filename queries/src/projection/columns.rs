@@ -44,6 +44,9 @@ impl Default for Limits {
     }
 }
 
+/// A chunk that so many scans have not used gives way to others.
+const UNUSED_SCANS: u64 = 8;
+
 /// Roughly the bytes that a chunk takes beside its columns.
 const CHUNK_BYTES: usize = 512;
 
@@ -294,12 +297,13 @@ impl State {
         }
     }
 
-    /// Forgets chunks that older scans have used, until no more than `bytes_max` are left.
+    /// Forgets chunks that no scan has used for a while, until no more than `bytes_max` are left. Those of late stay: of
+    /// a table that is too large, what is kept is of use to the next scan, and the rest is read.
     fn forget(&mut self, bytes_max: usize, scan: u64) {
         let mut unused: Vec<(u64, u128)> = self
             .chunks
             .iter()
-            .filter(|(_, chunk)| chunk.used < scan)
+            .filter(|(_, chunk)| chunk.used + UNUSED_SCANS < scan)
             .map(|(start, chunk)| (chunk.used, *start))
             .collect();
         unused.sort_unstable();

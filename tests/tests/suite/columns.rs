@@ -5,10 +5,18 @@ use std::fmt::Write as _;
 use rotabase_tests::server::Server;
 
 /// Selections with their groups, each over `legs`; `WHERE` follows.
-const SELECTIONS: [(&str, &str); 12] = [
+const SELECTIONS: [(&str, &str); 14] = [
     ("SELECT count(*)", ""),
     ("SELECT count(rotation_id), count(aircraft_type), min(departure_time), max(arrival_time)", ""),
     ("SELECT sum(flight_number), avg(flight_number), min(carrier), max(arrival_airport)", ""),
+    (
+        "SELECT count(DISTINCT flight_number), count(DISTINCT rotation_id), max(DISTINCT carrier), count(*)",
+        "",
+    ),
+    (
+        "SELECT carrier, count(DISTINCT aircraft_type), count(DISTINCT departure_time)",
+        "GROUP BY 1 ORDER BY 1",
+    ),
     ("SELECT carrier, count(*)", "GROUP BY 1 ORDER BY 1"),
     ("SELECT rotation_id, min(departure_time), max(day_of_origin)", "GROUP BY 1 ORDER BY 1"),
     ("SELECT aircraft_type, departure_airport, avg(leg_sequence)", "GROUP BY 1, 2 ORDER BY 1, 2"),

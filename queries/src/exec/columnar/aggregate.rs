@@ -134,7 +134,7 @@ impl<const K: usize> Partial<K> {
     }
 
     fn bytes(&self) -> usize {
-        self.groups.bytes() + self.groups.len() * self.states.len() * States::BYTES
+        self.groups.bytes() + self.states.iter().map(States::bytes).sum::<usize>()
     }
 
     /// Takes in the rows at the beginning of a piece, and says what is left of it; false if the memory does not hold the
@@ -149,19 +149,19 @@ impl<const K: usize> Partial<K> {
     ) -> Result<(bool, Option<Piece>)> {
         let (batch, left) = source.read(piece)?;
         let rows = work.filter.rows(&batch, env)?;
+        let before = self.bytes();
         let groups = if self.total {
             None
         } else {
-            let before = self.bytes();
             self.groups.find(&batch, piece.from, &rows, &mut self.numbers)?;
             let count = self.groups.len();
             self.states.iter_mut().for_each(|states| states.grow(count));
-            if !memory.try_share(self.bytes() - before) {
-                return Ok((false, None));
-            }
             Some(&*self.numbers)
         };
         self.states.iter_mut().for_each(|states| states.add(&batch, &rows, groups));
+        if !memory.try_share(self.bytes() - before) {
+            return Ok((false, None));
+        }
         self.rows += rows.len();
         Ok((true, left))
     }

@@ -281,7 +281,8 @@ mod tests {
             assert!(columns[2].push(&id));
             assert!(columns[3].push(&Datum::Date(*date)));
         }
-        ColumnBatch { columns: columns.map(Arc::new).into(), rows: rows.len() }
+        let keys = Arc::new(Column::with_capacity(ColumnKind::Uuid, 0));
+        ColumnBatch { keys, columns: columns.map(Arc::new).into(), rows: rows.len() }
     }
 
     proptest! {

@@ -45,6 +45,15 @@ impl Whole {
     }
 }
 
+/// Columns of all rows.
+#[derive(Debug)]
+pub(super) struct Gathered {
+    /// The columns.
+    pub(super) columns: Vec<Column>,
+    /// The number of rows.
+    pub(super) rows: usize,
+}
+
 impl Whole {
     /// All rows that a filter keeps, in the order of their keys, read by all readers at once; none if they are not kept
     /// as columns, or if the memory does not hold them and `more` bytes for each of them.
@@ -54,7 +63,7 @@ impl Whole {
         more: usize,
         memory: &mut Reservation,
         env: &Env<'_>,
-    ) -> Result<Option<ColumnBatch>> {
+    ) -> Result<Option<Gathered>> {
         let Some(source) = self.open(env)? else { return Ok(None) };
         let pieces = Mutex::new(source.pieces());
         let read = || gather_pieces(&*source, filter, &pieces, env);
@@ -81,7 +90,7 @@ impl Whole {
                 column.append(more);
             }
         }
-        Ok(Some(ColumnBatch { columns: columns.into_iter().map(Arc::new).collect(), rows }))
+        Ok(Some(Gathered { columns, rows }))
     }
 }
 

@@ -1,5 +1,10 @@
 //! Aggregates over columns: one state for each group, all of one aggregate side by side.
 
+use std::hash::BuildHasher as _;
+
+use hashbrown::HashTable;
+use rustc_hash::FxBuildHasher;
+
 use crate::column::{Column, ColumnBatch, ColumnKind, Values, code_text};
 use crate::error::Result;
 use crate::plan::{AggregateCall, Expr};
@@ -18,6 +23,8 @@ pub(super) struct Plain {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     Count,
+    /// Of values that differ.
+    CountDistinct,
     Min(ColumnKind),
     Max(ColumnKind),
     Sum,
@@ -32,12 +39,15 @@ pub(super) struct States {
     counts: Vec<i64>,
     /// The sums, or the values that are ahead of the others: meaningless where nothing was counted.
     values: Vec<i64>,
+    /// The groups with the values that they have seen, where these have to differ, and where to find them.
+    seen: Vec<(u32, u128)>,
+    places: HashTable<u32>,
 }
 
 impl Plain {
     /// The aggregate that a call is over columns of these kinds; none if it needs rows.
     pub(super) fn of(call: &AggregateCall, kinds: &[ColumnKind]) -> Option<Self> {
-        if call.distinct || !call.order.is_empty() || call.filter.is_some() {
+        if !call.order.is_empty() || call.filter.is_some() {
             return None;
         }
         let column = match &*call.arguments {
@@ -49,7 +59,12 @@ impl Plain {
             Some(column) => Some(*kinds.get(column)?),
             None => None,
         };
-        let kind = kind_of(call.function, kind)?;
+        let kind = match (kind_of(call.function, kind)?, call.distinct) {
+            (Kind::Count, true) if column.is_some() => Kind::CountDistinct,
+            // The smallest of some values is that of those that differ.
+            (kind @ (Kind::Min(_) | Kind::Max(_)), _) | (kind, false) => kind,
+            (_, true) => return None,
+        };
         Some(Self { kind, column })
     }
 }
@@ -72,16 +87,21 @@ fn kind_of(function: &AggregateFunction, column: Option<ColumnKind>) -> Option<K
 impl States {
     /// The states of no groups.
     pub(super) fn new(plain: Plain) -> Self {
-        Self { plain, counts: Vec::new(), values: Vec::new() }
+        let (counts, values, seen) = (Vec::new(), Vec::new(), Vec::new());
+        Self { plain, counts, values, seen, places: HashTable::new() }
     }
 
-    /// The bytes of a group's state.
-    pub(super) const BYTES: usize = 2 * size_of::<i64>();
+    /// Roughly the bytes that they take.
+    pub(super) fn bytes(&self) -> usize {
+        /// A value that was seen, and its place in a table that is not full.
+        const SEEN_BYTES: usize = size_of::<(u32, u128)>() + 10;
+        (self.counts.len() + self.values.len()) * size_of::<i64>() + self.seen.len() * SEEN_BYTES
+    }
 
     /// Makes room for new groups.
     pub(super) fn grow(&mut self, groups: usize) {
         self.counts.resize(groups, 0);
-        if self.plain.kind != Kind::Count {
+        if !matches!(self.plain.kind, Kind::Count | Kind::CountDistinct) {
             self.values.resize(groups, 0);
         }
     }
@@ -96,6 +116,7 @@ impl States {
                     None => self.count(rows, groups, |_| true),
                     Some(nulls) => self.count(rows, groups, |row| !nulls[row]),
                 },
+                Kind::CountDistinct => self.count_distinct(column, rows, groups),
                 kind => self.take(kind, column, rows, groups),
             },
         }
@@ -113,6 +134,35 @@ impl States {
                 }
             }
         }
+    }
+
+    fn count_distinct(&mut self, column: &Column, rows: &[u32], groups: Option<&[u32]>) {
+        for (at, row) in rows.iter().enumerate() {
+            let row = place(*row);
+            if column.is_null(row) {
+                continue;
+            }
+            let value = match &column.values {
+                Values::Int4(values) => u128::from(values[row].cast_unsigned()),
+                Values::Int8(values) => u128::from(values[row].cast_unsigned()),
+                Values::Uuid(values) => values[row],
+                Values::Code(values) => u128::from(values[row]),
+            };
+            self.see(groups.map_or(0, |groups| groups[at]), value);
+        }
+    }
+
+    fn see(&mut self, group: u32, value: u128) {
+        let (seen, entry) = (&mut self.seen, (group, value));
+        let hash = |entry: &(u32, u128)| FxBuildHasher.hash_one(entry);
+        if self.places.find(hash(&entry), |at| seen[place(*at)] == entry).is_some() {
+            return;
+        }
+        // Beyond what 32 bits number there is no memory for them.
+        let at = u32::try_from(seen.len()).expect("fewer than 2^32 values are seen");
+        self.places.insert_unique(hash(&entry), at, |at| hash(&seen[place(*at)]));
+        seen.push(entry);
+        self.counts[place(group)] += 1;
     }
 
     fn take(&mut self, kind: Kind, column: &Column, rows: &[u32], groups: Option<&[u32]>) {
@@ -156,13 +206,19 @@ impl States {
             Kind::Max(_) => *state = if first { value } else { value.max(*state) },
             // 2^31 values of 32 bits are within 64.
             Kind::Sum | Kind::Average => *state = state.wrapping_add(value),
-            Kind::Count => {}
+            Kind::Count | Kind::CountDistinct => {}
         }
         self.counts[group] += count;
     }
 
     /// Takes in the states of others, whose groups are these.
     pub(super) fn merge(&mut self, other: &Self, groups: &[u32]) {
+        if self.plain.kind == Kind::CountDistinct {
+            for (group, value) in &other.seen {
+                self.see(groups[place(*group)], *value);
+            }
+            return;
+        }
         for (at, group) in groups.iter().enumerate() {
             let (count, group) = (other.counts[at], place(*group));
             if self.plain.kind == Kind::Count {
@@ -177,7 +233,7 @@ impl States {
     pub(super) fn value(&self, group: u32) -> Result<Datum> {
         let group = place(group);
         let count = self.counts[group];
-        if self.plain.kind == Kind::Count {
+        if matches!(self.plain.kind, Kind::Count | Kind::CountDistinct) {
             return Ok(Datum::Int8(count));
         }
         if count == 0 {
@@ -193,7 +249,7 @@ impl States {
                 ColumnKind::Int8 => Datum::Int8(value),
                 ColumnKind::TimestampTz | ColumnKind::Uuid => Datum::TimestampTz(value),
             },
-            Kind::Sum | Kind::Count => Datum::Int8(value),
+            Kind::Sum | Kind::Count | Kind::CountDistinct => Datum::Int8(value),
             Kind::Average => Datum::from(Numeric::from(value).div(&Numeric::from(count))?),
         })
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rayon::slice::ParallelSliceMut as _;
 
-use crate::column::{Column, ColumnBatch, ColumnKind, Values};
+use crate::column::{Column, ColumnKind};
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
@@ -16,19 +16,14 @@ use crate::exec::environment::Env;
 use crate::exec::explain::Counters;
 use crate::exec::memory::Reservation;
 use crate::exec::operators::{BoxOperator, Operator, Output};
-use crate::plan::{Expr, Plan, PlanNode, ScanAccess, SortKey, WindowCall, WindowCallee};
+use crate::plan::{Expr, Plan, PlanNode, ScanAccess, WindowCall, WindowCallee};
 use crate::readers::{PARALLEL_ROWS_MIN, readers};
 use crate::types::Datum;
 use crate::types::functions::WindowKind;
 
 use super::filter::{Filter, place};
-use super::rows::{Whole, kinds};
-
-/// The bytes of the longest key.
-const KEY_BYTES_MAX: usize = 32;
-
-/// A key as words, the most significant first, and the number of its row.
-type Entry = ([u64; KEY_BYTES_MAX / 8], u32);
+use super::keys::{self, Entry, KEY_BYTES_MAX, KeyColumn};
+use super::rows::{Gathered, Whole, kinds};
 
 struct ColumnWindow {
     whole: Whole,
@@ -47,17 +42,6 @@ struct ColumnWindow {
     memory: Reservation,
 }
 
-/// A column of the key.
-#[derive(Clone, Copy, Debug)]
-struct KeyColumn {
-    column: usize,
-    bytes: usize,
-    /// Whether a byte before it says if it is null.
-    nullable: bool,
-    descending: bool,
-    nulls_first: bool,
-}
-
 /// What is asked of a row's partition.
 #[derive(Clone, Copy, Debug)]
 enum Neighbour {
@@ -70,7 +54,7 @@ enum Neighbour {
 }
 
 struct Sorted {
-    batch: ColumnBatch,
+    batch: Gathered,
     entries: Vec<Entry>,
     next: usize,
     /// The rows of the partition that are out already.
@@ -92,7 +76,7 @@ pub(crate) fn build(
         relation.schema().columns.get(*column).is_none_or(|column| !column.not_null)
     };
     let nullable: Vec<bool> = columns.iter().map(nullable).collect();
-    let Some((keys, partition_bytes)) = keys(calls, &kinds, &nullable) else {
+    let Some((keys, partition_bytes)) = key_columns(calls, &kinds, &nullable) else {
         return Ok(otherwise);
     };
     let neighbours: Option<Vec<Neighbour>> = calls.iter().map(Neighbour::of).collect();
@@ -117,7 +101,7 @@ pub(crate) fn build(
 
 /// The columns of the key of all calls, and how many of its bytes are the partition's; none if calls differ in it, or it
 /// is no plain columns, or too long.
-fn keys(
+fn key_columns(
     calls: &[WindowCall],
     kinds: &[ColumnKind],
     nullable: &[bool],
@@ -127,24 +111,10 @@ fn keys(
     if others.iter().any(|call| name(call) != name(first)) {
         return None;
     }
-    let key = |expression: &Expr, order: Option<&SortKey>| {
-        let Expr::Column(column, _) = expression else { return None };
-        let bytes = match kinds.get(*column)? {
-            ColumnKind::Int4 | ColumnKind::Date | ColumnKind::Code => 4,
-            ColumnKind::Int8 | ColumnKind::TimestampTz => 8,
-            ColumnKind::Uuid => 16,
-        };
-        Some(KeyColumn {
-            column: *column,
-            bytes,
-            nullable: *nullable.get(*column)?,
-            descending: order.is_some_and(|order| order.descending),
-            nulls_first: order.is_some_and(|order| order.nulls_first),
-        })
-    };
-    let partition = first.partition.iter().map(|it| key(it, None));
+    let partition = first.partition.iter().map(|it| KeyColumn::of(it, None, kinds, nullable));
     let partition = partition.collect::<Option<Vec<_>>>()?;
-    let order = first.order.iter().map(|it| key(&it.expression, Some(it)));
+    let order = first.order.iter();
+    let order = order.map(|it| KeyColumn::of(&it.expression, Some(it), kinds, nullable));
     let order = order.collect::<Option<Vec<_>>>()?;
     let bytes = |keys: &[KeyColumn]| -> usize { keys.iter().map(KeyColumn::width).sum() };
     let partition_bytes = bytes(&partition);
@@ -165,45 +135,6 @@ impl Neighbour {
     }
 }
 
-impl KeyColumn {
-    /// The bytes that it takes of the key.
-    fn width(&self) -> usize {
-        self.bytes + usize::from(self.nullable)
-    }
-
-    /// Puts the values of a column into the keys, from a byte on.
-    fn put(&self, column: &Column, keys: &mut [[u8; KEY_BYTES_MAX]], mut at: usize) {
-        if self.nullable {
-            let null = if self.nulls_first { 0 } else { 2 };
-            for (row, key) in keys.iter_mut().enumerate() {
-                key[at] = if column.is_null(row) { null } else { 1 };
-            }
-            at += 1;
-        }
-        let flip = if self.descending { u128::MAX } else { 0 };
-        let mut put = |row: usize, bytes: &[u8; 16]| {
-            // Whatever stands at the place of a null, all nulls are equal.
-            if !column.is_null(row) {
-                keys[row][at..at + self.bytes].copy_from_slice(&bytes[16 - self.bytes..]);
-            }
-        };
-        match &column.values {
-            Values::Int4(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 31) ^ flip).to_be_bytes());
-            }),
-            Values::Int8(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 63) ^ flip).to_be_bytes());
-            }),
-            Values::Uuid(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(*value ^ flip).to_be_bytes());
-            }),
-            Values::Code(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(*value) ^ flip).to_be_bytes());
-            }),
-        }
-    }
-}
-
 impl ColumnWindow {
     /// Gathers and sorts; none if that has to be done by rows.
     fn sort(&mut self, env: &Env<'_>) -> Result<Option<Sorted>> {
@@ -219,14 +150,8 @@ impl ColumnWindow {
         if u32::try_from(batch.rows).is_err() {
             return Ok(None);
         }
-        let mut keys = vec![[0; KEY_BYTES_MAX]; batch.rows];
-        let mut at = 0;
-        for key in &self.keys {
-            key.put(&batch.columns[key.column], &mut keys, at);
-            at += key.width();
-        }
-        let mut entries: Vec<Entry> = keys.iter().map(words).zip(0..).collect();
-        drop(keys);
+        let columns: Vec<&Column> = batch.columns.iter().collect();
+        let mut entries = keys::entries(&self.keys, &columns, batch.rows);
         env.check()?;
         match readers()
             .filter(|_| u64::try_from(entries.len()).is_ok_and(|rows| rows >= PARALLEL_ROWS_MIN))
@@ -236,14 +161,6 @@ impl ColumnWindow {
         }
         Ok(Some(Sorted { batch, entries, next: 0, number: 0 }))
     }
-}
-
-fn words(key: &[u8; KEY_BYTES_MAX]) -> [u64; KEY_BYTES_MAX / 8] {
-    let mut words = [0; KEY_BYTES_MAX / 8];
-    for (word, bytes) in words.iter_mut().zip(key.as_chunks::<8>().0) {
-        *word = u64::from_be_bytes(*bytes);
-    }
-    words
 }
 
 impl Sorted {

@@ -4,6 +4,7 @@
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
+use crate::exec::columnar;
 use crate::exec::environment::{Env, Statement};
 use crate::exec::key::compare_rows;
 use crate::exec::operators::sorting::{RowOrder, SortBuffer};
@@ -107,21 +108,22 @@ impl Sorter {
 /// Builds a sort.
 pub(crate) fn build(
     builder: &mut Builder<'_>,
-    input: &Plan,
+    plan: &Plan,
     keys: &[SortKey],
 ) -> Result<BoxOperator> {
-    let width = input.columns.len();
-    let input = builder.operator(input)?;
+    let width = plan.columns.len();
+    let input = builder.operator(plan)?;
     let (expressions, directions) = builder.sort_keys(keys)?;
     let sorter = Sorter::new(width, builder.statement());
-    Ok(Box::new(Sort {
+    let by_rows = Box::new(Sort {
         input,
         width,
         order: RowOrder::new(expressions, directions),
         sorter,
         bound: None,
         output: None,
-    }))
+    });
+    columnar::top::build(builder, plan, keys, by_rows)
 }
 
 impl Sort {

@@ -203,7 +203,7 @@ impl<T: Table> ColumnSource for TableColumns<T> {
             Some(from) if piece.to.is_none_or(|to| from < to) => Some(Piece { from, ..piece }),
             _ => None,
         };
-        Ok((ColumnBatch { columns, rows: end - start }, left))
+        Ok((ColumnBatch { keys: rows.keys, columns, rows: end - start }, left))
     }
 
     fn rows(&self) -> u64 {

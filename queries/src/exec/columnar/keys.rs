@@ -1,0 +1,101 @@
+//! Keys of fixed width whose order as numbers is that of the rows: partitions, orders, and where nulls stand in them.
+
+use crate::column::{Column, ColumnKind, Values};
+use crate::plan::{Expr, SortKey};
+
+/// The bytes of the longest key.
+pub(super) const KEY_BYTES_MAX: usize = 32;
+
+/// A key as words, the most significant first, and the number of its row.
+pub(super) type Entry = ([u64; KEY_BYTES_MAX / 8], u32);
+
+/// A column of the key.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct KeyColumn {
+    pub(super) column: usize,
+    bytes: usize,
+    /// Whether a byte before it says if it is null.
+    nullable: bool,
+    descending: bool,
+    nulls_first: bool,
+}
+
+impl KeyColumn {
+    /// The column that an expression is, in the order that it has in a sort; none if it is no plain column.
+    pub(super) fn of(
+        expression: &Expr,
+        order: Option<&SortKey>,
+        kinds: &[ColumnKind],
+        nullable: &[bool],
+    ) -> Option<Self> {
+        let Expr::Column(column, _) = expression else { return None };
+        let bytes = match kinds.get(*column)? {
+            ColumnKind::Int4 | ColumnKind::Date | ColumnKind::Code => 4,
+            ColumnKind::Int8 | ColumnKind::TimestampTz => 8,
+            ColumnKind::Uuid => 16,
+        };
+        Some(Self {
+            column: *column,
+            bytes,
+            nullable: *nullable.get(*column)?,
+            descending: order.is_some_and(|order| order.descending),
+            nulls_first: order.is_some_and(|order| order.nulls_first),
+        })
+    }
+
+    /// The bytes that it takes of the key.
+    pub(super) fn width(&self) -> usize {
+        self.bytes + usize::from(self.nullable)
+    }
+
+    /// Puts the values of a column into the keys, from a byte on.
+    fn put(&self, column: &Column, keys: &mut [[u8; KEY_BYTES_MAX]], mut at: usize) {
+        if self.nullable {
+            let null = if self.nulls_first { 0 } else { 2 };
+            for (row, key) in keys.iter_mut().enumerate() {
+                key[at] = if column.is_null(row) { null } else { 1 };
+            }
+            at += 1;
+        }
+        let flip = if self.descending { u128::MAX } else { 0 };
+        let mut put = |row: usize, bytes: &[u8; 16]| {
+            // Whatever stands at the place of a null, all nulls are equal.
+            if !column.is_null(row) {
+                keys[row][at..at + self.bytes].copy_from_slice(&bytes[16 - self.bytes..]);
+            }
+        };
+        match &column.values {
+            Values::Int4(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 31) ^ flip).to_be_bytes());
+            }),
+            Values::Int8(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 63) ^ flip).to_be_bytes());
+            }),
+            Values::Uuid(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(*value ^ flip).to_be_bytes());
+            }),
+            Values::Code(values) => values.iter().enumerate().for_each(|(row, value)| {
+                put(row, &(u128::from(*value) ^ flip).to_be_bytes());
+            }),
+        }
+    }
+}
+
+/// The keys of all rows of some columns, with the rows' numbers.
+pub(super) fn entries(keys: &[KeyColumn], columns: &[&Column], rows: usize) -> Vec<Entry> {
+    let mut bytes = vec![[0; KEY_BYTES_MAX]; rows];
+    let mut at = 0;
+    for key in keys {
+        key.put(columns[key.column], &mut bytes, at);
+        at += key.width();
+    }
+    bytes.iter().map(words).zip(0..).collect()
+}
+
+fn words(key: &[u8; KEY_BYTES_MAX]) -> [u64; KEY_BYTES_MAX / 8] {
+    let mut words = [0; KEY_BYTES_MAX / 8];
+    for (word, bytes) in words.iter_mut().zip(key.as_chunks::<8>().0) {
+        *word = u64::from_be_bytes(*bytes);
+    }
+    words
+}
