@@ -1,5 +1,7 @@
 //! Keys of fixed width whose order as numbers is that of the rows: partitions, orders, and where nulls stand in them.
 
+use std::ops::Range;
+
 use crate::column::{Column, ColumnKind, Values};
 use crate::plan::{Expr, SortKey};
 
@@ -48,48 +50,66 @@ impl KeyColumn {
         self.bytes + usize::from(self.nullable)
     }
 
-    /// Puts the values of a column into the keys, from a byte on.
-    fn put(&self, column: &Column, keys: &mut [[u8; KEY_BYTES_MAX]], mut at: usize) {
+    /// Puts the values that a column has in some rows into the keys, from a byte on.
+    fn put(
+        &self,
+        column: &Column,
+        rows: Range<usize>,
+        keys: &mut [[u8; KEY_BYTES_MAX]],
+        mut at: usize,
+    ) {
+        let first = rows.start;
         if self.nullable {
             let null = if self.nulls_first { 0 } else { 2 };
-            for (row, key) in keys.iter_mut().enumerate() {
-                key[at] = if column.is_null(row) { null } else { 1 };
+            for (place, key) in keys.iter_mut().enumerate() {
+                key[at] = if column.is_null(first + place) { null } else { 1 };
             }
             at += 1;
         }
         let flip = if self.descending { u128::MAX } else { 0 };
-        let mut put = |row: usize, bytes: &[u8; 16]| {
+        let mut put = |place: usize, bytes: &[u8; 16]| {
             // Whatever stands at the place of a null, all nulls are equal.
-            if !column.is_null(row) {
-                keys[row][at..at + self.bytes].copy_from_slice(&bytes[16 - self.bytes..]);
+            if !column.is_null(first + place) {
+                keys[place][at..at + self.bytes].copy_from_slice(&bytes[16 - self.bytes..]);
             }
         };
         match &column.values {
-            Values::Int4(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 31) ^ flip).to_be_bytes());
+            Values::Int4(values) => values[rows].iter().enumerate().for_each(|(place, value)| {
+                put(place, &(u128::from(value.cast_unsigned() ^ 1 << 31) ^ flip).to_be_bytes());
             }),
-            Values::Int8(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(value.cast_unsigned() ^ 1 << 63) ^ flip).to_be_bytes());
+            Values::Int8(values) => values[rows].iter().enumerate().for_each(|(place, value)| {
+                put(place, &(u128::from(value.cast_unsigned() ^ 1 << 63) ^ flip).to_be_bytes());
             }),
-            Values::Uuid(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(*value ^ flip).to_be_bytes());
+            Values::Uuid(values) => values[rows].iter().enumerate().for_each(|(place, value)| {
+                put(place, &(*value ^ flip).to_be_bytes());
             }),
-            Values::Code(values) => values.iter().enumerate().for_each(|(row, value)| {
-                put(row, &(u128::from(*value) ^ flip).to_be_bytes());
+            Values::Code(values) => values[rows].iter().enumerate().for_each(|(place, value)| {
+                put(place, &(u128::from(*value) ^ flip).to_be_bytes());
             }),
         }
     }
 }
 
-/// The keys of all rows of some columns, with the rows' numbers.
+/// The keys of all rows of some columns, with the rows' numbers, of which there are no more than 32 bits tell apart.
 pub(super) fn entries(keys: &[KeyColumn], columns: &[&Column], rows: usize) -> Vec<Entry> {
-    let mut bytes = vec![[0; KEY_BYTES_MAX]; rows];
-    let mut at = 0;
-    for key in keys {
-        key.put(columns[key.column], &mut bytes, at);
-        at += key.width();
+    /// The rows whose keys are made together, of which the bytes stay in the cache.
+    const ROWS: usize = 256;
+    let mut entries = Vec::with_capacity(rows);
+    let mut first = 0;
+    while first < rows {
+        let end = rows.min(first + ROWS);
+        let mut bytes = [[0; KEY_BYTES_MAX]; ROWS];
+        let bytes = &mut bytes[..end - first];
+        let mut at = 0;
+        for key in keys {
+            key.put(columns[key.column], first..end, bytes, at);
+            at += key.width();
+        }
+        let numbers = u32::try_from(first).unwrap_or(u32::MAX)..;
+        entries.extend(bytes.iter().map(words).zip(numbers));
+        first = end;
     }
-    bytes.iter().map(words).zip(0..).collect()
+    entries
 }
 
 fn words(key: &[u8; KEY_BYTES_MAX]) -> [u64; KEY_BYTES_MAX / 8] {

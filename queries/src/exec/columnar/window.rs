@@ -138,7 +138,7 @@ impl Neighbour {
 impl ColumnWindow {
     /// Gathers and sorts; none if that has to be done by rows.
     fn sort(&mut self, env: &Env<'_>) -> Result<Option<Sorted>> {
-        const ROW_BYTES: usize = size_of::<Entry>() + KEY_BYTES_MAX;
+        const ROW_BYTES: usize = size_of::<Entry>();
         let clock = &env.statement.context.clock;
         let start = clock.now_microseconds();
         let gathered = self.whole.gather(&self.filter, ROW_BYTES, &mut self.memory, env)?;
