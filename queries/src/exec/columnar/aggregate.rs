@@ -4,12 +4,9 @@
 //! end their groups are put together. If the memory does not hold them, nothing has come out yet, and the aggregation
 //! begins anew by rows, which can go to disk.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use crate::column::{ColumnKind, ColumnSource, Piece};
+use crate::column::{ColumnBatch, ColumnSource};
 use crate::error::{Result, SqlError};
 use crate::exec::Batch;
 use crate::exec::build::Builder;
@@ -17,14 +14,12 @@ use crate::exec::environment::Env;
 use crate::exec::explain::Counters;
 use crate::exec::memory::Reservation;
 use crate::exec::operators::{BoxOperator, Operator, Output};
-use crate::plan::{AggregateCall, Expr, Plan, PlanNode, ScanAccess};
-use crate::readers::{PARALLEL_ROWS_MIN, readers};
-use crate::relation::RelationSchema;
+use crate::plan::{AggregateCall, Expr, Plan};
 use crate::types::Datum;
 
 use super::filter::Filter;
 use super::groups::{Groups, KeyShape};
-use super::rows::{Whole, kinds};
+use super::rows::{Pieces, Scanned, Whole};
 use super::states::{Plain, States};
 
 struct ColumnAggregate {
@@ -80,33 +75,23 @@ pub(crate) fn build(
     aggregates: &[AggregateCall],
     otherwise: BoxOperator,
 ) -> Result<BoxOperator> {
-    let PlanNode::Scan { relation, columns, access: ScanAccess::Full, filter } = &input.node else {
-        return Ok(otherwise);
-    };
-    let Some(kinds) = kinds(relation.schema(), columns) else { return Ok(otherwise) };
-    let Some(shape) = shape(relation.schema(), columns, &kinds, group, grouping_sets) else {
-        return Ok(otherwise);
-    };
-    let calls: Option<Vec<Plain>> = aggregates.iter().map(|call| Plain::of(call, &kinds)).collect();
+    let Some(scan) = Scanned::of(input) else { return Ok(otherwise) };
+    let Some(shape) = shape(&scan, group, grouping_sets) else { return Ok(otherwise) };
+    let calls: Option<Vec<Plain>> =
+        aggregates.iter().map(|call| Plain::of(call, &scan.kinds)).collect();
     let Some(calls) = calls else { return Ok(otherwise) };
-    let Some(filter) = Filter::compile(builder, filter.as_ref(), columns.len())? else {
+    let Some(filter) = Filter::compile(builder, scan.filter, scan.columns.len())? else {
         return Ok(otherwise);
     };
     let width = group.len() + calls.len();
-    let (whole, total) = (Whole::of(relation, columns), group.is_empty());
+    let (whole, total) = (scan.whole, group.is_empty());
     let counters = builder.counters(input);
     let work = Work { whole, filter, shape, total, calls, counters };
     Ok(Box::new(ColumnAggregate { work, otherwise, by_rows: false, width, finished: None }))
 }
 
 /// The key of the groups, if they are by plain columns, all in one set.
-fn shape(
-    schema: &RelationSchema,
-    columns: &[usize],
-    kinds: &[ColumnKind],
-    group: &[Expr],
-    sets: &[Vec<usize>],
-) -> Option<KeyShape> {
+fn shape(scan: &Scanned<'_>, group: &[Expr], sets: &[Vec<usize>]) -> Option<KeyShape> {
     let [set] = sets else { return None };
     if set.len() != group.len() {
         return None;
@@ -114,8 +99,7 @@ fn shape(
     let mut of = Vec::with_capacity(group.len());
     for expression in group {
         let Expr::Column(column, _) = expression else { return None };
-        let nullable = !schema.columns.get(*columns.get(*column)?)?.not_null;
-        of.push((*column, *kinds.get(*column)?, nullable));
+        of.push((*column, *scan.kinds.get(*column)?, *scan.nullable.get(*column)?));
     }
     KeyShape::of(&of)
 }
@@ -137,33 +121,31 @@ impl<const K: usize> Partial<K> {
         self.groups.bytes() + self.states.iter().map(States::bytes).sum::<usize>()
     }
 
-    /// Takes in the rows at the beginning of a piece, and says what is left of it; false if the memory does not hold the
-    /// groups.
+    /// Takes in the rows of a piece that begins at `from`; false if the memory does not hold the groups.
     fn add(
         &mut self,
         work: &Work,
-        piece: Piece,
-        source: &dyn ColumnSource,
+        from: u128,
+        batch: &ColumnBatch,
         env: &Env<'_>,
         memory: &mut Reservation,
-    ) -> Result<(bool, Option<Piece>)> {
-        let (batch, left) = source.read(piece)?;
-        let rows = work.filter.rows(&batch, env)?;
+    ) -> Result<bool> {
+        let rows = work.filter.rows(batch, env)?;
         let before = self.bytes();
         let groups = if self.total {
             None
         } else {
-            self.groups.find(&batch, piece.from, &rows, &mut self.numbers)?;
+            self.groups.find(batch, from, &rows, &mut self.numbers)?;
             let count = self.groups.len();
             self.states.iter_mut().for_each(|states| states.grow(count));
             Some(&*self.numbers)
         };
-        self.states.iter_mut().for_each(|states| states.add(&batch, &rows, groups));
+        self.states.iter_mut().for_each(|states| states.add(batch, &rows, groups));
         if !memory.try_share(self.bytes() - before) {
-            return Ok((false, None));
+            return Ok(false);
         }
         self.rows += rows.len();
-        Ok((true, left))
+        Ok(true)
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
@@ -211,18 +193,12 @@ impl Work {
     ) -> Result<Option<Finished>> {
         let clock = &env.statement.context.clock;
         let start = clock.now_microseconds();
-        let pieces = Mutex::new(source.pieces());
-        let read = || self.read::<K>(source, &pieces, env);
-        let pool = readers().filter(|_| source.rows() >= PARALLEL_ROWS_MIN);
-        let parts = match pool {
-            None => vec![read()],
-            // A reader that panics takes the statement with it, and the hook for panics has told of it.
-            Some(pool) => pool.broadcast(|_| read()),
-        };
+        let pieces = Pieces::of(source);
+        let parts = pieces.read_by_all(|| self.read::<K>(&pieces, env))?;
         let mut all: Option<Partial<K>> = None;
         let mut memory = env.statement.reservation();
         for part in parts {
-            let Some((part, own)) = part? else { return Ok(None) };
+            let Some((part, own)) = part else { return Ok(None) };
             match &mut all {
                 None => all = Some(part),
                 Some(all) => all.merge(&part)?,
@@ -243,22 +219,15 @@ impl Work {
     /// What one reader does: the groups with the bytes that they take, none if the memory does not hold them.
     fn read<const K: usize>(
         &self,
-        source: &dyn ColumnSource,
-        pieces: &Mutex<VecDeque<Piece>>,
+        pieces: &Pieces<'_>,
         env: &Env<'_>,
     ) -> Result<Option<(Partial<K>, usize)>> {
         let mut partial = Partial::new(self);
         let mut memory = env.statement.reservation();
-        loop {
-            env.check()?;
-            let Some(piece) = pieces.lock().pop_front() else { break };
-            let (held, left) = partial.add(self, piece, source, env, &mut memory)?;
-            if !held {
-                pieces.lock().clear();
+        while let Some((from, batch)) = pieces.next(env)? {
+            if !partial.add(self, from, &batch, env, &mut memory)? {
+                pieces.stop();
                 return Ok(None);
-            }
-            if let Some(left) = left {
-                pieces.lock().push_front(left);
             }
         }
         let bytes = partial.bytes();

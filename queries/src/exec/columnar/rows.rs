@@ -12,8 +12,9 @@ use crate::error::{Result, SqlError};
 use crate::exec::Batch;
 use crate::exec::environment::{Env, Statement};
 use crate::exec::memory::Reservation;
+use crate::plan::{Expr, Plan, PlanNode, ScanAccess};
 use crate::readers::{PARALLEL_ROWS_MIN, readers};
-use crate::relation::{Relation, RelationSchema};
+use crate::relation::Relation;
 use crate::types::PgType;
 
 use super::filter::{Filter, place};
@@ -28,11 +29,55 @@ pub(crate) struct Whole {
     columns: Vec<usize>,
 }
 
+/// A scan of a whole relation that keeps its columns.
+pub(super) struct Scanned<'p> {
+    pub(super) relation: &'p Arc<dyn Relation>,
+    pub(super) columns: &'p [usize],
+    pub(super) filter: Option<&'p Expr>,
+    /// What each column is.
+    pub(super) kinds: Vec<ColumnKind>,
+    /// Whether it may be null.
+    pub(super) nullable: Vec<bool>,
+    pub(super) whole: Whole,
+}
+
+impl<'p> Scanned<'p> {
+    /// The scan that a plan is, if it is one.
+    pub(super) fn of(plan: &'p Plan) -> Option<Self> {
+        let PlanNode::Scan { relation, columns, access: ScanAccess::Full, filter } = &plan.node
+        else {
+            return None;
+        };
+        let whole = Whole::of(relation, columns)?;
+        let schema = relation.schema();
+        let kinds = columns.iter().map(|column| kind(schema.columns.get(*column)?.ty));
+        let kinds = kinds.collect::<Option<Vec<_>>>()?;
+        let nullable =
+            |column: &usize| schema.columns.get(*column).is_none_or(|column| !column.not_null);
+        let nullable = columns.iter().map(nullable).collect();
+        Some(Self { relation, columns, filter: filter.as_ref(), kinds, nullable, whole })
+    }
+}
+
+/// What the values of a type are where they are kept as a column.
+fn kind(ty: PgType) -> Option<ColumnKind> {
+    Some(match ty {
+        PgType::Int4 => ColumnKind::Int4,
+        PgType::Int8 => ColumnKind::Int8,
+        PgType::Date => ColumnKind::Date,
+        PgType::TimestampTz => ColumnKind::TimestampTz,
+        PgType::Uuid => ColumnKind::Uuid,
+        PgType::Text => ColumnKind::Code,
+        _ => return None,
+    })
+}
+
 impl Whole {
-    /// These columns of it; if none is wanted, one of them tells how many rows there are.
-    pub(crate) fn of(relation: &Arc<dyn Relation>, columns: &[usize]) -> Self {
+    /// These columns of it, if they are kept; if none is wanted, one of them tells how many rows there are.
+    pub(crate) fn of(relation: &Arc<dyn Relation>, columns: &[usize]) -> Option<Self> {
         let columns = if columns.is_empty() { vec![0] } else { columns.to_vec() };
-        Self { relation: Arc::clone(relation), columns }
+        let kept = relation.keeps_columns(&columns);
+        kept.then(|| Self { relation: Arc::clone(relation), columns })
     }
 
     /// Its columns; none if they are not kept, or if the transaction notes which rows it reads.
@@ -65,22 +110,17 @@ impl Whole {
         env: &Env<'_>,
     ) -> Result<Option<Gathered>> {
         let Some(source) = self.open(env)? else { return Ok(None) };
-        let pieces = Mutex::new(source.pieces());
-        let read = || gather_pieces(&*source, filter, &pieces, env);
-        let pool = readers().filter(|_| source.rows() >= PARALLEL_ROWS_MIN);
-        let parts = match pool {
-            None => vec![read()],
-            Some(pool) => pool.broadcast(|_| read()),
-        };
-        let mut parts: Vec<(u128, ColumnBatch)> =
-            parts.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect();
-        parts.sort_by_key(|(from, _)| *from);
-        let rows = parts.iter().map(|(_, batch)| batch.rows).sum();
-        let columns = parts.iter().flat_map(|(_, batch)| &batch.columns);
-        let bytes: usize = columns.map(|column| column.bytes()).sum();
-        if !memory.try_share(bytes + rows * more) {
-            return Ok(None);
+        let pieces = Pieces::of(&*source);
+        let mut parts = Vec::new();
+        let mut bytes = 0;
+        for part in pieces.read_by_all(|| gather_pieces(&pieces, filter, more, env))? {
+            let Some((mut part, share)) = part else { return Ok(None) };
+            parts.append(&mut part);
+            bytes += share.bytes();
         }
+        memory.take(bytes);
+        parts.sort_by_key(|(from, _)| *from);
+        let rows = parts.iter().map(|(_, batch): &(u128, ColumnBatch)| batch.rows).sum();
         let mut parts = parts.into_iter().map(|(_, batch)| batch);
         let Some(first) = parts.next() else { return Ok(None) };
         let mut columns: Vec<Column> =
@@ -94,21 +134,19 @@ impl Whole {
     }
 }
 
-/// What one reader gathers: what a filter keeps of pieces, each with the key that it begins with.
+/// What one reader gathers, by the keys that pieces begin with, and its share of the memory.
+type GatheredPieces = (Vec<(u128, ColumnBatch)>, Reservation);
+
+/// Gathers what a filter keeps of pieces; none if the memory does not hold it.
 fn gather_pieces(
-    source: &dyn ColumnSource,
+    pieces: &Pieces<'_>,
     filter: &Filter,
-    pieces: &Mutex<VecDeque<Piece>>,
+    more: usize,
     env: &Env<'_>,
-) -> Result<Vec<(u128, ColumnBatch)>> {
+) -> Result<Option<GatheredPieces>> {
     let mut gathered = Vec::new();
-    loop {
-        env.check()?;
-        let Some(piece) = pieces.lock().pop_front() else { return Ok(gathered) };
-        let (mut batch, left) = source.read(piece)?;
-        if let Some(left) = left {
-            pieces.lock().push_front(left);
-        }
+    let mut memory = env.statement.reservation();
+    while let Some((from, mut batch)) = pieces.next(env)? {
         let rows = filter.rows(&batch, env)?;
         if rows.len() < batch.rows {
             for column in &mut batch.columns {
@@ -116,22 +154,60 @@ fn gather_pieces(
             }
             batch.rows = rows.len();
         }
-        gathered.push((piece.from, batch));
+        let bytes: usize = batch.columns.iter().map(|column| column.bytes()).sum();
+        if !memory.try_share(bytes + batch.rows * more) {
+            pieces.stop();
+            return Ok(None);
+        }
+        gathered.push((from, batch));
+    }
+    Ok(Some((gathered, memory)))
+}
+
+/// The pieces of a source, for all readers.
+pub(super) struct Pieces<'s> {
+    source: &'s dyn ColumnSource,
+    left: Mutex<VecDeque<Piece>>,
+}
+
+impl<'s> Pieces<'s> {
+    /// All of them.
+    pub(super) fn of(source: &'s dyn ColumnSource) -> Self {
+        Self { source, left: Mutex::new(source.pieces()) }
+    }
+
+    /// Reads the next piece: the key that it begins with, and its rows. None after the last.
+    pub(super) fn next(&self, env: &Env<'_>) -> Result<Option<(u128, ColumnBatch)>> {
+        env.check()?;
+        let Some(piece) = self.left.lock().pop_front() else { return Ok(None) };
+        let (batch, left) = self.source.read(piece)?;
+        if let Some(left) = left {
+            self.left.lock().push_front(left);
+        }
+        Ok(Some((piece.from, batch)))
+    }
+
+    /// Nobody needs more of them.
+    pub(super) fn stop(&self) {
+        self.left.lock().clear();
+    }
+
+    /// Has every reader do its work, or the statement itself where that is not worth it.
+    pub(super) fn read_by_all<T: Send>(
+        &self,
+        work: impl Fn() -> Result<T> + Sync,
+    ) -> Result<Vec<T>> {
+        match pool_for(self.source) {
+            None => Ok(vec![work()?]),
+            // A reader that panics takes the statement with it, and the hook for panics has told of it.
+            Some(pool) => pool.broadcast(|_| work()).into_iter().collect(),
+        }
     }
 }
 
-/// What the columns of a scan are if they are kept as columns; whether they are is asked when it is read.
-pub(crate) fn kinds(schema: &RelationSchema, columns: &[usize]) -> Option<Vec<ColumnKind>> {
-    let kind = |column: &usize| match schema.columns.get(*column)?.ty {
-        PgType::Int4 => Some(ColumnKind::Int4),
-        PgType::Int8 => Some(ColumnKind::Int8),
-        PgType::Date => Some(ColumnKind::Date),
-        PgType::TimestampTz => Some(ColumnKind::TimestampTz),
-        PgType::Uuid => Some(ColumnKind::Uuid),
-        PgType::Text => Some(ColumnKind::Code),
-        _ => None,
-    };
-    columns.iter().map(kind).collect()
+/// The readers, if a source is large enough for them.
+fn pool_for(source: &dyn ColumnSource) -> Option<&'static ThreadPool> {
+    if source.rows() >= PARALLEL_ROWS_MIN { readers() } else { None }
 }
 
 /// Rows of a whole table, filtered.
@@ -163,8 +239,7 @@ impl ColumnRows {
     /// Begins; false if there are no columns.
     pub(crate) fn open(&mut self, env: &Env<'_>) -> Result<bool> {
         let Some(source) = self.whole.open(env)? else { return Ok(false) };
-        let pool = readers().filter(|_| source.rows() >= PARALLEL_ROWS_MIN);
-        let pieces = source.pieces();
+        let (pool, pieces) = (pool_for(&*source), source.pieces());
         self.open = Some(Open { source, pool, pieces, reading: VecDeque::new(), ahead: 1 });
         Ok(true)
     }

@@ -1,12 +1,9 @@
 //! The first rows of a whole table in some order: found by the columns that order and filter them, and made only then.
 
 use std::collections::BTreeSet;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
-use crate::column::{ColumnSource, Piece, Values};
+use crate::column::{ColumnKind, Piece, Values};
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
@@ -14,12 +11,11 @@ use crate::exec::environment::Env;
 use crate::exec::explain::Counters;
 use crate::exec::operators::{BoxOperator, Operator};
 use crate::optimize::walk;
-use crate::plan::{Expr, Plan, PlanNode, ScanAccess, SortKey};
-use crate::readers::{PARALLEL_ROWS_MIN, readers};
+use crate::plan::{Expr, Plan, SortKey};
 
 use super::filter::{Filter, place};
 use super::keys::{self, KEY_BYTES_MAX, KeyColumn};
-use super::rows::{Whole, kinds};
+use super::rows::{Pieces, Scanned, Whole};
 
 /// Who wants more rows has them sorted by rows: each is looked up by itself here.
 const TOP_ROWS_MAX: usize = 1024;
@@ -45,8 +41,7 @@ struct ColumnTop {
 
 /// What is looked for, for all readers.
 struct Search<'a> {
-    source: &'a dyn ColumnSource,
-    pieces: Mutex<VecDeque<Piece>>,
+    pieces: Pieces<'a>,
     filter: &'a Filter,
     keys: &'a [KeyColumn],
     count: usize,
@@ -59,14 +54,9 @@ pub(crate) fn build(
     order: &[SortKey],
     otherwise: BoxOperator,
 ) -> Result<BoxOperator> {
-    let PlanNode::Scan { relation, columns, access: ScanAccess::Full, filter } = &input.node else {
-        return Ok(otherwise);
-    };
-    if kinds(relation.schema(), columns).is_none() {
-        return Ok(otherwise);
-    }
+    let Some(scan) = Scanned::of(input) else { return Ok(otherwise) };
     let mut needed = BTreeSet::new();
-    for expression in order.iter().map(|key| &key.expression).chain(filter) {
+    for expression in order.iter().map(|key| &key.expression).chain(scan.filter) {
         walk::collect_columns(expression, &mut needed);
     }
     let needed: Vec<usize> = needed.into_iter().collect();
@@ -77,13 +67,9 @@ pub(crate) fn build(
         });
         expression
     };
-    let narrow: Option<Vec<usize>> = needed.iter().map(|it| columns.get(*it).copied()).collect();
-    let Some(narrow) = narrow else { return Ok(otherwise) };
-    let Some(kinds) = kinds(relation.schema(), &narrow) else { return Ok(otherwise) };
-    let nullable = |column: &usize| {
-        relation.schema().columns.get(*column).is_none_or(|column| !column.not_null)
-    };
-    let nullable: Vec<bool> = narrow.iter().map(nullable).collect();
+    let narrow: Vec<usize> = needed.iter().map(|it| scan.columns[*it]).collect();
+    let kinds: Vec<ColumnKind> = needed.iter().map(|it| scan.kinds[*it]).collect();
+    let nullable: Vec<bool> = needed.iter().map(|it| scan.nullable[*it]).collect();
     let keys = order
         .iter()
         .map(|key| KeyColumn::of(&renumbered(&key.expression), Some(key), &kinds, &nullable));
@@ -91,15 +77,16 @@ pub(crate) fn build(
     if keys.iter().map(KeyColumn::width).sum::<usize>() > KEY_BYTES_MAX {
         return Ok(otherwise);
     }
-    let filter = filter.as_ref().map(renumbered);
+    let filter = scan.filter.map(renumbered);
     let Some(filter) = Filter::compile(builder, filter.as_ref(), narrow.len())? else {
         return Ok(otherwise);
     };
+    let Some(narrow) = Whole::of(scan.relation, &narrow) else { return Ok(otherwise) };
     Ok(Box::new(ColumnTop {
-        narrow: Whole::of(relation, &narrow),
+        narrow,
         filter,
         keys,
-        wide: Whole::of(relation, columns),
+        wide: scan.whole,
         counters: builder.counters(input),
         otherwise,
         by_rows: false,
@@ -114,13 +101,7 @@ impl Search<'_> {
         let mut best: Vec<Candidate> = Vec::new();
         let mut worst: Option<Candidate> = None;
         let mut seen = 0;
-        loop {
-            env.check()?;
-            let Some(piece) = self.pieces.lock().pop_front() else { break };
-            let (batch, left) = self.source.read(piece)?;
-            if let Some(left) = left {
-                self.pieces.lock().push_front(left);
-            }
+        while let Some((_, batch)) = self.pieces.next(env)? {
             let Values::Uuid(ids) = &batch.keys.values else { continue };
             let rows = self.filter.rows(&batch, env)?;
             seen += rows.len();
@@ -157,17 +138,11 @@ impl ColumnTop {
         };
         let clock = &env.statement.context.clock;
         let start = clock.now_microseconds();
-        let pieces = Mutex::new(narrow.pieces());
-        let search =
-            Search { source: &*narrow, pieces, filter: &self.filter, keys: &self.keys, count };
-        let pool = readers().filter(|_| narrow.rows() >= PARALLEL_ROWS_MIN);
-        let parts = match pool {
-            None => vec![search.read(env)],
-            Some(pool) => pool.broadcast(|_| search.read(env)),
-        };
+        let pieces = Pieces::of(&*narrow);
+        let search = Search { pieces, filter: &self.filter, keys: &self.keys, count };
+        let parts = search.pieces.read_by_all(|| search.read(env))?;
         let (mut best, mut seen) = (Vec::new(), 0);
-        for part in parts {
-            let (mut candidates, looked_at) = part?;
+        for (mut candidates, looked_at) in parts {
             best.append(&mut candidates);
             seen += looked_at;
         }

@@ -16,14 +16,14 @@ use crate::exec::environment::Env;
 use crate::exec::explain::Counters;
 use crate::exec::memory::Reservation;
 use crate::exec::operators::{BoxOperator, Operator, Output};
-use crate::plan::{Expr, Plan, PlanNode, ScanAccess, WindowCall, WindowCallee};
+use crate::plan::{Expr, Plan, WindowCall, WindowCallee};
 use crate::readers::{PARALLEL_ROWS_MIN, readers};
 use crate::types::Datum;
 use crate::types::functions::WindowKind;
 
 use super::filter::{Filter, place};
 use super::keys::{self, Entry, KEY_BYTES_MAX, KeyColumn};
-use super::rows::{Gathered, Whole, kinds};
+use super::rows::{Gathered, Scanned, Whole};
 
 struct ColumnWindow {
     whole: Whole,
@@ -68,29 +68,22 @@ pub(crate) fn build(
     calls: &[WindowCall],
     otherwise: BoxOperator,
 ) -> Result<BoxOperator> {
-    let PlanNode::Scan { relation, columns, access: ScanAccess::Full, filter } = &input.node else {
-        return Ok(otherwise);
-    };
-    let Some(kinds) = kinds(relation.schema(), columns) else { return Ok(otherwise) };
-    let nullable = |column: &usize| {
-        relation.schema().columns.get(*column).is_none_or(|column| !column.not_null)
-    };
-    let nullable: Vec<bool> = columns.iter().map(nullable).collect();
-    let Some((keys, partition_bytes)) = key_columns(calls, &kinds, &nullable) else {
+    let Some(scan) = Scanned::of(input) else { return Ok(otherwise) };
+    let Some((keys, partition_bytes)) = key_columns(calls, &scan.kinds, &scan.nullable) else {
         return Ok(otherwise);
     };
     let neighbours: Option<Vec<Neighbour>> = calls.iter().map(Neighbour::of).collect();
     let Some(neighbours) = neighbours else { return Ok(otherwise) };
-    let Some(filter) = Filter::compile(builder, filter.as_ref(), columns.len())? else {
+    let Some(filter) = Filter::compile(builder, scan.filter, scan.columns.len())? else {
         return Ok(otherwise);
     };
     Ok(Box::new(ColumnWindow {
-        whole: Whole::of(relation, columns),
+        whole: scan.whole,
         filter,
         keys,
         partition_bytes,
         calls: neighbours,
-        width: columns.len() + calls.len(),
+        width: scan.columns.len() + calls.len(),
         counters: builder.counters(input),
         otherwise,
         by_rows: false,

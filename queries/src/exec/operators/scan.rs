@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::error::Result;
 use crate::exec::build::Builder;
 use crate::exec::columnar::filter::Filter;
-use crate::exec::columnar::rows::{ColumnRows, Whole, kinds};
+use crate::exec::columnar::rows::{ColumnRows, Whole};
 use crate::exec::environment::Env;
 use crate::exec::expression::Compiled;
 use crate::exec::key::compare;
@@ -78,13 +78,14 @@ pub(crate) fn build(
     filter: Option<&Expr>,
 ) -> Result<BoxOperator> {
     let source = Source::compile(relation, columns, access, &mut |expr| builder.expression(expr))?;
-    let by_columns = match access {
-        ScanAccess::Full if kinds(relation.schema(), columns).is_some() => {
-            let filter = Filter::compile(builder, filter, columns.len())?;
-            let whole = Whole::of(relation, columns);
-            filter.map(|filter| ColumnRows::new(whole, filter, builder.statement()))
-        }
+    let whole = match access {
+        ScanAccess::Full => Whole::of(relation, columns),
         _ => None,
+    };
+    let by_columns = match whole {
+        Some(whole) => Filter::compile(builder, filter, columns.len())?
+            .map(|filter| ColumnRows::new(whole, filter, builder.statement())),
+        None => None,
     };
     let filter = builder.optional(filter)?;
     Ok(Box::new(Scan { source, filter, columns: by_columns, state: State::Start, chunk: 0 }))
