@@ -38,6 +38,7 @@ pub mod notifications;
 mod operators;
 mod reads;
 mod requested;
+mod requests;
 mod row_table;
 mod spill;
 mod tracked;

@@ -1,10 +1,9 @@
 //! What statements notify and listen to: the seam of `pg_notify` and `pg_listening_channels`, and the rules that
 //! `NOTIFY` and `LISTEN` share with them.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use parking_lot::Mutex;
 
+use super::requests::Requests;
 use crate::error::{Result, SqlError, SqlState};
 
 /// The longest channel name, in bytes.
@@ -23,9 +22,7 @@ pub type Requested = (String, String);
 /// one, which all its statements share; it takes the notifications when a statement has ended.
 #[derive(Debug, Default)]
 pub struct Notifications {
-    requested: Mutex<Vec<Requested>>,
-    /// Whether there are any: mostly there are none, and each statement asks.
-    some: AtomicBool,
+    requested: Requests<Requested>,
     listening: Mutex<Vec<String>>,
 }
 
@@ -33,23 +30,17 @@ impl Notifications {
     /// Asks for a notification; 22023 for a channel or a payload that cannot be.
     pub fn request(&self, channel: &str, payload: &str) -> Result<()> {
         check(channel, payload)?;
-        let mut requested = self.requested.lock();
-        if requested.len() >= REQUESTED_NOTIFICATIONS_MAX {
-            return Err(too_many());
+        let request = (channel.to_owned(), payload.to_owned());
+        if self.requested.push(request, REQUESTED_NOTIFICATIONS_MAX) {
+            Ok(())
+        } else {
+            Err(too_many())
         }
-        requested.push((channel.to_owned(), payload.to_owned()));
-        self.some.store(true, Ordering::Release);
-        Ok(())
     }
 
     /// Takes what was asked for, in order.
     pub fn take(&self) -> Vec<Requested> {
-        if !self.some.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let mut requested = self.requested.lock();
-        self.some.store(false, Ordering::Release);
-        std::mem::take(&mut requested)
+        self.requested.take()
     }
 
     /// The channels that the session listens on, in order of their names.

@@ -1,9 +1,6 @@
 //! Settings that a running statement asks its session to change: the seam of `set_config`.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
-use parking_lot::Mutex;
-
+use super::requests::Requests;
 use crate::error::{Result, SqlError, SqlState};
 
 /// The most changes that one statement may ask for.
@@ -23,39 +20,27 @@ pub struct RequestedSetting {
 /// The changes asked for since the session last took them. A session has one, which all its statements share; it
 /// takes them when a statement has ended and carries them out as it does `SET`.
 #[derive(Debug, Default)]
-pub struct RequestedSettings {
-    requested: Mutex<Vec<RequestedSetting>>,
-    /// Whether there are any: mostly there are none, and each statement asks.
-    some: AtomicBool,
-}
+pub struct RequestedSettings(Requests<RequestedSetting>);
 
 impl RequestedSettings {
     /// Asks for a change.
     pub fn request(&self, name: String, value: Option<String>, local: bool) -> Result<()> {
-        let mut requested = self.requested.lock();
-        if requested.len() >= REQUESTED_SETTINGS_MAX {
-            let message =
-                format!("a statement can change settings {REQUESTED_SETTINGS_MAX} times at most");
-            return Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message));
+        if self.0.push(RequestedSetting { name, value, local }, REQUESTED_SETTINGS_MAX) {
+            return Ok(());
         }
-        requested.push(RequestedSetting { name, value, local });
-        self.some.store(true, Ordering::Release);
-        Ok(())
+        let message =
+            format!("a statement can change settings {REQUESTED_SETTINGS_MAX} times at most");
+        Err(SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, message))
     }
 
     /// The value that was last asked for.
     pub fn value(&self, name: &str) -> Option<String> {
-        let requested = self.requested.lock();
+        let requested = self.0.waiting();
         requested.iter().rev().find(|it| it.name == name).and_then(|it| it.value.clone())
     }
 
     /// Takes the changes, in the order in which they were asked for.
     pub fn take(&self) -> Vec<RequestedSetting> {
-        if !self.some.load(Ordering::Acquire) {
-            return Vec::new();
-        }
-        let mut requested = self.requested.lock();
-        self.some.store(false, Ordering::Release);
-        std::mem::take(&mut requested)
+        self.0.take()
     }
 }
