@@ -110,6 +110,9 @@ pub struct StoredEvent {
 pub struct Entry {
     /// The time that all its events carry.
     pub timestamp: Timestamp,
+    /// When its events were decided: its timestamp, but before that for an outcome with the events of its prepare.
+    /// What a statement did at about the same time has about the same here, in any shard.
+    pub decided: Timestamp,
     /// How many entries with events the shard had before this one: what the leader decided it on. A gap means
     /// that an earlier proposal was lost, and the entry is void.
     pub sequence: u64,
@@ -143,6 +146,7 @@ impl Entry {
         let reader = EntryReader::new(bytes)?;
         Ok(Self {
             timestamp: reader.timestamp(),
+            decided: reader.timestamp(),
             sequence: reader.sequence(),
             events: reader.events()?,
             step: reader.step().clone(),
@@ -164,7 +168,8 @@ impl Entry {
     /// This outcome with the events that it lets happen: those of its prepare.
     #[must_use]
     pub fn with_events_of(self, prepare: Self) -> Self {
-        Self { metadata: prepare.metadata, events: prepare.events, ..self }
+        let Self { metadata, events, timestamp: decided, .. } = prepare;
+        Self { decided, metadata, events, ..self }
     }
 }
 

@@ -23,7 +23,7 @@ mod value;
 pub use airplane::{Airplane, Registered};
 pub use airport::Airport;
 pub use calendar::DAY_MINUTES;
-pub use codec::event::{EVENT_TYPES, EventType, event_name};
+pub use codec::event::{EVENT_TYPES, EventType, event_name, leg_of_event};
 pub use command::Command;
 pub use event::Event;
 pub use flight::Flight;

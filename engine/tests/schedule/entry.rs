@@ -54,6 +54,7 @@ fn entry() -> impl Strategy<Value = Entry> {
                 .collect();
             Entry {
                 timestamp: Timestamp(timestamp),
+                decided: Timestamp(timestamp),
                 sequence,
                 metadata,
                 events,

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use rotabase_engine::domain::{Domain, EventKind};
 use rotabase_engine::schedule::{
     BlockTime, DayOfOrigin, EVENT_TYPES, Event, EventType, FlightDesignator, FlightId,
-    FlightNumber, Leg, LegId, MinimumGroundTime, RotationId, Schedule, UtcTime, payload_json,
+    FlightNumber, Leg, LegId, MinimumGroundTime, RotationId, Schedule, UtcTime, leg_of_event,
+    payload_json,
 };
 use uuid::Uuid;
 
@@ -65,6 +66,18 @@ fn newest(event_type: &EventType) -> Event {
         "OpenLegRescheduled" => Event::OpenLegRescheduled(Box::new(leg())),
         "OpenLegCancelled" => Event::OpenLegCancelled { id: leg().id },
         unknown => panic!("{unknown} has no golden event: add one"),
+    }
+}
+
+/// The leg that an event is about.
+fn leg_of(event: &Event) -> Option<LegId> {
+    match event {
+        Event::LegAdded(leg)
+        | Event::LegRescheduled(leg)
+        | Event::OpenLegScheduled(leg)
+        | Event::OpenLegRescheduled(leg) => Some(leg.id),
+        Event::LegRemoved { id } | Event::OpenLegCancelled { id } => Some(*id),
+        _ => None,
     }
 }
 
@@ -132,6 +145,8 @@ fn every_version_of_every_event_reads_for_ever() {
             let kind = EventKind { event_type: event_type.number, schema_version: version };
             let read = Schedule::decode_event(kind, &from_hexadecimal(stored)).unwrap();
             assert_eq!(json(&read), meaning, "{}", path.display());
+            let about = leg_of_event(kind, &from_hexadecimal(stored));
+            assert_eq!(about, leg_of(&read), "{}", path.display());
             if version == event_type.schema_version {
                 assert_eq!(read, newest, "{}", path.display());
                 assert_eq!(

@@ -159,6 +159,7 @@ pub(crate) fn entry(sequence: u64, events: &[(&str, u64, i64)]) -> Entry {
     });
     Entry {
         timestamp: Timestamp(sequence + 1),
+        decided: Timestamp(sequence + 1),
         sequence,
         metadata,
         events: events.collect(),

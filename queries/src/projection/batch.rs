@@ -9,6 +9,7 @@ use std::hash::{Hash, Hasher};
 use rustc_hash::FxHashMap;
 
 use super::key::{Key, table};
+use super::merge::{OfRun, Source, Visit, merge};
 use super::overlay::Pending;
 use super::rows::{Direction, Range, ReadRows, Result, Rows, Visitor};
 use super::run::Run;
@@ -119,6 +120,14 @@ pub(crate) struct Batch {
     bytes: Bytes,
     // What is not read back, and is of none of the keys above.
     runs: Vec<Run>,
+    made: Vec<Made>,
+}
+
+/// Changes that are made while they are written.
+#[derive(Debug)]
+struct Made {
+    changes: usize,
+    source: Box<dyn Source + Send + Sync>,
 }
 
 /// What is known of a row.
@@ -164,6 +173,7 @@ impl Batch {
         self.as_they_come.clear();
         self.bytes.0.clear();
         self.runs.clear();
+        self.made.clear();
     }
 
     /// Adds changes of rows that nothing else of the batch changes, and that are not read before it is written.
@@ -173,13 +183,52 @@ impl Batch {
         }
     }
 
+    /// Adds so many changes of such rows that are made only when the batch is written.
+    pub(crate) fn push_made(&mut self, changes: usize, source: Box<dyn Source + Send + Sync>) {
+        if changes > 0 {
+            self.made.push(Made { changes, source });
+        }
+    }
+
+    /// Roughly the number of changes.
+    pub(crate) fn changes(&self) -> usize {
+        let single = self.ordered.len() + self.by_key.len() + self.as_they_come.len();
+        let runs: usize = self.runs.iter().map(Run::len).sum();
+        single + runs + self.made.iter().map(|made| made.changes).sum::<usize>()
+    }
+
+    /// The keys of the rows of a table that change, if the fold reads it by key.
+    pub(crate) fn keys_of(&self, table: u8) -> impl Iterator<Item = &[u8]> {
+        let by_key = self.by_key.iter().filter(|(_, known)| known.changed);
+        let by_key = by_key.map(|(key, _)| key.bytes());
+        let is_of = move |key: &[u8]| key.first() == Some(&table);
+        let runs = self.runs.iter().filter(move |run| run.get(0).is_some_and(|it| is_of(it.0)));
+        let runs = runs.flat_map(|run| run.iter().map(|(key, _)| key));
+        by_key.chain(runs).filter(move |key| is_of(key))
+    }
+
+    /// Visits all changes in key order, the last one of each row. Those that are made as they are written are gone then.
+    pub(crate) fn drain<E>(&mut self, visit: &mut Visit<'_, E>) -> Result<(), E> {
+        let made = std::mem::take(&mut self.made);
+        let singly = self.sorted();
+        let mut sources: Vec<Box<dyn Source + '_>> = Vec::with_capacity(1 + self.runs.len());
+        sources.push(Box::new(singly.iter()));
+        for run in &self.runs {
+            sources.push(Box::new(OfRun::new(run)));
+        }
+        for Made { source, .. } in made {
+            sources.push(source);
+        }
+        merge(sources, visit)
+    }
+
     /// The changes of the tables that are kept in order; those of violations are.
     pub(crate) fn ordered(&self) -> &Pending {
         &self.ordered
     }
 
-    /// All changes in key order, the last one of each row.
-    pub(crate) fn sorted(&self) -> Vec<Changed<'_>> {
+    /// All changes but those in runs in key order, the last one of each row.
+    fn sorted(&self) -> Vec<Changed<'_>> {
         let changes = self.by_key.len() + self.as_they_come.len();
         let mut all = Vec::with_capacity(self.ordered.len() + changes);
         all.extend(self.ordered.iter().map(|(key, value)| Changed::new(key, value)));
@@ -188,10 +237,7 @@ impl Batch {
         all.extend(by_key.map(|(key, known)| Changed::new(key.bytes(), value(known.value))));
         let as_they_come = self.as_they_come.iter();
         all.extend(as_they_come.map(|(key, it)| Changed::new(self.bytes.at(*key), value(*it))));
-        for run in &self.runs {
-            all.extend(run.iter().map(|(key, value)| Changed::new(key, value)));
-        }
-        // What came later stays behind what came before, and takes its place. Runs are found in order.
+        // What came later stays behind what came before, and takes its place.
         all.sort_by(|a, b| a.place().cmp(&b.place()));
         all.dedup_by(|later, earlier| {
             let same = later.key == earlier.key;

@@ -32,17 +32,21 @@ use super::snapshot::Snapshot;
 use super::store::{Store, read_newest, read_positions};
 
 /// The memory of changes after which a batch is written, though there may be more to fold. One entry can go beyond
-/// it.
-const BATCH_BYTES_MAX: usize = 64 << 20;
+/// it. The legs of a bulk stand anywhere, so that each batch reads about as much of their tables, whatever its size:
+/// the fewer, the better.
+const BATCH_BYTES_MAX: usize = 192 << 20;
 
-/// The changes of an event that is not folded yet take about so much memory, with the event.
-const EVENT_BYTES: usize = 512;
+/// The changes of an event that is not folded yet take about so much memory, with the event beside its payload.
+const EVENT_BYTES: usize = 384;
 
 /// The events of a batch from which on they are folded together instead of one by one.
 const TOGETHER_EVENTS_MIN: usize = 1024;
 
 /// The new violations that are kept until they can be told, which is when the transaction they are of is complete.
 const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;
+
+/// Shards, each with the index up to which a step reads it.
+type Behind = SmallVec<[(ShardId, LogIndex); 16]>;
 
 /// A store that follows the feed.
 #[derive(Debug)]
@@ -63,10 +67,11 @@ pub(crate) struct Follower {
     // Read, and to be folded with the batch.
     gathered: Vec<CommittedEntry>,
     gathered_events: usize,
+    gathered_bytes: usize,
     together_min: usize,
     batch_bytes_max: usize,
-    // Where the next step begins, so that a busy shard does not starve the others.
-    first_shard: u16,
+    // When the last of what was read of each shard was decided.
+    decided: Vec<Timestamp>,
     behind: bool,
     folded: Folded,
     // Whether to look for violations that appear, and those of the last step.
@@ -93,6 +98,7 @@ impl Follower {
         let newest = read_newest(&store)?;
         let (open, held) = (OpenTransactions::read(&store)?, Held::read(&store)?);
         let fold = Fold::remembering(Batched::new(store));
+        let decided = vec![Timestamp(0); usize::from(feed.shards())];
         Ok(Self {
             feed,
             fold,
@@ -106,9 +112,10 @@ impl Follower {
             held,
             gathered: Vec::new(),
             gathered_events: 0,
+            gathered_bytes: 0,
             together_min: TOGETHER_EVENTS_MIN,
             batch_bytes_max: BATCH_BYTES_MAX,
-            first_shard: 0,
+            decided,
             behind: false,
             folded: Folded::default(),
             watching: false,
@@ -132,9 +139,11 @@ impl Follower {
         }
         let mut any = false;
         // What comes meanwhile is for the next step.
-        let committed: SmallVec<[LogIndex; 16]> =
-            (0..self.feed.shards()).map(|shard| self.feed.committed(ShardId(shard))).collect();
-        while !self.is_full() && self.read_round(&committed)? {
+        let mut behind: Behind = (0..self.feed.shards())
+            .map(ShardId)
+            .map(|shard| (shard, self.feed.committed(shard)))
+            .collect();
+        while !self.is_full() && self.read_oldest(&mut behind)? {
             any = true;
         }
         self.behind = self.is_full();
@@ -147,22 +156,22 @@ impl Follower {
         Ok(any)
     }
 
-    /// Reads the next of each shard that is not read up to `committed`, as long as there is room: what a statement did
-    /// to a leg stands at about the same place in two shards, and is best folded together. Says whether there was
-    /// anything.
-    fn read_round(&mut self, committed: &[LogIndex]) -> Result<bool> {
-        let mut any = false;
-        let shards = self.feed.shards();
-        for _ in 0..shards {
-            let shard = ShardId(self.first_shard);
-            self.first_shard = (self.first_shard + 1) % shards;
-            let is_behind = self.read_to.get(shard).index() < committed[usize::from(shard.0)];
-            any |= is_behind && self.read(shard)?;
-            if self.is_full() {
-                break;
+    /// Reads what comes next in the shard whose next is the oldest, as far as that is known: what a statement did to a
+    /// leg stands in two shards, was decided at about the same time, and is best folded together; and a busy shard does
+    /// not starve the others. Says whether there was anything.
+    fn read_oldest(&mut self, behind: &mut Behind) -> Result<bool> {
+        loop {
+            behind.retain(|(shard, committed)| self.read_to.get(*shard).index() < *committed);
+            let oldest =
+                |(shard, _): &(ShardId, LogIndex)| (self.decided[usize::from(shard.0)], *shard);
+            let Some(shard) = behind.iter().map(oldest).min().map(|(_, shard)| shard) else {
+                return Ok(false);
+            };
+            if self.read(shard)? {
+                return Ok(true);
             }
+            behind.retain(|(it, _)| *it != shard);
         }
-        Ok(any)
     }
 
     /// Whether the next steps look for violations that appear.
@@ -274,7 +283,7 @@ impl Follower {
     }
 
     fn is_full(&self) -> bool {
-        self.gathered_events * EVENT_BYTES >= self.batch_bytes_max
+        self.gathered_bytes >= self.batch_bytes_max
     }
 
     /// Reads what comes next in a shard, folds what may be folded at once and holds the rest. Says whether there
@@ -293,6 +302,7 @@ impl Follower {
                 )));
             }
             last = entry.index;
+            self.decided[usize::from(shard.0)] = entry.entry.decided;
             // All events of a transaction have one timestamp.
             let too_new = self.until.is_some_and(|until| entry.entry.timestamp > until);
             if too_new || self.held.was_folded(shard, entry.index) {
@@ -337,7 +347,10 @@ impl Follower {
         let timestamp = committed.entry.timestamp;
         self.newest = self.newest.max(timestamp);
         self.oldest = self.oldest.min(timestamp);
-        self.gathered_events += committed.entry.events.len();
+        let events = &committed.entry.events;
+        self.gathered_events += events.len();
+        self.gathered_bytes +=
+            events.iter().map(|it| EVENT_BYTES + it.payload.len()).sum::<usize>();
         self.gathered.push(committed.clone());
     }
 
@@ -345,15 +358,16 @@ impl Follower {
     fn fold_gathered(&mut self) -> Result<()> {
         let events = std::mem::take(&mut self.gathered_events);
         let entries = std::mem::take(&mut self.gathered);
+        self.gathered_bytes = 0;
+        self.folded.entries += u64::try_from(entries.len()).unwrap_or(u64::MAX);
+        self.folded.events += u64::try_from(events).unwrap_or(u64::MAX);
         if events >= self.together_min {
-            self.fold.apply_together(&entries, &mut self.historian)?;
+            self.fold.apply_together(entries, &mut self.historian)?;
         } else {
             for entry in &entries {
                 self.fold.apply_entry(entry, &mut self.historian)?;
             }
         }
-        self.folded.entries += u64::try_from(entries.len()).unwrap_or(u64::MAX);
-        self.folded.events += u64::try_from(events).unwrap_or(u64::MAX);
         Ok(())
     }
 
@@ -386,7 +400,7 @@ impl Follower {
             let room = APPEARED_KEPT_MAX.saturating_sub(self.appeared.len());
             self.appeared.extend(appeared(base, batch.ordered())?.into_iter().take(room));
         }
-        base.write_sorted(&batch.sorted())?;
+        base.write_batch(batch)?;
         batch.clear();
         self.folded.batches += 1;
         Ok(())

@@ -105,6 +105,8 @@ pub(crate) mod table {
     pub(crate) const CHANGES: u8 = 0x50;
 }
 
+/// The bytes of an encoded flight.
+const FLIGHT_BYTES: usize = 8;
 /// The bytes of an encoded designator.
 pub(crate) const DESIGNATOR_BYTES: usize = 15;
 /// The bytes of an encoded registration.
@@ -171,12 +173,12 @@ impl Key {
 
     /// Followed by a number.
     pub(crate) fn int4(self, number: i32) -> Self {
-        self.bytes(&(number.cast_unsigned() ^ 1 << 31).to_be_bytes())
+        self.bytes(&int4_bytes(number))
     }
 
     /// Followed by a number.
     pub(crate) fn int8(self, number: i64) -> Self {
-        self.bytes(&(number.cast_unsigned() ^ 1 << 63).to_be_bytes())
+        self.bytes(&int8_bytes(number))
     }
 
     /// Followed by a text of any length.
@@ -192,19 +194,12 @@ impl Key {
 
     /// Followed by a flight.
     pub(crate) fn flight(self, flight: FlightId) -> Self {
-        let key = self.code(flight.carrier.as_str(), 3).int4(i32::from(flight.number.get()));
-        let letter = flight
-            .suffix
-            .letter()
-            .map_or(0, |letter| u8::try_from(letter).expect("a suffix is ASCII"));
-        key.bytes(&[letter])
+        self.bytes(&flight_bytes(&flight))
     }
 
     /// Followed by a designator.
     pub(crate) fn designated(self, designator: &FlightDesignator) -> Self {
-        self.flight(designator.flight)
-            .code(designator.departure_airport.as_str(), 3)
-            .int4(designator.day_of_origin.0)
+        self.bytes(&designator_bytes(designator))
     }
 
     /// Followed by the owner of a leg.
@@ -336,6 +331,34 @@ impl Key {
     pub(crate) fn designator_violation(designator: &FlightDesignator, leg: LegId) -> Self {
         Self::designator_violations(designator).uuid(leg.0)
     }
+}
+
+/// A number as [`Key::int4`] writes it.
+pub(crate) fn int4_bytes(number: i32) -> [u8; 4] {
+    (number.cast_unsigned() ^ 1 << 31).to_be_bytes()
+}
+
+/// A number as [`Key::int8`] writes it.
+pub(crate) fn int8_bytes(number: i64) -> [u8; 8] {
+    (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
+}
+
+/// A flight as [`Key::flight`] writes it.
+pub(crate) fn flight_bytes(flight: &FlightId) -> [u8; FLIGHT_BYTES] {
+    let mut bytes = [0; FLIGHT_BYTES];
+    bytes[..3].copy_from_slice(&flight.carrier.stored());
+    bytes[3..7].copy_from_slice(&int4_bytes(i32::from(flight.number.get())));
+    bytes[7] = flight.suffix.stored();
+    bytes
+}
+
+/// A designator as [`Key::designated`] writes it.
+pub(crate) fn designator_bytes(designator: &FlightDesignator) -> [u8; DESIGNATOR_BYTES] {
+    let mut bytes = [0; DESIGNATOR_BYTES];
+    bytes[..FLIGHT_BYTES].copy_from_slice(&flight_bytes(&designator.flight));
+    bytes[FLIGHT_BYTES..11].copy_from_slice(&designator.departure_airport.stored());
+    bytes[11..].copy_from_slice(&int4_bytes(designator.day_of_origin.0));
+    bytes
 }
 
 /// A number as [`Key::int4`] wrote it.

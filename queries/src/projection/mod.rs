@@ -35,6 +35,7 @@ mod held;
 mod history;
 mod key;
 mod lookup;
+mod merge;
 mod open;
 mod overlay;
 mod pace;

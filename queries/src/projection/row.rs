@@ -11,7 +11,10 @@ use rotabase_engine::schedule::{
 };
 use uuid::Uuid;
 
-use super::key::{DESIGNATOR_BYTES, Key, REGISTRATION_BYTES, int4_at, int8_at};
+use super::key::{
+    DESIGNATOR_BYTES, Key, REGISTRATION_BYTES, designator_bytes, flight_bytes, int4_at, int4_bytes,
+    int8_at, int8_bytes,
+};
 use super::rows::Result;
 
 /// An airport as the projections know it.
@@ -346,6 +349,8 @@ pub(crate) fn rotation_name(mut fields: Fields<'_>) -> Result<Option<&str>> {
 /// Where the fields of a leg's row are.
 pub(crate) mod leg {
     pub(crate) const OWNER: usize = 0;
+    pub(crate) const CLAIMED: usize = 17;
+    pub(crate) const RIVALS: usize = 25;
     pub(crate) const DESIGNATOR: usize = 29;
     pub(crate) const CARRIER: usize = DESIGNATOR;
     pub(crate) const FLIGHT_NUMBER: usize = DESIGNATOR + 3;
@@ -361,6 +366,12 @@ pub(crate) mod leg {
     pub(crate) const VARIATION: usize = 75;
     pub(crate) const SERVICE_TYPE: usize = 79;
     pub(crate) const AIRCRAFT_TYPE: usize = 80;
+    pub(crate) const BYTES: usize = 84;
+}
+
+/// Puts a field of a row in its place.
+fn put(row: &mut [u8], at: usize, field: &[u8]) {
+    row[at..at + field.len()].copy_from_slice(field);
 }
 
 impl LegRow {
@@ -371,24 +382,29 @@ impl LegRow {
 
     /// Appends the row's value.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let owner = Key::default().owner(self.owner);
-        out.extend_from_slice(&owner);
-        out.resize(out.len() + 17 - owner.len(), 0);
-        out.extend_from_slice(&self.claimed.0.to_be_bytes());
-        out.extend_from_slice(&self.rivals.to_be_bytes());
-        let leg = &self.leg;
-        out.extend_from_slice(
-            &Key::default().designated(&leg.designator).code(leg.arrival_airport.as_str(), 3),
-        );
-        let key = Key::default().int8(leg.block.departure().0).int8(leg.block.arrival().0);
-        let key = key.int4(leg.departure_utc_offset_minutes).int4(leg.arrival_utc_offset_minutes);
-        let key = key
-            .int4(leg.leg_sequence)
-            .int4(leg.itinerary_variation)
-            .code(leg.service_type.as_str(), 1);
-        out.extend_from_slice(
-            &key.code(leg.aircraft_type.as_ref().map_or("", AircraftType::as_str), 4),
-        );
+        let row = &mut [0; leg::BYTES];
+        match self.owner {
+            LegOwner::Flight(id) => put(row, leg::OWNER + 1, &flight_bytes(&id)),
+            LegOwner::Rotation(id) => {
+                row[leg::OWNER] = 1;
+                put(row, leg::OWNER + 1, id.0.as_bytes());
+            }
+        }
+        put(row, leg::CLAIMED, &self.claimed.0.to_be_bytes());
+        put(row, leg::RIVALS, &self.rivals.to_be_bytes());
+        let Leg { designator, arrival_airport, block, .. } = &self.leg;
+        put(row, leg::DESIGNATOR, &designator_bytes(designator));
+        put(row, leg::ARRIVAL_AIRPORT, &arrival_airport.stored());
+        put(row, leg::DEPARTURE, &int8_bytes(block.departure().0));
+        put(row, leg::ARRIVAL, &int8_bytes(block.arrival().0));
+        put(row, leg::DEPARTURE_OFFSET, &int4_bytes(self.leg.departure_utc_offset_minutes));
+        put(row, leg::ARRIVAL_OFFSET, &int4_bytes(self.leg.arrival_utc_offset_minutes));
+        put(row, leg::SEQUENCE, &int4_bytes(self.leg.leg_sequence));
+        put(row, leg::VARIATION, &int4_bytes(self.leg.itinerary_variation));
+        put(row, leg::SERVICE_TYPE, &self.leg.service_type.stored());
+        let aircraft_type = self.leg.aircraft_type.map_or([0; 4], |it| it.stored());
+        put(row, leg::AIRCRAFT_TYPE, &aircraft_type);
+        out.extend_from_slice(row);
     }
 
     pub(crate) fn decode(key: &[u8], value: &[u8]) -> Result<Self> {

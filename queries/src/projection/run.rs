@@ -1,6 +1,6 @@
 //! Changes of rows in the order of their keys, as a fold of many events makes them: written once, never read back.
 
-/// Changes in ascending order of their keys, each key once; no value is a removal.
+/// Changes in ascending order of their keys, each key once; no value is a removal. Far less than 4 GB.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
     changes: Vec<Change>,
@@ -8,10 +8,11 @@ pub(crate) struct Run {
     bytes: Vec<u8>,
 }
 
+/// Where a change begins and how long its key is; its value goes on to the next change.
 #[derive(Clone, Copy, Debug)]
 struct Change {
-    start: usize,
-    value: usize,
+    start: u32,
+    key: u16,
     is_removal: bool,
 }
 
@@ -23,17 +24,20 @@ impl Run {
 
     /// The same, with a value that `write` appends.
     pub(crate) fn put_with(&mut self, key: &[u8], write: impl FnOnce(&mut Vec<u8>)) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(key);
-        self.changes.push(Change { start, value: self.bytes.len(), is_removal: false });
+        self.push(key, false);
         write(&mut self.bytes);
     }
 
     /// Removes the row at `key`, which comes after all before.
     pub(crate) fn delete(&mut self, key: &[u8]) {
-        let start = self.bytes.len();
+        self.push(key, true);
+    }
+
+    fn push(&mut self, key: &[u8], is_removal: bool) {
+        let start = u32::try_from(self.bytes.len()).expect("a batch is below 4 GB");
+        let length = u16::try_from(key.len()).expect("keys are short");
         self.bytes.extend_from_slice(key);
-        self.changes.push(Change { start, value: self.bytes.len(), is_removal: true });
+        self.changes.push(Change { start, key: length, is_removal });
     }
 
     /// Whether it changes nothing.
@@ -41,15 +45,29 @@ impl Run {
         self.changes.is_empty()
     }
 
+    /// The number of changes.
+    pub(crate) fn len(&self) -> usize {
+        self.changes.len()
+    }
+
+    /// The change of that number: the key, and the value if there is one.
+    pub(crate) fn get(&self, number: usize) -> Option<(&[u8], Option<&[u8]>)> {
+        let change = self.changes.get(number)?;
+        let start = usize_of(change.start);
+        let end =
+            self.changes.get(number + 1).map_or(self.bytes.len(), |next| usize_of(next.start));
+        let (key, value) = self.bytes[start..end].split_at(usize::from(change.key));
+        Some((key, (!change.is_removal).then_some(value)))
+    }
+
     /// The changes in order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&[u8], Option<&[u8]>)> {
-        let ends = self.changes.iter().skip(1).map(|next| next.start);
-        let ends = ends.chain(std::iter::once(self.bytes.len()));
-        self.changes.iter().zip(ends).map(|(change, end)| {
-            let value = (!change.is_removal).then(|| &self.bytes[change.value..end]);
-            (&self.bytes[change.start..change.value], value)
-        })
+        (0..self.len()).map_while(|number| self.get(number))
     }
+}
+
+fn usize_of(number: u32) -> usize {
+    usize::try_from(number).expect("usize has 32 bits or more")
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ use rotabase_engine::env::Timestamp;
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
 use rotabase_engine::record;
 
-use super::batch::Changed;
+use super::batch::Batch;
 use super::columns::{Columns, Limits, Writing};
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
@@ -127,26 +127,27 @@ impl Store {
         self.db().write(batch, Durability::NoWal)
     }
 
-    /// Writes changes in the order of their keys, all or none of them; many past memory.
-    pub(crate) fn write_sorted(&self, changes: &[Changed<'_>]) -> Result<()> {
-        let plain = || self.write(changes.iter().map(|changed| (changed.key, changed.value)));
-        if changes.len() < self.ingested_from {
-            return plain();
-        }
-        let Some(mut ingestion) = self.db().ingestion(self.family)? else { return plain() };
-        let _writing = self.begin(changes.iter().map(|changed| changed.key));
+    /// Writes a batch, all or nothing of it; a large one past memory.
+    pub(crate) fn write_batch(&self, batch: &mut Batch) -> Result<()> {
+        let is_large = batch.changes() >= self.ingested_from;
+        let ingestion = if is_large { self.db().ingestion(self.family)? } else { None };
+        let _writing = self.begin(batch.keys_of(table::LEGS));
         let mut sealed = Vec::new();
-        for Changed { key, value, .. } in changes {
-            match value {
-                Some(value) => {
-                    sealed.clear();
-                    sealed.extend_from_slice(value);
-                    record::seal(key, &mut sealed);
-                    ingestion.put(key, &sealed)?;
+        let Some(mut ingestion) = ingestion else {
+            let mut written = self.db().batch();
+            batch.drain(&mut |key, value| {
+                match value {
+                    Some(value) => written.put(self.family, key, seal(key, value, &mut sealed)),
+                    None => written.delete(self.family, key),
                 }
-                None => ingestion.delete(key)?,
-            }
-        }
+                Ok::<_, StoreError>(())
+            })?;
+            return self.db().write(written, Durability::NoWal);
+        };
+        batch.drain(&mut |key, value| match value {
+            Some(value) => ingestion.put(key, seal(key, value, &mut sealed)),
+            None => ingestion.delete(key),
+        })?;
         ingestion.finish()
     }
 
@@ -345,6 +346,13 @@ impl ReadRows for StoreSnapshot {
         )?;
         failed
     }
+}
+
+fn seal<'s>(key: &[u8], value: &[u8], sealed: &'s mut Vec<u8>) -> &'s [u8] {
+    sealed.clear();
+    sealed.extend_from_slice(value);
+    record::seal(key, sealed);
+    sealed
 }
 
 fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Result<&'v [u8]> {

@@ -369,6 +369,7 @@ impl Logs {
         let entries = self.entries.entry(shard).or_default();
         let entry = Entry {
             timestamp: happened[0].timestamp,
+            decided: happened[0].timestamp,
             sequence: u64::try_from(entries.len()).unwrap(),
             metadata: vec![metadata],
             events: happened.iter().map(stored).collect(),

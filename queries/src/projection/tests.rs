@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use rotabase_engine::db::{Db, DbOptions, Durability, FamilyOptions, KeyRange, StoreError};
+use rotabase_engine::entry::Step;
 use rotabase_engine::feed::Feed;
-use rotabase_engine::position::{Positions, Version};
+use rotabase_engine::position::{Positions, ShardId, Version};
 use rotabase_engine::schedule::AggregateId;
 
 use super::follower::Follower;
@@ -138,6 +139,30 @@ proptest! {
         let report = verify(&together.snapshot()).unwrap();
         prop_assert!(report.is_clean(), "{:?}", report.findings);
     }
+}
+
+#[test]
+fn what_was_decided_first_is_read_first() {
+    let directory = tempfile::tempdir().unwrap();
+    let feed = MemoryFeed::new(2, 1);
+    let rotations: Vec<Action> =
+        (0..8).map(|rotation| Action::CreateRotation(rotation, 1)).collect();
+    let happened = Model::of(&rotations).happened;
+    // What came to the first shard late and to the second early.
+    for (shard, half) in [(1, &happened[..4]), (0, &happened[4..])] {
+        for event in half {
+            feed.append_entry(ShardId(shard), std::slice::from_ref(event), Step::Events);
+        }
+    }
+    let mut follower = follower(&directory.path().join("rows"), &feed).with_batch_bytes(1);
+    // Nothing is known of the first shard before one of it is read.
+    for _ in 0..5 {
+        assert!(follower.step().unwrap());
+    }
+    let is_read = |shard| follower.read_to().get(shard).index() >= feed.committed(shard);
+    assert!(is_read(ShardId(1)) && !is_read(ShardId(0)));
+    catch_up(&mut follower);
+    assert_eq!(follower.snapshot().count(Count::Rotations).unwrap(), 8);
 }
 
 #[test]

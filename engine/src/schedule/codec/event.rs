@@ -132,6 +132,26 @@ pub(in crate::schedule) fn decode(kind: EventKind, payload: &[u8]) -> Result<Eve
     Ok(event)
 }
 
+/// The leg that an event is about, without reading the rest of the event: none if it is about no leg, or too short.
+///
+/// ```
+/// # use rotabase_engine::domain::Domain as _;
+/// # use rotabase_engine::schedule::{Event, LegId, Schedule, leg_of_event};
+/// let (id, mut payload) = (LegId(uuid::Uuid::from_u128(7)), Vec::new());
+/// let kind = Schedule::encode_event(&Event::LegRemoved { id }, &mut payload);
+/// assert_eq!(leg_of_event(kind, &payload), Some(id));
+/// ```
+pub fn leg_of_event(kind: EventKind, payload: &[u8]) -> Option<LegId> {
+    let at = match (kind.event_type, kind.schema_version) {
+        (35 | 36 | 37 | 48 | 49 | 50, 1) => 0,
+        // Behind the flags.
+        (35 | 36 | 48 | 49, 2) => 1,
+        _ => return None,
+    };
+    let id = payload.get(at..at + 16)?;
+    Uuid::from_slice(id).ok().map(LegId)
+}
+
 /// Reads a leg and brings it to the newest version.
 fn read_leg(version: u16, reader: &mut Reader<'_>) -> Result<Box<Leg>, DecodeError> {
     let leg = if version == 1 { leg::decode_v1(reader)? } else { leg::decode(reader)? };

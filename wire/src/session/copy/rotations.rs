@@ -43,7 +43,7 @@ pub(crate) const TABLE: &str = "leg_rotations";
 
 /// The legs that are looked up together: they stand anywhere in the store, and the more of them there are the fewer
 /// times each of its blocks is read.
-const LOOKED_UP_TOGETHER: usize = 1 << 17;
+const LOOKED_UP_TOGETHER: usize = 1 << 18;
 
 impl LegRotations {
     /// Reads records with these columns, given as places in [`LEG_ROTATIONS_COLUMNS`].

@@ -7,14 +7,15 @@ use smallvec::SmallVec;
 
 use super::super::super::batch::Batched;
 use super::super::super::count::Count;
-use super::super::super::key::{Key, table};
+use super::super::super::key::{Key, int8_bytes, table};
 use super::super::super::row::{LegOwner, LegRow, RotationLeg};
 use super::super::super::rows::{ReadRows, Result, Rows as _};
 use super::super::super::run::Run;
 use super::super::Fold;
+use super::LegEvent;
 use super::designators::Sharer;
 use super::rotations::Place;
-use super::{LegEvent, LegEvents, at};
+use super::standing::{Standing, Standings, TOUCHED_TOGETHER, touch};
 
 /// The key of a leg.
 type LegKey = [u8; 17];
@@ -22,6 +23,30 @@ type LegKey = [u8; 17];
 pub(super) type DepartureKey = [u8; 28];
 /// The key of an arrival in a rotation.
 pub(super) type ArrivalKey = [u8; 44];
+
+/// The legs whose rows are in memory at a time.
+const LEGS_AT_ONCE: usize = 1 << 14;
+
+/// The events of a leg.
+#[derive(Debug)]
+struct OfLeg<'a> {
+    id: LegId,
+    key: LegKey,
+    events: &'a [Standing],
+}
+
+impl<'a> OfLeg<'a> {
+    fn new(events: &'a [Standing]) -> Self {
+        let id = LegId(events[0].subject());
+        Self { id, key: leg_key(id), events }
+    }
+}
+
+impl AsRef<[u8]> for OfLeg<'_> {
+    fn as_ref(&self) -> &[u8] {
+        &self.key
+    }
+}
 
 /// The changes of what follows from the rows of legs; true is for what comes, false for what goes.
 #[derive(Debug, Default)]
@@ -93,45 +118,69 @@ impl<B: ReadRows> Fold<Batched<B>> {
     pub(super) fn fold_claims(
         &mut self,
         entries: &[CommittedEntry],
-        events: &LegEvents,
+        events: &Standings,
     ) -> Result<Follows> {
-        let stored = self.stored_legs(events)?;
-        let mut rivals = self.stored_rivals(&stored)?.into_iter().peekable();
-        let mut stored = stored.into_iter().peekable();
         let mut follows = Follows::default();
         let mut run = Run::default();
-        for (number, (id, of_leg)) in events.by_leg().enumerate() {
+        let mut by_leg = events.by_subject();
+        let mut legs: Vec<OfLeg<'_>> = Vec::with_capacity(LEGS_AT_ONCE);
+        loop {
+            legs.clear();
+            legs.extend(by_leg.by_ref().take(LEGS_AT_ONCE).map(OfLeg::new));
+            if legs.is_empty() {
+                break;
+            }
+            self.fold_claims_of(entries, &legs, &mut run, &mut follows)?;
+        }
+        self.rows.batch.push_run(run);
+        Ok(follows)
+    }
+
+    fn fold_claims_of(
+        &mut self,
+        entries: &[CommittedEntry],
+        legs: &[OfLeg<'_>],
+        run: &mut Run,
+        follows: &mut Follows,
+    ) -> Result<()> {
+        let stored = self.stored_legs(legs)?;
+        let mut rivals = self.stored_rivals(&stored)?.into_iter().peekable();
+        let mut stored = stored.into_iter().peekable();
+        for (number, OfLeg { id, key, events }) in legs.iter().enumerate() {
+            if number % TOUCHED_TOGETHER == 0 {
+                let few = &legs[number..legs.len().min(number + TOUCHED_TOGETHER)];
+                touch(entries, few.iter().flat_map(|leg| leg.events));
+            }
             let row = stored.next_if(|(of, _)| *of == number).map(|(_, row)| row);
             let mut before = Claims { shown: row, rivals: SmallVec::new() };
             while let Some((_, rival)) = rivals.next_if(|(of, _)| *of == number) {
                 before.rivals.push(rival);
             }
             let mut after = before.clone();
-            for LegEvent { owner, event, entry, .. } in of_leg {
-                after.apply(*owner, entries[at(*entry)].entry.timestamp, event);
+            for event in *events {
+                let (entry, ordinal) = event.place();
+                let LegEvent { owner, timestamp, event } =
+                    LegEvent::read(&entries[entry], ordinal)?;
+                after.apply(owner, timestamp, &event);
             }
             let (was, is) = (before.row(), after.row());
             match &is {
-                Some(is) if was.as_ref() != Some(is) => {
-                    run.put_with(&leg_key(id), |out| is.encode(out));
-                }
-                None if was.is_some() => run.delete(&leg_key(id)),
+                Some(is) if was.as_ref() != Some(is) => run.put_with(key, |out| is.encode(out)),
+                None if was.is_some() => run.delete(key),
                 _ => {}
             }
-            self.fold_rivals(id, &before, &after);
+            self.fold_rivals(*id, &before, &after);
             self.count(Count::Legs, i64::from(is.is_some()) - i64::from(was.is_some()));
             follows.change(was.as_ref(), is.as_ref());
         }
-        self.rows.batch.push_run(run);
-        Ok(follows)
+        Ok(())
     }
 
     /// The rows of the legs that are stored, each with the number of the leg.
-    fn stored_legs(&self, events: &LegEvents) -> Result<Vec<(usize, LegRow)>> {
-        let keys: Vec<LegKey> = events.by_leg().map(|(id, _)| leg_key(id)).collect();
+    fn stored_legs(&self, legs: &[OfLeg<'_>]) -> Result<Vec<(usize, LegRow)>> {
         let mut stored = Vec::new();
-        self.rows.base.walk(&keys, &mut |number, value| {
-            stored.push((number, LegRow::decode(&keys[number], value)?));
+        self.rows.base.walk(legs, &mut |number, value| {
+            stored.push((number, LegRow::decode(&legs[number].key, value)?));
             Ok(())
         })?;
         Ok(stored)
@@ -202,7 +251,7 @@ fn departure_key(leg: &Leg) -> DepartureKey {
     let airport = leg.designator.departure_airport;
     let mut key = [table::DEPARTURES; 28];
     key[1..4].copy_from_slice(&airport.stored());
-    key[4..12].copy_from_slice(&ordered(leg.block.departure().0));
+    key[4..12].copy_from_slice(&int8_bytes(leg.block.departure().0));
     key[12..].copy_from_slice(leg.id.0.as_bytes());
     key
 }
@@ -211,12 +260,7 @@ fn arrival_key(leg: &RotationLeg) -> ArrivalKey {
     let mut key = [table::ARRIVALS; 44];
     key[1..4].copy_from_slice(&leg.arrival_airport.stored());
     key[4..20].copy_from_slice(leg.rotation.0.as_bytes());
-    key[20..28].copy_from_slice(&ordered(leg.departure.0));
+    key[20..28].copy_from_slice(&int8_bytes(leg.departure.0));
     key[28..].copy_from_slice(leg.id.0.as_bytes());
     key
-}
-
-/// A number as keys have it.
-pub(super) fn ordered(number: i64) -> [u8; 8] {
-    (number.cast_unsigned() ^ 1 << 63).to_be_bytes()
 }

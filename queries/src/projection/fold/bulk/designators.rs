@@ -3,7 +3,7 @@
 use rotabase_engine::schedule::{FlightDesignator, Leg, LegId};
 
 use super::super::super::batch::Batched;
-use super::super::super::key::{DESIGNATOR_BYTES, Key};
+use super::super::super::key::{DESIGNATOR_BYTES, designator_bytes, table};
 use super::super::super::rows::{ReadRows, Result};
 use super::super::super::run::Run;
 use super::super::Fold;
@@ -24,8 +24,8 @@ pub(super) struct Sharer {
 
 impl Sharer {
     pub(super) fn of(leg: &Leg, has_it: bool) -> Self {
-        let mut key = DesignatorKey::default();
-        key.copy_from_slice(&Key::designator(&leg.designator));
+        let mut key = [table::DESIGNATORS; DESIGNATOR_BYTES + 1];
+        key[1..].copy_from_slice(&designator_bytes(&leg.designator));
         Self { key, has_it, leg: leg.id, designator: leg.designator }
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! entries ──decode──▶ events of anything but legs: folded one by one, first
-//!             └─────▶ events of legs, by leg ──▶ claims before and after ([`claims`])
+//!             └─────▶ places of events of legs, by leg ──▶ claims before and after ([`claims`])
 //!                        │                          ├──▶ departures, arrivals
 //!                        │                          ├──▶ designators ([`designators`])
 //!                        │                          └──▶ rotations ([`rotations`])
@@ -14,16 +14,28 @@
 //! events of other aggregates, and a rotation's own life beside its legs, may go first, and of each leg only what it is
 //! before and after all of its events counts.
 //!
-//! What it gives are [`Run`]s: it may be the last that is folded into a batch, because runs are not read back.
+//! What it gives are [`Run`]s and [`Source`]s: it may be the last that is folded into a batch, because these are not read
+//! back.
+//!
+//! # Memory
+//!
+//! The larger the batch, the less of the tables is read and merged for each event, so an event takes little: it stays
+//! encoded, is sorted by its place ([`standing`]), and is decoded when its leg's turn comes, a few thousand legs at a
+//! time. The rows of histories, which are most of what is written, are made as they are written.
+//!
+//! [`Run`]: super::super::run::Run
+//! [`Source`]: super::super::merge::Source
 
 mod claims;
 mod designators;
 mod histories;
 mod rotations;
+mod standing;
 
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::entry::CommittedEntry;
-use rotabase_engine::schedule::{AggregateId, Event, LegId, Schedule};
+use rotabase_engine::env::Timestamp;
+use rotabase_engine::schedule::{AggregateId, Event, Schedule, leg_of_event};
 use rustc_hash::FxHashMap;
 
 use super::super::apply::undecoded;
@@ -33,57 +45,17 @@ use super::super::history::{Historian, Subject};
 use super::super::row::{LegOwner, corrupted};
 use super::super::rows::{ReadRows, Result};
 use super::Fold;
-
-/// An event of a leg, and where it stands among the entries.
-#[derive(Debug)]
-struct LegEvent {
-    id: LegId,
-    owner: LegOwner,
-    event: Event,
-    entry: u32,
-    ordinal: u32,
-}
-
-/// The events of legs by leg, those of one leg in the order in which they came.
-#[derive(Debug, Default)]
-struct LegEvents {
-    events: Vec<LegEvent>,
-    // The ids with the places in `events`.
-    order: Vec<(u128, u32)>,
-}
-
-impl LegEvents {
-    fn push(&mut self, event: LegEvent) {
-        let place = u32::try_from(self.events.len()).expect("fewer events than bytes");
-        self.order.push((event.id.0.as_u128(), place));
-        self.events.push(event);
-    }
-
-    fn sort(&mut self) {
-        self.order.sort_unstable();
-    }
-
-    /// Each leg's events.
-    fn by_leg(&self) -> impl Iterator<Item = (LegId, impl Iterator<Item = &LegEvent>)> {
-        self.order.chunk_by(|a, b| a.0 == b.0).map(|of_leg| {
-            let id = LegId(uuid::Uuid::from_u128(of_leg[0].0));
-            (id, of_leg.iter().map(|(_, place)| &self.events[at(*place)]))
-        })
-    }
-}
-
-fn at(place: u32) -> usize {
-    usize::try_from(place).expect("usize has 32 bits or more")
-}
+use histories::Histories;
+use standing::Standings;
 
 impl<B: ReadRows> Fold<Batched<B>> {
     /// Folds entries, in the order in which they came. Nothing more may be folded into the batch.
     pub(crate) fn apply_together(
         &mut self,
-        entries: &[CommittedEntry],
+        entries: Vec<CommittedEntry>,
         historian: &mut Historian,
     ) -> Result<()> {
-        let mut legs = LegEvents::default();
+        let mut legs = Standings::default();
         let mut versions: FxHashMap<&[u8], u64> = FxHashMap::default();
         for (number, committed) in entries.iter().enumerate() {
             self.gather(number, committed, historian, &mut legs)?;
@@ -97,10 +69,11 @@ impl<B: ReadRows> Fold<Batched<B>> {
             self.set_version(aggregate, version);
         }
         legs.sort();
-        self.write_histories(entries, &legs);
-        let follows = self.fold_claims(entries, &legs)?;
-        drop(legs);
-        self.follow(follows)
+        let follows = self.fold_claims(&entries, &legs)?;
+        self.follow(follows)?;
+        let changes = 2 * legs.len();
+        self.rows.batch.push_made(changes, Box::new(Histories::new(entries, legs)));
+        Ok(())
     }
 
     /// Folds what is not about legs, and puts aside what is.
@@ -109,7 +82,7 @@ impl<B: ReadRows> Fold<Batched<B>> {
         number: usize,
         committed: &CommittedEntry,
         historian: &mut Historian,
-        legs: &mut LegEvents,
+        legs: &mut Standings,
     ) -> Result<()> {
         let entry = &committed.entry;
         let number = u32::try_from(number).expect("fewer entries than bytes");
@@ -121,32 +94,39 @@ impl<B: ReadRows> Fold<Batched<B>> {
                     .map_err(|error| undecoded(committed, &error))?,
             };
             aggregate = Some((id, &stored.aggregate));
-            let event = Schedule::decode_event(stored.kind, &stored.payload)
-                .map_err(|error| undecoded(committed, &error))?;
-            let Some(leg) = leg_of(&event) else {
+            let Some(leg) = leg_of_event(stored.kind, &stored.payload) else {
+                let event = Schedule::decode_event(stored.kind, &stored.payload)
+                    .map_err(|error| undecoded(committed, &error))?;
                 self.apply(&id, entry.timestamp, &event)?;
                 historian.note(&mut self.rows, committed, ordinal, &id, &event)?;
                 continue;
             };
+            let of_rotation = owner_of(&id)?.rotation().is_some();
             self.count(Count::Events, 1);
             historian.note_change_at(committed, ordinal, Subject::Leg(leg));
-            let ordinal = u32::try_from(ordinal).expect("below ENTRY_EVENTS_MAX");
-            legs.push(LegEvent { id: leg, owner: owner_of(&id)?, event, entry: number, ordinal });
+            legs.push(leg.0, number, ordinal, of_rotation);
         }
         historian.end_entry(&mut self.rows, committed);
         Ok(())
     }
 }
 
-/// The leg that an event is about.
-fn leg_of(event: &Event) -> Option<LegId> {
-    match event {
-        Event::LegAdded(leg)
-        | Event::LegRescheduled(leg)
-        | Event::OpenLegScheduled(leg)
-        | Event::OpenLegRescheduled(leg) => Some(leg.id),
-        Event::LegRemoved { id } | Event::OpenLegCancelled { id } => Some(*id),
-        _ => None,
+/// An event of a leg.
+#[derive(Debug)]
+struct LegEvent {
+    owner: LegOwner,
+    timestamp: Timestamp,
+    event: Event,
+}
+
+impl LegEvent {
+    /// Reads the event of an entry.
+    fn read(committed: &CommittedEntry, ordinal: usize) -> Result<Self> {
+        let stored = &committed.entry.events[ordinal];
+        let decoded = Schedule::decode_id(&stored.aggregate)
+            .and_then(|id| Ok((id, Schedule::decode_event(stored.kind, &stored.payload)?)));
+        let (id, event) = decoded.map_err(|error| undecoded(committed, &error))?;
+        Ok(Self { owner: owner_of(&id)?, timestamp: committed.entry.timestamp, event })
     }
 }
 
