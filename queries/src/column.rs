@@ -31,6 +31,11 @@ pub enum ColumnKind {
     Uuid,
     /// `text` of at most [`CODE_BYTES_MAX`] bytes, none of them zero.
     Code,
+    /// Values of a type whose equal values are the same, which are told apart by their places among those that there
+    /// are: no two places have the same value, and all batches of a source share the values.
+    Dictionary,
+    /// Values of any type.
+    Any,
 }
 
 /// The values of a column, row by row. What stands at the place of a null has no meaning.
@@ -44,6 +49,8 @@ pub enum Values {
     Uuid(Vec<u128>),
     /// Codes: their bytes from the most significant on, then zeros, so that numbers are ordered as texts are.
     Code(Vec<u32>),
+    /// All others: where each row's value stands.
+    Placed(Vec<u32>, Arc<Vec<Datum>>),
 }
 
 /// A column of some rows.
@@ -89,6 +96,9 @@ pub trait ColumnSource: Send + Sync {
     fn rows(&self) -> u64;
 }
 
+/// What [`Column::select_or_null`] takes for no row.
+pub const NO_ROW: u32 = u32::MAX;
+
 /// A text as a code; none if it is too long or holds a zero byte.
 pub fn code(text: &str) -> Option<u32> {
     let mut bytes = [0; CODE_BYTES_MAX];
@@ -112,6 +122,9 @@ impl Column {
             ColumnKind::Int8 | ColumnKind::TimestampTz => Values::Int8(Vec::with_capacity(rows)),
             ColumnKind::Uuid => Values::Uuid(Vec::with_capacity(rows)),
             ColumnKind::Code => Values::Code(Vec::with_capacity(rows)),
+            ColumnKind::Dictionary | ColumnKind::Any => {
+                Values::Placed(Vec::with_capacity(rows), Arc::default())
+            }
         };
         Self { kind, values, nulls: None }
     }
@@ -123,6 +136,7 @@ impl Column {
             Values::Int8(values) => values.len(),
             Values::Uuid(values) => values.len(),
             Values::Code(values) => values.len(),
+            Values::Placed(places, _) => places.len(),
         }
     }
 
@@ -131,10 +145,11 @@ impl Column {
         self.len() == 0
     }
 
-    /// Roughly the bytes of memory that it takes.
+    /// Roughly the bytes of memory that it takes, without values that others share.
     pub fn bytes(&self) -> usize {
         let width = match &self.values {
-            Values::Int4(_) | Values::Code(_) => 4,
+            Values::Placed(..) if self.kind == ColumnKind::Any => 4 + size_of::<Datum>(),
+            Values::Int4(_) | Values::Code(_) | Values::Placed(..) => 4,
             Values::Int8(_) => 8,
             Values::Uuid(_) => 16,
         };
@@ -156,6 +171,11 @@ impl Column {
                 Some(code) => values.push(code),
                 None => return false,
             },
+            (Values::Placed(places, values), _, value) => {
+                let Ok(place) = u32::try_from(values.len()) else { return false };
+                places.push(place);
+                Arc::make_mut(values).push(value.clone());
+            }
             (Values::Int4(values), _, Datum::Null) => values.push(0),
             (Values::Int8(values), _, Datum::Null) => values.push(0),
             (Values::Uuid(values), _, Datum::Null) => values.push(0),
@@ -183,6 +203,9 @@ impl Column {
             (Values::Int8(own), Values::Int8(other)) => own.extend_from_slice(other),
             (Values::Uuid(own), Values::Uuid(other)) => own.extend_from_slice(other),
             (Values::Code(own), Values::Code(other)) => own.extend_from_slice(other),
+            (Values::Placed(own, values), Values::Placed(other, others)) => {
+                append_placed(own, values, other, others);
+            }
             _ => unreachable!("columns of one kind have values of one kind"),
         }
         match (&mut self.nulls, &other.nulls) {
@@ -205,8 +228,36 @@ impl Column {
             Values::Int8(values) => Values::Int8(of(values, rows)),
             Values::Uuid(values) => Values::Uuid(of(values, rows)),
             Values::Code(values) => Values::Code(of(values, rows)),
+            Values::Placed(places, values) => Values::Placed(of(places, rows), Arc::clone(values)),
         };
         Self { kind: self.kind, values, nulls: self.nulls.as_ref().map(|nulls| of(nulls, rows)) }
+    }
+
+    /// Some of its rows, and nulls where there is [none](NO_ROW).
+    #[must_use]
+    pub fn select_or_null(&self, rows: &[u32]) -> Self {
+        fn of<T: Copy>(values: &[T], none: T, rows: &[u32]) -> Vec<T> {
+            let value = |row: &u32| match *row {
+                NO_ROW => none,
+                row => values[crate::exec::index(row)],
+            };
+            rows.iter().map(value).collect()
+        }
+        let values = match &self.values {
+            Values::Int4(values) => Values::Int4(of(values, 0, rows)),
+            Values::Int8(values) => Values::Int8(of(values, 0, rows)),
+            Values::Uuid(values) => Values::Uuid(of(values, 0, rows)),
+            Values::Code(values) => Values::Code(of(values, 0, rows)),
+            Values::Placed(places, values) => {
+                Values::Placed(of(places, 0, rows), Arc::clone(values))
+            }
+        };
+        let nulls = match &self.nulls {
+            Some(nulls) => Some(of(nulls, true, rows)),
+            None if rows.contains(&NO_ROW) => Some(rows.iter().map(|row| *row == NO_ROW).collect()),
+            None => None,
+        };
+        Self { kind: self.kind, values, nulls }
     }
 
     /// Whether the value of a row is null.
@@ -228,6 +279,7 @@ impl Column {
             (Values::Int8(values), _) => Datum::TimestampTz(values[row]),
             (Values::Uuid(values), _) => Datum::Uuid(Uuid::from_u128(values[row])),
             (Values::Code(values), _) => code_text(values[row]),
+            (Values::Placed(places, values), _) => values[crate::exec::index(places[row])].clone(),
         }
     }
 
@@ -245,6 +297,7 @@ impl Column {
             (Values::Int8(l), Values::Int8(r)) => Values::Int8(of(l, r, rows)),
             (Values::Uuid(l), Values::Uuid(r)) => Values::Uuid(of(l, r, rows)),
             (Values::Code(l), Values::Code(r)) => Values::Code(of(l, r, rows)),
+            // Tables keep none of these.
             _ => unreachable!("columns of one kind have values of one kind"),
         };
         let nulls = (left.nulls.is_some() || right.nulls.is_some()).then(|| {
@@ -265,10 +318,30 @@ impl Column {
             Values::Int8(values) => Values::Int8(values[rows.clone()].to_vec()),
             Values::Uuid(values) => Values::Uuid(values[rows.clone()].to_vec()),
             Values::Code(values) => Values::Code(values[rows.clone()].to_vec()),
+            Values::Placed(places, values) => {
+                Values::Placed(places[rows.clone()].to_vec(), Arc::clone(values))
+            }
         };
         let nulls = self.nulls.as_ref().map(|nulls| nulls[rows].to_vec());
         Self { kind: self.kind, values, nulls }
     }
+}
+
+fn append_placed(
+    own: &mut Vec<u32>,
+    values: &mut Arc<Vec<Datum>>,
+    other: &[u32],
+    others: &Arc<Vec<Datum>>,
+) {
+    if Arc::ptr_eq(values, others) || values.is_empty() {
+        *values = Arc::clone(others);
+        own.extend_from_slice(other);
+        return;
+    }
+    // Beyond what 32 bits number there is no memory for them.
+    let before = u32::try_from(values.len()).expect("fewer than 2^32 values are held");
+    Arc::make_mut(values).extend_from_slice(others);
+    own.extend(other.iter().map(|place| place + before));
 }
 
 /// Where [`Column::gather`] takes a row from.

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use crate::exec::EXEC_STACK_BYTES;
+
 /// Tables of fewer rows are read by the statement itself: it takes no longer than waking others.
 pub(crate) const PARALLEL_ROWS_MIN: u64 = 1 << 16;
 
@@ -14,6 +16,8 @@ pub(crate) const PARALLEL_ROWS_MIN: u64 = 1 << 16;
 /// statement; the hook for panics has told of it.
 static READERS: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
     let threads = ThreadPoolBuilder::new().thread_name(|number| format!("readers-{number}"));
+    // They evaluate expressions, as deeply nested as those of statements may be.
+    let threads = threads.stack_size(EXEC_STACK_BYTES);
     threads.panic_handler(|_| ()).build().ok()
 });
 

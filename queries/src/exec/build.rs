@@ -1,16 +1,18 @@
 //! From a plan to a tree of operators.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::error::{Result, SqlError};
 use crate::exec::NESTING_MAX;
+use crate::exec::columnar;
 use crate::exec::environment::Statement;
 use crate::exec::explain::{Analysis, Counters};
 use crate::exec::expression::{Compiled, Host, SubqueryValue, compile, subquery, too_complex};
 use crate::exec::key::Direction;
 use crate::exec::operators::{
-    BoxOperator, aggregate, cte, distinct, filter, function_scan, join, limit, measure, project,
-    project_set, scan, set_operation, sort, values, window,
+    BoxOperator, Shared, aggregate, cte, distinct, filter, function_scan, join, limit, measure,
+    project, project_set, scan, set_operation, sort, values, window,
 };
 use crate::optimize::walk;
 use crate::plan::{Expr, Plan, PlanNode, SortKey, Subquery, SubqueryKind};
@@ -20,6 +22,8 @@ pub(crate) struct Builder<'b> {
     statement: Arc<Statement>,
     analysis: Option<&'b mut Analysis>,
     ctes: Vec<VisibleCte>,
+    /// The operators of plans that two others read, by the plan's place in memory, where it stays.
+    shared: BTreeMap<usize, Shared>,
     /// How many rows enclose the plan being built.
     level: usize,
     depth: usize,
@@ -35,7 +39,8 @@ struct VisibleCte {
 impl<'b> Builder<'b> {
     /// A builder for the outermost query.
     pub(crate) fn new(statement: &Arc<Statement>, analysis: Option<&'b mut Analysis>) -> Self {
-        Self { statement: Arc::clone(statement), analysis, ctes: Vec::new(), level: 0, depth: 0 }
+        let (ctes, shared) = (Vec::new(), BTreeMap::new());
+        Self { statement: Arc::clone(statement), analysis, ctes, shared, level: 0, depth: 0 }
     }
 
     /// The statement.
@@ -49,7 +54,8 @@ impl<'b> Builder<'b> {
         if self.depth > NESTING_MAX {
             return Err(too_complex());
         }
-        let operator = self.node(plan)?;
+        let by_rows = self.node(plan)?;
+        let operator = columnar::rows::by_columns(self, plan, by_rows)?;
         self.depth -= 1;
         Ok(match &mut self.analysis {
             Some(analysis) => Box::new(measure::Measure::new(operator, analysis.counters(plan))),
@@ -60,6 +66,18 @@ impl<'b> Builder<'b> {
     /// The counters of a plan that another operator does the work of, if they are asked for.
     pub(crate) fn counters(&mut self, plan: &Plan) -> Option<Arc<Counters>> {
         self.analysis.as_mut().map(|analysis| analysis.counters(plan))
+    }
+
+    /// Builds the operator of a plan that is read by an operator or by the one that does its work by columns.
+    pub(crate) fn share(&mut self, plan: &Plan) -> Result<BoxOperator> {
+        let operator = Shared::new(self.operator(plan)?);
+        self.shared.insert(std::ptr::from_ref(plan).addr(), operator.clone());
+        Ok(Box::new(operator))
+    }
+
+    /// That operator, if it has been built.
+    pub(crate) fn shared(&self, plan: &Plan) -> Option<Shared> {
+        self.shared.get(&std::ptr::from_ref(plan).addr()).cloned()
     }
 
     /// Builds the operator of a plan one row further in: a subquery's, or a lateral join's right side.

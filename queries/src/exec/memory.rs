@@ -116,11 +116,6 @@ impl Reservation {
         self.bytes += bytes;
     }
 
-    /// What it holds.
-    pub(crate) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Gives everything back.
     pub(crate) fn clear(&mut self) {
         self.budget.used.fetch_sub(self.bytes, Ordering::Relaxed);

@@ -58,6 +58,31 @@ const CONDITIONS: [&str; 14] = [
     "flight_number = 12345678901",
 ];
 
+/// Questions that hand columns on from one step to the next; `$` stands for the legs that are asked for.
+const FLOWS: [&str; 21] = [
+    "SELECT count(*) FROM (SELECT arrival_airport, lead(departure_airport) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM $ AS l) pairs WHERE arrival_airport <> next",
+    "SELECT id, next, number FROM (SELECT id, arrival_airport, lead(departure_airport) OVER w AS next, row_number() OVER w AS number FROM $ AS l WINDOW w AS (PARTITION BY rotation_id ORDER BY departure_time, id)) pairs WHERE arrival_airport <> next AND number > 1 ORDER BY id LIMIT 300",
+    "SELECT count(*), min(arrival_time), max(pairs.rotation_id::text) FROM (SELECT rotation_id, arrival_airport, arrival_time, lead(departure_time) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM $ AS l) pairs LEFT JOIN airplanes ON airplanes.rotation_id = pairs.rotation_id LEFT JOIN airports ON code = arrival_airport WHERE next - arrival_time < greatest(coalesce(airports.minimum_ground_time, interval '0 minutes'), coalesce(airplanes.minimum_ground_time, interval '0 minutes'))",
+    "SELECT code, count(*) FROM $ AS l JOIN airports ON code = arrival_airport GROUP BY 1 ORDER BY 1",
+    "SELECT code, minimum_ground_time, count(*), max(departure_time) FROM $ AS l LEFT JOIN airports ON code = arrival_airport GROUP BY 1, 2 ORDER BY 1",
+    "SELECT l.id, registration, airplanes.aircraft_type FROM $ AS l LEFT JOIN airplanes USING (rotation_id) ORDER BY l.id, registration LIMIT 300",
+    "SELECT registration, count(*), count(DISTINCT arrival_airport), count(DISTINCT registration) FROM $ AS l JOIN airplanes USING (rotation_id) GROUP BY 1 ORDER BY 1",
+    "SELECT count(*), max(flight_number) FROM $ AS l WHERE EXISTS (SELECT 1 FROM airports WHERE code = arrival_airport)",
+    "SELECT count(*), max(flight_number) FROM $ AS l WHERE NOT EXISTS (SELECT 1 FROM airplanes WHERE airplanes.rotation_id = l.rotation_id)",
+    "SELECT t, carrier, count(*) FROM $ AS l JOIN (VALUES ('FRA', 'a'), ('FRA', 'b'), ('MUC', 'c'), ('LONGER', 'd'), (NULL, 'e')) v (code, t) ON v.code = arrival_airport GROUP BY 1, 2 ORDER BY 1, 2",
+    "SELECT l.id, t FROM $ AS l LEFT JOIN (VALUES ('FRA', 'a'), ('FRA', 'b'), ('MUC', NULL), (NULL, 'e')) v (code, t) ON v.code = arrival_airport ORDER BY 1, 2 LIMIT 300",
+    "SELECT count(*), count(n) FROM $ AS l LEFT JOIN generate_series(1, 100) AS n ON n % 4 = flight_number",
+    "SELECT count(*) FROM (SELECT 1 FROM $ AS l GROUP BY carrier, flight_number, suffix, departure_airport, day_of_origin HAVING count(*) > 1) shared",
+    "SELECT n, count(*), min(first) FROM (SELECT carrier, flight_number, count(*) AS n, min(departure_time) AS first FROM $ AS l GROUP BY 1, 2) g GROUP BY 1 ORDER BY 1",
+    "SELECT carrier, aircraft_type, mean FROM (SELECT carrier, aircraft_type, avg(flight_number) AS mean FROM $ AS l GROUP BY 1, 2) g WHERE mean > 30.5 ORDER BY 1, 2",
+    "SELECT count(*), count(m.f) FROM $ AS l LEFT JOIN (SELECT carrier, min(flight_number) AS f FROM legs GROUP BY 1) m ON m.carrier = l.carrier AND m.f = l.flight_number",
+    "SELECT count(*) FROM $ AS l JOIN airports ON code = arrival_airport AND minimum_ground_time > departure_time - timestamptz '2026-01-01 00:00Z' - interval '3 days'",
+    "SELECT count(code), count(*) FROM $ AS l LEFT JOIN airports ON code = arrival_airport AND minimum_ground_time > interval '20 minutes'",
+    "SELECT carrier, max(number) FROM (SELECT carrier, row_number() OVER (PARTITION BY carrier, flight_number ORDER BY departure_time, id) AS number FROM $ AS l) n WHERE number < 9 GROUP BY 1 ORDER BY 1",
+    "SELECT r.name, lag(l.flight_number) OVER (PARTITION BY l.rotation_id ORDER BY l.departure_time, l.id) AS before, l.id FROM $ AS l JOIN rotations r ON r.id = l.rotation_id ORDER BY 3 LIMIT 200",
+    "SELECT code, n, lead(n) OVER (PARTITION BY code ORDER BY n) FROM (SELECT code, flight_number AS n FROM $ AS l JOIN airports ON code = arrival_airport) f ORDER BY 1, 2 LIMIT 100",
+];
+
 fn load(legs: usize) -> Server {
     let server = Server::start();
     let script = format!(
@@ -67,7 +92,10 @@ fn load(legs: usize) -> Server {
              CASE n % 4 WHEN 0 THEN NULL WHEN 1 THEN '320' ELSE '32N' END
          FROM (SELECT n, timestamptz '2026-01-01 00:00Z' + interval '1 day' * (n / 200) + interval '1 minute' * (n % 200) AS off
                FROM generate_series(0, {legs} - 1) AS n) AS flown WHERE NOT (n % 2 = 0 AND n / 2 % 3 = 1);
-         INSERT INTO rotations (id, name) SELECT md5(n::text)::uuid, 'R' || n FROM generate_series(1, 20) AS n;"
+         INSERT INTO rotations (id, name) SELECT md5(n::text)::uuid, 'R' || n FROM generate_series(1, 20) AS n;
+         INSERT INTO airports (code, minimum_ground_time) VALUES ('FRA', '45 minutes'), ('MUC', '30 minutes'), ('HAJ', '0 minutes');
+         INSERT INTO airplanes (registration, aircraft_type, minimum_ground_time, rotation_id)
+         SELECT 'DAB' || n, CASE n % 3 WHEN 0 THEN NULL ELSE '32N' END, interval '1 minute' * n, CASE WHEN n % 5 > 0 THEN md5(n::text)::uuid END FROM generate_series(1, 12) AS n;"
     );
     server.psql(&script).expect_success();
     server
@@ -88,12 +116,19 @@ fn compare(server: &Server, every: usize) {
                 .expect("a string takes everything");
             }
         }
+        for flow in FLOWS {
+            for condition in &conditions {
+                let legs = format!("(SELECT * FROM legs WHERE ({condition}) {further})");
+                writeln!(script, "{};\n\\echo -", flow.replace('$', &legs))
+                    .expect("a string takes everything");
+            }
+        }
         server.psql(&script).expect_success()
     };
     let (columns, rows) = (ask(""), ask("AND random() >= 0"));
-    let asked = SELECTIONS
-        .iter()
-        .flat_map(|(select, _)| conditions.iter().map(move |it| format!("{select} WHERE {it}")));
+    let selections = SELECTIONS.iter().map(|(select, _)| *select).chain(FLOWS);
+    let asked = selections
+        .flat_map(|select| conditions.iter().map(move |it| format!("{select} WHERE {it}")));
     for ((question, columns), rows) in asked.zip(columns.split("-\n")).zip(rows.split("-\n")) {
         assert_eq!(columns, rows, "{question}");
     }

@@ -1,107 +1,113 @@
-//! Groups and aggregates of a whole table, gathered from its columns by all readers at once.
+//! Groups and aggregates, gathered by all readers at once.
 //!
-//! Each reader takes pieces of the table, narrows their rows down, finds their groups and feeds the aggregates; at the
-//! end their groups are put together. If the memory does not hold them, nothing has come out yet, and the aggregation
-//! begins anew by rows, which can go to disk.
+//! Each reader takes chunks, finds the groups of their rows and feeds the aggregates; at the end the groups of all are
+//! put together. Many groups would miss the processor's caches with each row: a reader that has found so many lays them
+//! aside in parts by their keys' hash and begins anew, and at the end the readers put the parts together, each of which
+//! fits into the caches.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::column::{ColumnBatch, ColumnSource};
+use rayon::iter::{IntoParallelIterator as _, ParallelIterator as _};
+
+use crate::column::{Column, ColumnKind, Piece};
 use crate::error::{Result, SqlError};
-use crate::exec::Batch;
 use crate::exec::build::Builder;
 use crate::exec::environment::Env;
-use crate::exec::explain::Counters;
 use crate::exec::memory::Reservation;
-use crate::exec::operators::{BoxOperator, Operator, Output};
 use crate::plan::{AggregateCall, Expr, Plan};
-use crate::types::Datum;
 
-use super::filter::Filter;
-use super::groups::{Groups, KeyShape};
-use super::rows::{Pieces, Scanned, Whole};
+use super::flow::{
+    Chunk, Flow, FlowColumn, Pieces, Source, Stage, numbered, numbers, readers_for, unwanted,
+    wanted,
+};
+use super::groups::{Groups, KeyShape, Seen};
 use super::states::{Plain, States};
 
-struct ColumnAggregate {
+/// The groups that a reader finds before it lays them aside, if it can: what its tables take then fits into the caches.
+const GROUPS_MAX: usize = 1 << 14;
+
+/// The parts in which groups are laid aside, as a power of two.
+const PARTS: u32 = 64;
+
+struct Aggregation {
+    input: Box<dyn Stage>,
     work: Work,
-    /// The same by rows.
-    otherwise: BoxOperator,
-    by_rows: bool,
-    width: usize,
-    finished: Option<Finished>,
+    columns: Vec<FlowColumn>,
+    wanted: Vec<bool>,
 }
 
 /// What is to be gathered.
+#[derive(Clone)]
 struct Work {
-    whole: Whole,
-    filter: Filter,
     shape: KeyShape,
     /// Whether all rows are one group, which is there even without rows.
     total: bool,
     calls: Vec<Plain>,
-    /// Those of the scan that is not run, for `EXPLAIN ANALYZE`.
-    counters: Option<Arc<Counters>>,
+    /// The groups after which a reader lays them aside; none if it cannot.
+    groups_max: Option<usize>,
 }
 
-/// The groups in the order in which they come out.
-struct Finished {
-    order: Vec<u32>,
-    gathered: Box<dyn Gathered>,
-    next: usize,
-    #[expect(dead_code, reason = "gives the memory back when it is dropped")]
-    memory: Reservation,
-}
-
-/// The work of one reader, or of all.
+/// Groups with their aggregates: those of one reader, of a part, or of all.
 struct Partial<const K: usize> {
     groups: Groups<K>,
     total: bool,
     states: Vec<States>,
     numbers: Vec<u32>,
-    rows: usize,
 }
 
-/// Groups with their aggregates, however long their keys are.
-trait Gathered: Send {
-    fn put(&self, group: u32, out: &mut Vec<Datum>) -> Result<()>;
+/// What one reader has gathered: what it found last, and what it has laid aside.
+struct Gathered<const K: usize> {
+    partial: Partial<K>,
+    parts: Vec<Partial<K>>,
+    memory: Reservation,
 }
 
-/// Builds an aggregation over columns around one that works by rows, or gives that one back.
-pub(crate) fn build(
+/// Groups as rows.
+struct AggregateSource<const K: usize> {
+    parts: Vec<Partial<K>>,
+    /// The part and the number of each group, in the order in which they come out.
+    order: Vec<(u32, u32)>,
+    columns: Vec<FlowColumn>,
+    wanted: Vec<bool>,
+    #[expect(dead_code, reason = "gives the memory back when it is dropped")]
+    memory: Vec<Reservation>,
+}
+
+/// The flow of an aggregation with one grouping set.
+pub(super) fn stage(
     builder: &mut Builder<'_>,
     input: &Plan,
     group: &[Expr],
-    grouping_sets: &[Vec<usize>],
     aggregates: &[AggregateCall],
-    otherwise: BoxOperator,
-) -> Result<BoxOperator> {
-    let Some(scan) = Scanned::of(input) else { return Ok(otherwise) };
-    let Some(shape) = shape(&scan, group, grouping_sets) else { return Ok(otherwise) };
-    let calls: Option<Vec<Plain>> =
-        aggregates.iter().map(|call| Plain::of(call, &scan.kinds)).collect();
-    let Some(calls) = calls else { return Ok(otherwise) };
-    let Some(filter) = Filter::compile(builder, scan.filter, scan.columns.len())? else {
-        return Ok(otherwise);
-    };
-    let width = group.len() + calls.len();
-    let (whole, total) = (scan.whole, group.is_empty());
-    let counters = builder.counters(input);
-    let work = Work { whole, filter, shape, total, calls, counters };
-    Ok(Box::new(ColumnAggregate { work, otherwise, by_rows: false, width, finished: None }))
+) -> Result<Option<Flow>> {
+    let Some(mut input) = Flow::input(builder, input)? else { return Ok(None) };
+    let Some(keys) = keys(&input.columns, group) else { return Ok(None) };
+    let Some(shape) = KeyShape::of(&keys) else { return Ok(None) };
+    let calls = aggregates.iter().map(|call| Plain::of(call, &input.columns));
+    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let looked_at = shape.columns().chain(calls.iter().filter_map(Plain::column));
+    input.stage.narrow(&wanted(looked_at, input.columns.len()));
+    let keys = keys.iter().map(|(_, column)| match column.kind {
+        // Its values come out one by one.
+        ColumnKind::Dictionary => FlowColumn { kind: ColumnKind::Any, ..*column },
+        _ => *column,
+    });
+    let columns: Vec<FlowColumn> = keys.chain(calls.iter().map(Plain::result)).collect();
+    let groups_max = calls.iter().all(Plain::can_be_cut).then_some(GROUPS_MAX);
+    let work = Work { shape, total: group.is_empty(), calls, groups_max };
+    let (wanted, input) = (vec![true; columns.len()], input.stage);
+    let stage = Aggregation { input, work, columns: columns.clone(), wanted };
+    Ok(Some(Flow { columns, stage: Box::new(stage) }))
 }
 
-/// The key of the groups, if they are by plain columns, all in one set.
-fn shape(scan: &Scanned<'_>, group: &[Expr], sets: &[Vec<usize>]) -> Option<KeyShape> {
-    let [set] = sets else { return None };
-    if set.len() != group.len() {
-        return None;
-    }
-    let mut of = Vec::with_capacity(group.len());
-    for expression in group {
-        let Expr::Column(column, _) = expression else { return None };
-        of.push((*column, *scan.kinds.get(*column)?, *scan.nullable.get(*column)?));
-    }
-    KeyShape::of(&of)
+/// The columns that groups are by, with their numbers; none if they are by anything else.
+fn keys(columns: &[FlowColumn], group: &[Expr]) -> Option<Vec<(usize, FlowColumn)>> {
+    let key = |expression: &Expr| match expression {
+        Expr::Column(column, _) => Some((*column, *columns.get(*column)?)),
+        _ => None,
+    };
+    group.iter().map(key).collect()
 }
 
 impl<const K: usize> Partial<K> {
@@ -109,49 +115,37 @@ impl<const K: usize> Partial<K> {
         let total = work.total;
         let mut states: Vec<States> = work.calls.iter().map(|it| States::new(*it)).collect();
         if total {
-            for states in &mut states {
-                states.grow(1);
-            }
+            states.iter_mut().for_each(|states| states.grow(1));
         }
-        let groups = Groups::new(work.shape.clone());
-        Self { groups, total, states, numbers: Vec::new(), rows: 0 }
+        Self { groups: Groups::new(work.shape.clone()), total, states, numbers: Vec::new() }
+    }
+
+    fn len(&self) -> usize {
+        if self.total { 1 } else { self.groups.len() }
     }
 
     fn bytes(&self) -> usize {
         self.groups.bytes() + self.states.iter().map(States::bytes).sum::<usize>()
     }
 
-    /// Takes in the rows of a piece that begins at `from`; false if the memory does not hold the groups.
-    fn add(
-        &mut self,
-        work: &Work,
-        from: u128,
-        batch: &ColumnBatch,
-        env: &Env<'_>,
-        memory: &mut Reservation,
-    ) -> Result<bool> {
-        let rows = work.filter.rows(batch, env)?;
-        let before = self.bytes();
+    /// Takes in the rows of a chunk.
+    fn add(&mut self, chunk: &Chunk) -> Result<()> {
+        let (columns, rows) = (&chunk.columns, &chunk.rows);
         let groups = if self.total {
             None
         } else {
-            self.groups.find(batch, from, &rows, &mut self.numbers)?;
+            self.groups.find(columns, chunk.place, rows, &mut self.numbers)?;
             let count = self.groups.len();
             self.states.iter_mut().for_each(|states| states.grow(count));
             Some(&*self.numbers)
         };
-        self.states.iter_mut().for_each(|states| states.add(batch, &rows, groups));
-        if !memory.try_share(self.bytes() - before) {
-            return Ok(false);
-        }
-        self.rows += rows.len();
-        Ok(true)
+        self.states.iter_mut().for_each(|states| states.add(columns, rows, groups));
+        Ok(())
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
         let numbers = if self.total { vec![0] } else { self.groups.merge(&other.groups)? };
         let count = self.groups.len();
-        self.rows += other.rows;
         for (own, other) in self.states.iter_mut().zip(&other.states) {
             if !self.total {
                 own.grow(count);
@@ -160,102 +154,174 @@ impl<const K: usize> Partial<K> {
         }
         Ok(())
     }
-}
 
-impl<const K: usize> Gathered for Partial<K> {
-    fn put(&self, group: u32, out: &mut Vec<Datum>) -> Result<()> {
-        if !self.total {
-            self.groups.values(group, out);
+    /// Appends the groups to their parts.
+    fn lay_aside(&self, parts: &mut [Self]) {
+        let mut numbers = vec![Vec::new(); parts.len()];
+        let count = u32::try_from(self.groups.len()).expect("groups are numbered so");
+        for number in 0..count {
+            numbers[super::filter::place(self.groups.part(number, PARTS))].push(number);
         }
-        self.states.iter().try_for_each(|states| {
-            out.push(states.value(group)?);
-            Ok(())
-        })
-    }
-}
-
-impl Work {
-    /// Gathers all groups; none if there are no columns, or the memory does not hold the groups.
-    fn gather(&self, env: &Env<'_>) -> Result<Option<Finished>> {
-        let Some(source) = self.whole.open(env)? else { return Ok(None) };
-        match self.shape.words() {
-            0 | 1 => self.gather_keys::<1>(&*source, env),
-            2 => self.gather_keys::<2>(&*source, env),
-            3 => self.gather_keys::<3>(&*source, env),
-            _ => self.gather_keys::<4>(&*source, env),
-        }
-    }
-
-    fn gather_keys<const K: usize>(
-        &self,
-        source: &dyn ColumnSource,
-        env: &Env<'_>,
-    ) -> Result<Option<Finished>> {
-        let clock = &env.statement.context.clock;
-        let start = clock.now_microseconds();
-        let pieces = Pieces::of(source);
-        let parts = pieces.read_by_all(|| self.read::<K>(&pieces, env))?;
-        let mut all: Option<Partial<K>> = None;
-        let mut memory = env.statement.reservation();
-        for part in parts {
-            let Some((part, own)) = part else { return Ok(None) };
-            match &mut all {
-                None => all = Some(part),
-                Some(all) => all.merge(&part)?,
+        for (part, numbers) in parts.iter_mut().zip(&numbers) {
+            part.groups.append(&self.groups, numbers);
+            for (own, other) in part.states.iter_mut().zip(&self.states) {
+                own.append(other, numbers);
             }
-            // What both have had together is more than what is left of them.
-            memory.take(own);
         }
-        let Some(all) = all else {
-            return Err(SqlError::internal("nobody has read the table"));
-        };
-        if let Some(counters) = &self.counters {
-            counters.record(true, all.rows, clock.now_microseconds().saturating_sub(start));
-        }
-        let order = if self.total { vec![0] } else { all.groups.ordered() };
-        Ok(Some(Finished { order, gathered: Box::new(all), next: 0, memory }))
     }
 
-    /// What one reader does: the groups with the bytes that they take, none if the memory does not hold them.
-    fn read<const K: usize>(
-        &self,
-        pieces: &Pieces<'_>,
-        env: &Env<'_>,
-    ) -> Result<Option<(Partial<K>, usize)>> {
-        let mut partial = Partial::new(self);
-        let mut memory = env.statement.reservation();
-        while let Some((from, batch)) = pieces.next(env)? {
-            if !partial.add(self, from, &batch, env, &mut memory)? {
+    fn seen(&self, number: u32) -> Seen {
+        if self.total { (0, 0) } else { self.groups.seen(number) }
+    }
+}
+
+impl<const K: usize> Gathered<K> {
+    /// What one reader does; none if the memory does not hold the groups.
+    fn read(work: &Work, pieces: &Pieces<'_>, env: &Env<'_>) -> Result<Option<Self>> {
+        let memory = env.statement.reservation();
+        let mut gathered = Self { partial: Partial::new(work), parts: Vec::new(), memory };
+        let (mut aside, mut held) = (0, 0);
+        while let Some(chunk) = pieces.next(env)? {
+            gathered.partial.add(&chunk)?;
+            let bytes = aside + gathered.partial.bytes();
+            if !gathered.memory.try_share(bytes.saturating_sub(held)) {
                 pieces.stop();
                 return Ok(None);
             }
+            held = held.max(bytes);
+            if work.groups_max.is_some_and(|groups| gathered.partial.len() >= groups) {
+                gathered.lay_aside(work);
+                aside = gathered.parts.iter().map(Partial::bytes).sum();
+            }
         }
-        let bytes = partial.bytes();
-        Ok(Some((partial, bytes)))
+        Ok(Some(gathered))
+    }
+
+    fn lay_aside(&mut self, work: &Work) {
+        if self.parts.is_empty() {
+            self.parts.extend((0..PARTS).map(|_| Partial::new(work)));
+        }
+        let partial = std::mem::replace(&mut self.partial, Partial::new(work));
+        partial.lay_aside(&mut self.parts);
     }
 }
 
-impl Operator for ColumnAggregate {
-    fn next(&mut self, env: Env<'_>) -> Result<Option<Batch>> {
-        if !self.by_rows && self.finished.is_none() {
-            self.finished = self.work.gather(&env)?;
-            self.by_rows = self.finished.is_none();
+/// What all readers have gathered, put together, in parts that have no group in common.
+fn put_together<const K: usize>(
+    work: &Work,
+    rows: u64,
+    gathered: &mut [Gathered<K>],
+) -> Result<Vec<Partial<K>>> {
+    if gathered.iter().all(|it| it.parts.is_empty()) {
+        let mut partials = gathered.iter_mut().map(|it| {
+            // What is left has no groups.
+            std::mem::replace(&mut it.partial, Partial::new(work))
+        });
+        let Some(mut all) = partials.next() else {
+            return Err(SqlError::internal("nobody has read the rows"));
+        };
+        partials.try_for_each(|partial| all.merge(&partial))?;
+        return Ok(vec![all]);
+    }
+    gathered.iter_mut().for_each(|it| it.lay_aside(work));
+    let gathered = &*gathered;
+    let part = |part: u32| {
+        let mut whole = Partial::new(work);
+        for reader in gathered {
+            whole.merge(&reader.parts[super::filter::place(part)])?;
         }
-        let Some(finished) = &mut self.finished else { return self.otherwise.next(env) };
-        let mut output = Output::new(self.width, &env);
-        while !output.is_full()
-            && let Some(group) = finished.order.get(finished.next)
-        {
-            finished.gathered.put(*group, output.values())?;
-            output.finish_row();
-            finished.next += 1;
+        Ok(whole)
+    };
+    match readers_for(rows) {
+        None => (0..PARTS).map(part).collect(),
+        Some(pool) => pool.install(|| (0..PARTS).into_par_iter().map(part).collect()),
+    }
+}
+
+impl Aggregation {
+    fn gather<const K: usize>(
+        &self,
+        source: &dyn Source,
+        ordered: bool,
+        env: &Env<'_>,
+    ) -> Result<Option<Arc<dyn Source>>> {
+        let (work, pieces) = (&self.work, Pieces::of(source));
+        let read = || Gathered::<K>::read(work, &pieces, env);
+        let gathered: Option<Vec<Gathered<K>>> = pieces.read_by_all(read)?.into_iter().collect();
+        let Some(mut gathered) = gathered else { return Ok(None) };
+        let parts = put_together(work, source.rows(), &mut gathered)?;
+        let mut order = Vec::with_capacity(parts.iter().map(Partial::len).sum());
+        for (part, groups) in (0..).zip(&parts) {
+            let count = u32::try_from(groups.len()).expect("groups are numbered so");
+            order.extend((0..count).map(|number| (part, number)));
         }
-        Ok(output.finish())
+        if ordered {
+            let seen =
+                |(part, number): &(u32, u32)| parts[super::filter::place(*part)].seen(*number);
+            // Long runs are in order already: those of each reader.
+            order.sort_by_cached_key(seen);
+        }
+        let memory = gathered.into_iter().map(|it| it.memory).collect();
+        let (columns, wanted) = (self.columns.clone(), self.wanted.clone());
+        Ok(Some(Arc::new(AggregateSource { parts, order, columns, wanted, memory })))
+    }
+}
+
+impl Stage for Aggregation {
+    fn narrow(&mut self, wanted: &[bool]) {
+        self.wanted = wanted.to_vec();
     }
 
-    fn rewind(&mut self) {
-        self.otherwise.rewind();
-        self.by_rows = false;
-        self.finished = None;
+    fn open(&mut self, ordered: bool, env: &Env<'_>) -> Result<Option<Arc<dyn Source>>> {
+        let Some(source) = self.input.open(ordered && !self.work.total, env)? else {
+            return Ok(None);
+        };
+        match self.work.shape.words() {
+            0 | 1 => self.gather::<1>(&*source, ordered, env),
+            2 => self.gather::<2>(&*source, ordered, env),
+            3 => self.gather::<3>(&*source, ordered, env),
+            _ => self.gather::<4>(&*source, ordered, env),
+        }
+    }
+}
+
+impl<const K: usize> AggregateSource<K> {
+    fn column(&self, column: usize, groups: &[(u32, u32)]) -> Result<Arc<Column>> {
+        let kind = self.columns[column].kind;
+        if !self.wanted[column] {
+            return Ok(unwanted(kind));
+        }
+        let keys = self.columns.len() - self.parts.first().map_or(0, |part| part.states.len());
+        let mut values = Column::with_capacity(kind, groups.len());
+        for (part, number) in groups {
+            let part = &self.parts[super::filter::place(*part)];
+            let value = match column.checked_sub(keys) {
+                None => part.groups.value(*number, column),
+                Some(call) => part.states[call].value(*number)?,
+            };
+            if !values.push(&value) {
+                return Err(SqlError::internal("a group does not fit its column"));
+            }
+        }
+        Ok(Arc::new(values))
+    }
+}
+
+impl<const K: usize> Source for AggregateSource<K> {
+    fn pieces(&self) -> VecDeque<Piece> {
+        numbered(self.order.len())
+    }
+
+    fn read(&self, piece: Piece, _: &Env<'_>) -> Result<(Chunk, Option<Piece>)> {
+        let groups = &self.order[numbers(piece)];
+        let columns = (0..self.columns.len()).map(|column| self.column(column, groups));
+        let columns = columns.collect::<Result<_>>()?;
+        let rows = u32::try_from(groups.len()).expect("a piece has fewer rows");
+        let place = u64::try_from(piece.from).unwrap_or(u64::MAX);
+        Ok((Chunk { place, keys: None, columns, rows: (0..rows).collect() }, None))
+    }
+
+    fn rows(&self) -> u64 {
+        u64::try_from(self.order.len()).unwrap_or(u64::MAX)
     }
 }

@@ -1,9 +1,11 @@
-//! Conditions over columns: which rows of a batch they keep.
+//! Conditions over columns: which rows of a chunk they keep.
 
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 use std::fmt;
+use std::sync::Arc;
 
-use crate::column::{Column, ColumnBatch, Values, code};
+use crate::column::{Column, Piece, Values, code};
 use crate::error::Result;
 use crate::exec::build::Builder;
 use crate::exec::environment::Env;
@@ -12,6 +14,8 @@ use crate::exec::expression::{Compiled, CompiledComparison};
 use crate::optimize::walk;
 use crate::plan::Expr;
 use crate::types::Datum;
+
+use super::flow::{Chunk, Source, Stage};
 
 /// Conditions that all have to hold, in the order in which they are looked at.
 #[derive(Debug)]
@@ -61,17 +65,87 @@ impl Filter {
         Ok(Some(Self { conditions, width }))
     }
 
-    /// The rows of a batch for which all conditions hold, ascending.
-    pub(crate) fn rows(&self, batch: &ColumnBatch, env: &Env<'_>) -> Result<Vec<u32>> {
-        let count = u32::try_from(batch.rows).expect("a batch has fewer than 2^32 rows");
-        let mut rows: Vec<u32> = (0..count).collect();
+    /// The rows for which all conditions hold, of as many as there are, ascending.
+    pub(super) fn rows(
+        &self,
+        columns: &[Arc<Column>],
+        count: usize,
+        env: &Env<'_>,
+    ) -> Result<Vec<u32>> {
+        let count = u32::try_from(count).expect("a chunk has fewer than 2^32 rows");
+        let mut rows = (0..count).collect();
+        self.retain(columns, &mut rows, env)?;
+        Ok(rows)
+    }
+
+    /// Keeps the rows for which all conditions hold.
+    fn retain(&self, columns: &[Arc<Column>], rows: &mut Vec<u32>, env: &Env<'_>) -> Result<()> {
         for condition in &self.conditions {
             if rows.is_empty() {
                 break;
             }
-            condition.retain(batch, self.width, &mut rows, env)?;
+            condition.retain(columns, self.width, rows, env)?;
         }
-        Ok(rows)
+        Ok(())
+    }
+
+    /// The columns that the conditions look at.
+    fn columns(&self) -> Vec<usize> {
+        let of = |condition: &Condition| match condition {
+            Condition::Value { column, .. } | Condition::Null { column, .. } => vec![*column],
+            Condition::Columns { left, right, .. } => vec![*left, *right],
+            Condition::Rows { columns, .. } => columns.clone(),
+        };
+        self.conditions.iter().flat_map(of).collect()
+    }
+}
+
+/// The stage that keeps what a filter keeps of another's rows.
+pub(super) struct Filtered {
+    input: Box<dyn Stage>,
+    filter: Arc<Filter>,
+    /// The columns that the filter looks at.
+    looked_at: Vec<bool>,
+}
+
+struct FilteredSource {
+    input: Arc<dyn Source>,
+    filter: Arc<Filter>,
+}
+
+impl Filtered {
+    /// What `filter` keeps of rows of so many columns.
+    pub(super) fn new(input: Box<dyn Stage>, filter: Filter, width: usize) -> Self {
+        let looked_at = super::flow::wanted(filter.columns(), width);
+        Self { input, filter: Arc::new(filter), looked_at }
+    }
+}
+
+impl Stage for Filtered {
+    fn narrow(&mut self, wanted: &[bool]) {
+        let both = wanted.iter().zip(&self.looked_at).map(|(left, right)| *left || *right);
+        self.input.narrow(&both.collect::<Vec<_>>());
+    }
+
+    fn open(&mut self, ordered: bool, env: &Env<'_>) -> Result<Option<Arc<dyn Source>>> {
+        let Some(input) = self.input.open(ordered, env)? else { return Ok(None) };
+        Ok(Some(Arc::new(FilteredSource { input, filter: Arc::clone(&self.filter) })))
+    }
+}
+
+impl Source for FilteredSource {
+    fn pieces(&self) -> VecDeque<Piece> {
+        self.input.pieces()
+    }
+
+    fn read(&self, piece: Piece, env: &Env<'_>) -> Result<(Chunk, Option<Piece>)> {
+        let (mut chunk, left) = self.input.read(piece, env)?;
+        self.filter.retain(&chunk.columns, &mut chunk.rows, env)?;
+        Ok((chunk, left))
+    }
+
+    fn rows(&self) -> u64 {
+        self.input.rows()
     }
 }
 
@@ -117,14 +191,14 @@ impl Condition {
 
     fn retain(
         &self,
-        batch: &ColumnBatch,
+        of: &[Arc<Column>],
         width: usize,
         rows: &mut Vec<u32>,
         env: &Env<'_>,
     ) -> Result<()> {
         match self {
             Self::Null { column, negated } => {
-                let column = &batch.columns[*column];
+                let column = &of[*column];
                 match &column.nulls {
                     None if *negated => {}
                     None => rows.clear(),
@@ -133,7 +207,7 @@ impl Condition {
                 Ok(())
             }
             Self::Columns { left, right, comparison } => {
-                let (left, right) = (&batch.columns[*left], &batch.columns[*right]);
+                let (left, right) = (&of[*left], &of[*right]);
                 if !compare_columns(left, right, *comparison, rows) {
                     rows.retain(|row| {
                         let row = place(*row);
@@ -145,7 +219,7 @@ impl Condition {
                 Ok(())
             }
             Self::Value { column, comparison, value } => {
-                let column = &batch.columns[*column];
+                let column = &of[*column];
                 if !compare_value(column, value, *comparison, rows) {
                     rows.retain(|row| {
                         let left = column.datum(place(*row));
@@ -162,7 +236,7 @@ impl Condition {
                         return false;
                     }
                     for column in columns {
-                        values[*column] = batch.columns[*column].datum(place(*row));
+                        values[*column] = of[*column].datum(place(*row));
                     }
                     predicate.test(&values, env).map_or_else(
                         |error| {

@@ -5,11 +5,16 @@ use std::ops::Range;
 use crate::column::{Column, ColumnKind, Values};
 use crate::plan::{Expr, SortKey};
 
+use super::flow::FlowColumn;
+
 /// The bytes of the longest key.
 pub(super) const KEY_BYTES_MAX: usize = 32;
 
+/// The words of the longest key.
+pub(super) const KEY_WORDS_MAX: usize = KEY_BYTES_MAX / 8;
+
 /// A key as words, the most significant first, and the number of its row.
-pub(super) type Entry = ([u64; KEY_BYTES_MAX / 8], u32);
+pub(super) type Entry<const W: usize> = ([u64; W], u32);
 
 /// A column of the key.
 #[derive(Clone, Copy, Debug)]
@@ -27,19 +32,20 @@ impl KeyColumn {
     pub(super) fn of(
         expression: &Expr,
         order: Option<&SortKey>,
-        kinds: &[ColumnKind],
-        nullable: &[bool],
+        columns: &[FlowColumn],
     ) -> Option<Self> {
         let Expr::Column(column, _) = expression else { return None };
-        let bytes = match kinds.get(*column)? {
+        let FlowColumn { kind, nullable } = *columns.get(*column)?;
+        let bytes = match kind {
             ColumnKind::Int4 | ColumnKind::Date | ColumnKind::Code => 4,
             ColumnKind::Int8 | ColumnKind::TimestampTz => 8,
             ColumnKind::Uuid => 16,
+            ColumnKind::Dictionary | ColumnKind::Any => return None,
         };
         Some(Self {
             column: *column,
             bytes,
-            nullable: *nullable.get(*column)?,
+            nullable,
             descending: order.is_some_and(|order| order.descending),
             nulls_first: order.is_some_and(|order| order.nulls_first),
         })
@@ -86,18 +92,30 @@ impl KeyColumn {
             Values::Code(values) => values[rows].iter().enumerate().for_each(|(place, value)| {
                 put(place, &(u128::from(*value) ^ flip).to_be_bytes());
             }),
+            // `of` has none of these.
+            Values::Placed(..) => {}
         }
     }
 }
 
-/// The keys of all rows of some columns, with the rows' numbers, of which there are no more than 32 bits tell apart.
-pub(super) fn entries(keys: &[KeyColumn], columns: &[&Column], rows: usize) -> Vec<Entry> {
+/// The bytes of keys together.
+pub(super) fn width(keys: &[KeyColumn]) -> usize {
+    keys.iter().map(KeyColumn::width).sum()
+}
+
+/// The keys of some rows of columns, with the rows' numbers, of which there are no more than 32 bits tell apart. A key has
+/// so many words, and no more bytes than they have.
+pub(super) fn entries<const W: usize>(
+    keys: &[KeyColumn],
+    columns: &[&Column],
+    rows: Range<usize>,
+) -> Vec<Entry<W>> {
     /// The rows whose keys are made together, of which the bytes stay in the cache.
     const ROWS: usize = 256;
-    let mut entries = Vec::with_capacity(rows);
-    let mut first = 0;
-    while first < rows {
-        let end = rows.min(first + ROWS);
+    let mut entries = Vec::with_capacity(rows.len());
+    let mut first = rows.start;
+    while first < rows.end {
+        let end = rows.end.min(first + ROWS);
         let mut bytes = [[0; KEY_BYTES_MAX]; ROWS];
         let bytes = &mut bytes[..end - first];
         let mut at = 0;
@@ -112,8 +130,8 @@ pub(super) fn entries(keys: &[KeyColumn], columns: &[&Column], rows: usize) -> V
     entries
 }
 
-fn words(key: &[u8; KEY_BYTES_MAX]) -> [u64; KEY_BYTES_MAX / 8] {
-    let mut words = [0; KEY_BYTES_MAX / 8];
+fn words<const W: usize>(key: &[u8; KEY_BYTES_MAX]) -> [u64; W] {
+    let mut words = [0; W];
     for (word, bytes) in words.iter_mut().zip(key.as_chunks::<8>().0) {
         *word = u64::from_be_bytes(*bytes);
     }

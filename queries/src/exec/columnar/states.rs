@@ -1,17 +1,19 @@
 //! Aggregates over columns: one state for each group, all of one aggregate side by side.
 
 use std::hash::BuildHasher as _;
+use std::sync::Arc;
 
 use hashbrown::HashTable;
 use rustc_hash::FxBuildHasher;
 
-use crate::column::{Column, ColumnBatch, ColumnKind, Values, code_text};
-use crate::error::Result;
+use crate::column::{Column, ColumnKind, Values, code_text};
+use crate::error::{Result, SqlError};
 use crate::plan::{AggregateCall, Expr};
 use crate::types::functions::AggregateFunction;
 use crate::types::{Datum, Numeric, PgType};
 
 use super::filter::place;
+use super::flow::FlowColumn;
 
 /// An aggregate that needs no rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub(super) struct States {
 }
 
 impl Plain {
-    /// The aggregate that a call is over columns of these kinds; none if it needs rows.
-    pub(super) fn of(call: &AggregateCall, kinds: &[ColumnKind]) -> Option<Self> {
+    /// The aggregate that a call is over some columns; none if it needs rows.
+    pub(super) fn of(call: &AggregateCall, columns: &[FlowColumn]) -> Option<Self> {
         if !call.order.is_empty() || call.filter.is_some() {
             return None;
         }
@@ -56,22 +58,48 @@ impl Plain {
             _ => return None,
         };
         let kind = match column {
-            Some(column) => Some(*kinds.get(column)?),
+            Some(column) => Some(columns.get(column)?.kind),
             None => None,
         };
         let kind = match (kind_of(call.function, kind)?, call.distinct) {
-            (Kind::Count, true) if column.is_some() => Kind::CountDistinct,
+            (Kind::Count, true) if kind.is_some_and(|kind| kind != ColumnKind::Any) => {
+                Kind::CountDistinct
+            }
             // The smallest of some values is that of those that differ.
             (kind @ (Kind::Min(_) | Kind::Max(_)), _) | (kind, false) => kind,
             (_, true) => return None,
         };
         Some(Self { kind, column })
     }
+
+    /// The column that it looks at.
+    pub(super) fn column(&self) -> Option<usize> {
+        self.column
+    }
+
+    /// The column that its results are.
+    pub(super) fn result(&self) -> FlowColumn {
+        let (kind, nullable) = match self.kind {
+            Kind::Count | Kind::CountDistinct => (ColumnKind::Int8, false),
+            Kind::Min(kind) | Kind::Max(kind) => (kind, true),
+            Kind::Sum => (ColumnKind::Int8, true),
+            Kind::Average => (ColumnKind::Any, true),
+        };
+        FlowColumn { kind, nullable }
+    }
+
+    /// Whether the states of some groups can be taken out of all.
+    pub(super) fn can_be_cut(&self) -> bool {
+        self.kind != Kind::CountDistinct
+    }
 }
 
 /// What a function does with a column.
 fn kind_of(function: &AggregateFunction, column: Option<ColumnKind>) -> Option<Kind> {
-    let ordered = |column: ColumnKind| (column != ColumnKind::Uuid).then_some(column);
+    let ordered = |column: ColumnKind| {
+        use ColumnKind::{Any, Dictionary, Uuid};
+        (!matches!(column, Uuid | Dictionary | Any)).then_some(column)
+    };
     match (function.name, column) {
         ("count", _) => Some(Kind::Count),
         ("min", Some(column)) => ordered(column).map(Kind::Min),
@@ -106,9 +134,9 @@ impl States {
         }
     }
 
-    /// Takes in some rows of a batch, which are of these groups; of the only group if none are named.
-    pub(super) fn add(&mut self, batch: &ColumnBatch, rows: &[u32], groups: Option<&[u32]>) {
-        let column = self.plain.column.map(|column| &*batch.columns[column]);
+    /// Takes in some rows of a chunk, which are of these groups; of the only group if none are named.
+    pub(super) fn add(&mut self, columns: &[Arc<Column>], rows: &[u32], groups: Option<&[u32]>) {
+        let column = self.plain.column.map(|column| &*columns[column]);
         match column {
             None => self.count(rows, groups, |_| true),
             Some(column) => match self.plain.kind {
@@ -126,7 +154,7 @@ impl States {
         match groups {
             None => {
                 let counted = rows.iter().filter(|row| counts(place(**row))).count();
-                self.counts[0] += i64::try_from(counted).expect("a batch has fewer rows");
+                self.counts[0] += i64::try_from(counted).expect("a chunk has fewer rows");
             }
             Some(groups) => {
                 for (row, group) in rows.iter().zip(groups) {
@@ -147,6 +175,7 @@ impl States {
                 Values::Int8(values) => u128::from(values[row].cast_unsigned()),
                 Values::Uuid(values) => values[row],
                 Values::Code(values) => u128::from(values[row]),
+                Values::Placed(places, _) => u128::from(places[row]),
             };
             self.see(groups.map_or(0, |groups| groups[at]), value);
         }
@@ -174,7 +203,8 @@ impl States {
             Values::Code(values) => {
                 self.take_each(kind, column, rows, groups, |row| i64::from(values[row]));
             }
-            Values::Uuid(_) => {}
+            // Plain::of has none of these.
+            Values::Uuid(_) | Values::Placed(..) => {}
         }
     }
 
@@ -229,6 +259,14 @@ impl States {
         }
     }
 
+    /// Appends the states of some groups of others, which can [be cut](Plain::can_be_cut).
+    pub(super) fn append(&mut self, other: &Self, groups: &[u32]) {
+        self.counts.extend(groups.iter().map(|group| other.counts[place(*group)]));
+        if !other.values.is_empty() {
+            self.values.extend(groups.iter().map(|group| other.values[place(*group)]));
+        }
+    }
+
     /// The value of a group.
     pub(super) fn value(&self, group: u32) -> Result<Datum> {
         let group = place(group);
@@ -247,7 +285,10 @@ impl States {
                 ColumnKind::Date => Datum::Date(narrow()),
                 ColumnKind::Code => code_text(u32::try_from(value).unwrap_or_default()),
                 ColumnKind::Int8 => Datum::Int8(value),
-                ColumnKind::TimestampTz | ColumnKind::Uuid => Datum::TimestampTz(value),
+                ColumnKind::TimestampTz => Datum::TimestampTz(value),
+                ColumnKind::Uuid | ColumnKind::Dictionary | ColumnKind::Any => {
+                    return Err(SqlError::internal("there is no order of these"));
+                }
             },
             Kind::Sum | Kind::Count | Kind::CountDistinct => Datum::Int8(value),
             Kind::Average => Datum::from(Numeric::from(value).div(&Numeric::from(count))?),

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::column::{ColumnKind, Piece, Values};
+use crate::column::{Piece, Values};
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
@@ -14,19 +14,20 @@ use crate::optimize::walk;
 use crate::plan::{Expr, Plan, SortKey};
 
 use super::filter::{Filter, place};
-use super::keys::{self, KEY_BYTES_MAX, KeyColumn};
-use super::rows::{Pieces, Scanned, Whole};
+use super::flow::{FlowColumn, Pieces};
+use super::keys::{self, KEY_BYTES_MAX, KEY_WORDS_MAX, KeyColumn};
+use super::scan::{ScanSource, Scanned, Whole};
 
 /// Who wants more rows has them sorted by rows: each is looked up by itself here.
 const TOP_ROWS_MAX: usize = 1024;
 
 /// A row's words and its key; rows of equal words are in the order of the table.
-type Candidate = ([u64; KEY_BYTES_MAX / 8], u128);
+type Candidate = ([u64; KEY_WORDS_MAX], u128);
 
 struct ColumnTop {
     /// The columns that order and filter.
     narrow: Whole,
-    filter: Filter,
+    filter: Arc<Filter>,
     keys: Vec<KeyColumn>,
     /// All columns that are wanted.
     wide: Whole,
@@ -42,7 +43,6 @@ struct ColumnTop {
 /// What is looked for, for all readers.
 struct Search<'a> {
     pieces: Pieces<'a>,
-    filter: &'a Filter,
     keys: &'a [KeyColumn],
     count: usize,
 }
@@ -67,26 +67,25 @@ pub(crate) fn build(
         });
         expression
     };
-    let narrow: Vec<usize> = needed.iter().map(|it| scan.columns[*it]).collect();
-    let kinds: Vec<ColumnKind> = needed.iter().map(|it| scan.kinds[*it]).collect();
-    let nullable: Vec<bool> = needed.iter().map(|it| scan.nullable[*it]).collect();
-    let keys = order
-        .iter()
-        .map(|key| KeyColumn::of(&renumbered(&key.expression), Some(key), &kinds, &nullable));
+    let narrow: Vec<usize> = needed.iter().map(|it| scan.of[*it]).collect();
+    let columns: Vec<FlowColumn> = needed.iter().map(|it| scan.columns[*it]).collect();
+    let keys =
+        order.iter().map(|key| KeyColumn::of(&renumbered(&key.expression), Some(key), &columns));
     let Some(keys) = keys.collect::<Option<Vec<_>>>() else { return Ok(otherwise) };
-    if keys.iter().map(KeyColumn::width).sum::<usize>() > KEY_BYTES_MAX {
+    if keys::width(&keys) > KEY_BYTES_MAX {
         return Ok(otherwise);
     }
     let filter = scan.filter.map(renumbered);
     let Some(filter) = Filter::compile(builder, filter.as_ref(), narrow.len())? else {
         return Ok(otherwise);
     };
-    let Some(narrow) = Whole::of(scan.relation, &narrow) else { return Ok(otherwise) };
+    let (narrow, wide) = (Whole::of(scan.relation, &narrow), Whole::of(scan.relation, scan.of));
+    let (Some(narrow), Some(wide)) = (narrow, wide) else { return Ok(otherwise) };
     Ok(Box::new(ColumnTop {
         narrow,
-        filter,
+        filter: Arc::new(filter),
         keys,
-        wide: scan.whole,
+        wide,
         counters: builder.counters(input),
         otherwise,
         by_rows: false,
@@ -101,13 +100,13 @@ impl Search<'_> {
         let mut best: Vec<Candidate> = Vec::new();
         let mut worst: Option<Candidate> = None;
         let mut seen = 0;
-        while let Some((_, batch)) = self.pieces.next(env)? {
-            let Values::Uuid(ids) = &batch.keys.values else { continue };
-            let rows = self.filter.rows(&batch, env)?;
-            seen += rows.len();
-            let columns: Vec<_> = batch.columns.iter().map(|column| &**column).collect();
-            let entries = keys::entries(self.keys, &columns, batch.rows);
-            for row in rows {
+        while let Some(chunk) = self.pieces.next(env)? {
+            let Some(ids) = chunk.keys.as_deref() else { continue };
+            let Values::Uuid(ids) = &ids.values else { continue };
+            seen += chunk.rows.len();
+            let columns: Vec<_> = chunk.columns.iter().map(|column| &**column).collect();
+            let entries = keys::entries(self.keys, &columns, 0..ids.len());
+            for row in chunk.rows {
                 let candidate = (entries[place(row)].0, ids[place(row)]);
                 if worst.is_some_and(|worst| candidate >= worst) {
                     continue;
@@ -138,8 +137,8 @@ impl ColumnTop {
         };
         let clock = &env.statement.context.clock;
         let start = clock.now_microseconds();
-        let pieces = Pieces::of(&*narrow);
-        let search = Search { pieces, filter: &self.filter, keys: &self.keys, count };
+        let narrow = ScanSource::new(narrow, &self.filter);
+        let search = Search { pieces: Pieces::of(&narrow), keys: &self.keys, count };
         let parts = search.pieces.read_by_all(|| search.read(env))?;
         let (mut best, mut seen) = (Vec::new(), 0);
         for (mut candidates, looked_at) in parts {

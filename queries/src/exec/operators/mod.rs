@@ -12,6 +12,7 @@ pub(crate) mod project;
 pub(crate) mod project_set;
 pub(crate) mod scan;
 pub(crate) mod set_operation;
+mod shared;
 pub(crate) mod sort;
 pub(crate) mod sorting;
 pub(crate) mod values;
@@ -20,6 +21,8 @@ pub(crate) mod window;
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::environment::Env;
+
+pub(crate) use shared::Shared;
 
 /// A part of a running plan.
 pub(crate) trait Operator: Send {

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::exec::build::Builder;
-use crate::exec::columnar::filter::Filter;
-use crate::exec::columnar::rows::{ColumnRows, Whole};
+use crate::exec::columnar::rows::ColumnRows;
 use crate::exec::environment::Env;
 use crate::exec::expression::Compiled;
 use crate::exec::key::compare;
@@ -78,14 +77,9 @@ pub(crate) fn build(
     filter: Option<&Expr>,
 ) -> Result<BoxOperator> {
     let source = Source::compile(relation, columns, access, &mut |expr| builder.expression(expr))?;
-    let whole = match access {
-        ScanAccess::Full => Whole::of(relation, columns),
+    let by_columns = match access {
+        ScanAccess::Full => ColumnRows::of(builder, relation, columns, filter)?,
         _ => None,
-    };
-    let by_columns = match whole {
-        Some(whole) => Filter::compile(builder, filter, columns.len())?
-            .map(|filter| ColumnRows::new(whole, filter, builder.statement())),
-        None => None,
     };
     let filter = builder.optional(filter)?;
     Ok(Box::new(Scan { source, filter, columns: by_columns, state: State::Start, chunk: 0 }))

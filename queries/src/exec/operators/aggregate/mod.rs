@@ -10,7 +10,6 @@ use std::collections::BTreeSet;
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
-use crate::exec::columnar;
 use crate::exec::environment::Env;
 use crate::exec::expression::{Compiled, eval_all};
 use crate::exec::key::hash_row;
@@ -54,17 +53,6 @@ struct GroupingSet {
 
 /// Builds an aggregation.
 pub(crate) fn build(
-    builder: &mut Builder<'_>,
-    input: &Plan,
-    group: &[Expr],
-    grouping_sets: &[Vec<usize>],
-    aggregates: &[AggregateCall],
-) -> Result<BoxOperator> {
-    let by_rows = build_by_rows(builder, input, group, grouping_sets, aggregates)?;
-    columnar::aggregate::build(builder, input, group, grouping_sets, aggregates, by_rows)
-}
-
-fn build_by_rows(
     builder: &mut Builder<'_>,
     input: &Plan,
     group: &[Expr],

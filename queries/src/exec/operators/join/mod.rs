@@ -81,9 +81,10 @@ pub(crate) fn build(
     }
     let condition = JoinCondition::split(on, widths.0);
     let left = builder.operator(left)?;
-    let right = builder.operator(right)?;
     if condition.left_keys.is_empty() {
+        let right = builder.operator(right)?;
         return nested::build(builder, left, right, widths, kind, on, false);
     }
+    let right = builder.share(right)?;
     hash::build(builder, left, right, widths, kind, condition)
 }

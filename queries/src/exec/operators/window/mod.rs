@@ -12,7 +12,6 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::exec::Batch;
 use crate::exec::build::Builder;
-use crate::exec::columnar;
 use crate::exec::environment::Env;
 use crate::exec::key::Direction;
 use crate::exec::memory::{Reservation, bytes_of};
@@ -83,15 +82,6 @@ pub(super) struct Partition<'a> {
 
 /// Builds window functions.
 pub(crate) fn build(
-    builder: &mut Builder<'_>,
-    input: &Plan,
-    calls: &[WindowCall],
-) -> Result<BoxOperator> {
-    let by_rows = build_by_rows(builder, input, calls)?;
-    columnar::window::build(builder, input, calls, by_rows)
-}
-
-fn build_by_rows(
     builder: &mut Builder<'_>,
     input: &Plan,
     calls: &[WindowCall],
