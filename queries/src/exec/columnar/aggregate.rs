@@ -17,6 +17,7 @@ use crate::exec::environment::Env;
 use crate::exec::memory::Reservation;
 use crate::plan::{AggregateCall, Expr, Plan};
 
+use super::filter::place;
 use super::flow::{
     Chunk, Flow, FlowColumn, Pieces, Source, Stage, numbered, numbers, readers_for, unwanted,
     wanted,
@@ -115,7 +116,9 @@ impl<const K: usize> Partial<K> {
         let total = work.total;
         let mut states: Vec<States> = work.calls.iter().map(|it| States::new(*it)).collect();
         if total {
-            states.iter_mut().for_each(|states| states.grow(1));
+            for states in &mut states {
+                states.grow(1);
+            }
         }
         Self { groups: Groups::new(work.shape.clone()), total, states, numbers: Vec::new() }
     }
@@ -160,7 +163,7 @@ impl<const K: usize> Partial<K> {
         let mut numbers = vec![Vec::new(); parts.len()];
         let count = u32::try_from(self.groups.len()).expect("groups are numbered so");
         for number in 0..count {
-            numbers[super::filter::place(self.groups.part(number, PARTS))].push(number);
+            numbers[place(self.groups.part(number, PARTS))].push(number);
         }
         for (part, numbers) in parts.iter_mut().zip(&numbers) {
             part.groups.append(&self.groups, numbers);
@@ -201,8 +204,9 @@ impl<const K: usize> Gathered<K> {
         if self.parts.is_empty() {
             self.parts.extend((0..PARTS).map(|_| Partial::new(work)));
         }
-        let partial = std::mem::replace(&mut self.partial, Partial::new(work));
-        partial.lay_aside(&mut self.parts);
+        self.partial.lay_aside(&mut self.parts);
+        self.partial.groups.clear();
+        self.partial.states.iter_mut().for_each(States::clear);
     }
 }
 
@@ -223,13 +227,15 @@ fn put_together<const K: usize>(
         partials.try_for_each(|partial| all.merge(&partial))?;
         return Ok(vec![all]);
     }
-    gathered.iter_mut().for_each(|it| it.lay_aside(work));
+    for reader in &mut *gathered {
+        reader.lay_aside(work);
+    }
     let gathered = &*gathered;
     let part = |part: u32| {
+        let of_part = || gathered.iter().map(|it| &it.parts[place(part)]);
         let mut whole = Partial::new(work);
-        for reader in gathered {
-            whole.merge(&reader.parts[super::filter::place(part)])?;
-        }
+        whole.groups.reserve(of_part().map(Partial::len).sum());
+        of_part().try_for_each(|of_reader| whole.merge(of_reader))?;
         Ok(whole)
     };
     match readers_for(rows) {
@@ -256,8 +262,7 @@ impl Aggregation {
             order.extend((0..count).map(|number| (part, number)));
         }
         if ordered {
-            let seen =
-                |(part, number): &(u32, u32)| parts[super::filter::place(*part)].seen(*number);
+            let seen = |(part, number): &(u32, u32)| parts[place(*part)].seen(*number);
             // Long runs are in order already: those of each reader.
             order.sort_by_cached_key(seen);
         }
@@ -294,7 +299,7 @@ impl<const K: usize> AggregateSource<K> {
         let keys = self.columns.len() - self.parts.first().map_or(0, |part| part.states.len());
         let mut values = Column::with_capacity(kind, groups.len());
         for (part, number) in groups {
-            let part = &self.parts[super::filter::place(*part)];
+            let part = &self.parts[place(*part)];
             let value = match column.checked_sub(keys) {
                 None => part.groups.value(*number, column),
                 Some(call) => part.states[call].value(*number)?,
@@ -317,8 +322,8 @@ impl<const K: usize> Source for AggregateSource<K> {
         let columns = (0..self.columns.len()).map(|column| self.column(column, groups));
         let columns = columns.collect::<Result<_>>()?;
         let rows = u32::try_from(groups.len()).expect("a piece has fewer rows");
-        let place = u64::try_from(piece.from).unwrap_or(u64::MAX);
-        Ok((Chunk { place, keys: None, columns, rows: (0..rows).collect() }, None))
+        let at = u64::try_from(piece.from).unwrap_or(u64::MAX);
+        Ok((Chunk { place: at, keys: None, columns, rows: (0..rows).collect() }, None))
     }
 
     fn rows(&self) -> u64 {

@@ -190,6 +190,20 @@ impl<const K: usize> Groups<K> {
         Self { shape, table: HashTable::new(), keys, first, rows, dictionaries }
     }
 
+    /// Makes room for more of them.
+    pub(super) fn reserve(&mut self, groups: usize) {
+        self.table.reserve(groups, |(hash, _)| spread(*hash));
+        self.keys.reserve(groups);
+        self.first.reserve(groups);
+    }
+
+    /// Forgets all, but keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.table.clear();
+        self.keys.clear();
+        self.first.clear();
+    }
+
     /// The number of groups.
     pub(super) fn len(&self) -> usize {
         self.keys.len()

@@ -241,7 +241,7 @@ fn sort_slices<const W: usize>(
     match pool {
         None => slices.into_iter().for_each(<[_]>::sort_unstable),
         Some(pool) => {
-            pool.install(|| slices.into_par_iter().for_each(ParallelSliceMut::par_sort_unstable))
+            pool.install(|| slices.into_par_iter().for_each(ParallelSliceMut::par_sort_unstable));
         }
     }
 }

@@ -134,6 +134,12 @@ impl States {
         }
     }
 
+    /// Forgets the states of groups, which can [be cut](Plain::can_be_cut), but keeps the room.
+    pub(super) fn clear(&mut self) {
+        self.counts.clear();
+        self.values.clear();
+    }
+
     /// Takes in some rows of a chunk, which are of these groups; of the only group if none are named.
     pub(super) fn add(&mut self, columns: &[Arc<Column>], rows: &[u32], groups: Option<&[u32]>) {
         let column = self.plain.column.map(|column| &*columns[column]);
