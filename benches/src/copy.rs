@@ -119,6 +119,8 @@ fn restart(report: &mut Report, mut server: Server) -> Server {
     let serves = start.elapsed().as_secs_f64();
     report.cost("kill -9 to accepting connections", "s", vec![listens], None);
     report.cost("kill -9 to a strong SELECT", "s", vec![serves], None);
+    let resident = process::resident_mib(again.pid());
+    report.cost("server memory after that", "MiB", vec![resident], None);
     again.take_over(&mut server);
     again
 }

@@ -20,6 +20,13 @@ pub type Walk<'v> = dyn FnMut(usize, &[u8]) -> ControlFlow<()> + 'v;
 /// The same for rows whose keys begin with one of several prefixes.
 pub type WalkPrefixes<'v> = dyn FnMut(usize, &[u8], &[u8]) -> ControlFlow<()> + 'v;
 
+/// From so many keys on, a walk goes through a good part of a table: it reads ahead, past the cache of blocks, which is
+/// for what is read again.
+const LONG_WALK_KEYS: usize = 4096;
+
+/// The bytes that such a walk reads at once.
+const READ_AHEAD_BYTES: usize = 256 << 10;
+
 /// A walk jumps when it has stepped over so many rows on the way to the next key: about what a jump costs.
 const WALK_STEPS_MAX: usize = 16;
 
@@ -51,6 +58,7 @@ impl Db {
         visit: &mut Walk<'_>,
     ) -> Result<(), StoreError> {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(()) };
+        read_past_cache(&mut options, keys.len());
         options.set_total_order_seek(true);
         options.set_iterate_lower_bound(first.as_ref());
         options.set_iterate_upper_bound([last.as_ref(), &[0]].concat());
@@ -186,6 +194,14 @@ impl Db {
             ControlFlow::Break(())
         })?;
         Ok(first)
+    }
+}
+
+/// Sets options for a walk to so many keys.
+fn read_past_cache(options: &mut ReadOptions, keys: usize) {
+    if keys >= LONG_WALK_KEYS {
+        options.fill_cache(false);
+        options.set_readahead_size(READ_AHEAD_BYTES);
     }
 }
 
