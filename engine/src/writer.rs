@@ -1,12 +1,12 @@
 //! The one way into the log: group commit over all shards of a machine.
 //!
 //! ```text
-//! shards ──submit──▶ queue, bounded in bytes ──▶ writer: one batch, not synced ──▶ syncer: one sync ──▶ callbacks, in order
-//!    └── rows are readable at once                    └── then index and snapshots, not logged
+//! shards ──submit──▶ queue, bounded in bytes ──▶ one batch, not synced ──▶ one sync ──▶ callbacks, in order
+//!    └── rows are readable at once                 └── then index and snapshots, not logged
 //! ```
 //!
-//! The writer takes whatever has gathered and writes it as one batch; the syncer takes whatever has been written
-//! and makes it durable with one sync, while the writer goes on. So one sync acknowledges many shards, and the
+//! A write takes whatever has gathered as one batch; a sync makes durable whatever has been written. There is one
+//! write at a time, and one sync, and they go on beside each other. So one sync acknowledges many shards, and the
 //! busier the machine is the more. Votes, truncations and marks go the same way, so their order is the order in
 //! which they were submitted.
 //!
@@ -20,8 +20,10 @@
 //!
 //! # Threads
 //!
-//! [`LogWriter::start`] runs both loops on threads of their own. [`LogWriter::stepped`] starts none: a simulation
-//! calls [`LogWriter::step_write`] and [`LogWriter::step_sync`], which are all that the threads do.
+//! [`LogWriter::start`] has two threads that do the same: whoever has written also syncs, unless the other is
+//! syncing, and then that one syncs once more. So a task that comes alone is handed to a thread once, and under
+//! load one of them writes while the other syncs. [`LogWriter::stepped`] starts none: a simulation calls
+//! [`LogWriter::step_write`] and [`LogWriter::step_sync`], which are all that the threads do.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -50,7 +52,7 @@ pub const BATCH_BYTES_MAX: usize = 8 << 20;
 /// has gathered so many bytes: it is visible already, and computed again after a crash.
 pub const DERIVED_BYTES_MAX: usize = 256 << 10;
 
-/// What is called when a task is durable, or has failed. Called on the syncer's thread: it must be short.
+/// What is called when a task is durable, or has failed. Called on the thread that syncs: it must be short.
 pub type Done = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
 
 /// Told of the first failure; ends the process in production.
@@ -139,10 +141,8 @@ impl fmt::Debug for LogWriter {
 struct Shared {
     store: Arc<LogStore>,
     queue: Mutex<Queue>,
-    /// Something was submitted, or the end was announced.
-    submitted: Condvar,
-    /// Something was written, or the writer has ended.
-    written: Condvar,
+    /// There is something to do that nobody does, or the end was announced.
+    work: Condvar,
     /// There may be room in the queue.
     room: Condvar,
     on_fatal: OnFatal,
@@ -151,6 +151,7 @@ struct Shared {
 }
 
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "what its two threads do, each by itself")]
 struct Queue {
     tasks: VecDeque<Pending>,
     /// Written, but not yet durable.
@@ -161,7 +162,11 @@ struct Queue {
     waiting: Vec<Box<dyn FnOnce() + Send>>,
     failed: Option<StoreError>,
     closing: bool,
-    writer_ended: bool,
+    /// Whether the tasks are to be written now, and do not wait for one that somebody waits for.
+    due: bool,
+    /// Whether a thread writes, and whether one syncs.
+    writing: bool,
+    syncing: bool,
 }
 
 /// An accepted task, with what the log said of it when it was accepted.
@@ -180,17 +185,18 @@ struct Written {
 }
 
 impl LogWriter {
-    /// A writer with its two threads.
+    /// A writer with its threads.
     pub fn start(store: Arc<LogStore>, on_fatal: OnFatal) -> Result<Arc<Self>, StoreError> {
         let writer = Self::new(store, on_fatal, false, None);
-        writer.spawn("log-writer", Shared::write_loop)?;
-        writer.spawn("log-syncer", Shared::sync_loop)?;
+        writer.spawn()?;
+        writer.spawn()?;
         Ok(writer)
     }
 
-    fn spawn(&self, name: &str, run: fn(&Shared)) -> Result<(), StoreError> {
+    fn spawn(&self) -> Result<(), StoreError> {
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new().name(name.to_owned()).spawn(move || run(&shared));
+        let thread = std::thread::Builder::new().name("log-writer".to_owned());
+        let thread = thread.spawn(move || shared.work_loop());
         self.threads.lock().push(
             thread.map_err(|error| StoreError::Io(format!("could not start a thread: {error}")))?,
         );
@@ -214,8 +220,8 @@ impl LogWriter {
         on_due: Option<OnDue>,
     ) -> Arc<Self> {
         let queue = Mutex::default();
-        let (submitted, written, room) = (Condvar::new(), Condvar::new(), Condvar::new());
-        let shared = Arc::new(Shared { store, queue, submitted, written, room, on_fatal, on_due });
+        let (work, room) = (Condvar::new(), Condvar::new());
+        let shared = Arc::new(Shared { store, queue, work, room, on_fatal, on_due });
         Arc::new(Self { shared, threads: Mutex::default(), stepped })
     }
 
@@ -294,7 +300,7 @@ impl LogWriter {
             queue.closing = true;
             std::mem::take(&mut queue.waiting)
         };
-        self.shared.submitted.notify_all();
+        self.shared.work.notify_all();
         self.shared.room.notify_all();
         for notify in waiting {
             notify();
@@ -338,12 +344,15 @@ impl Shared {
         queue.bytes += pending.bytes;
         let is_due = pending.done.is_some() || queue.bytes >= DERIVED_BYTES_MAX;
         queue.tasks.push_back(pending);
+        queue.due |= is_due;
+        // Who writes looks for more when that is done.
+        let is_unattended = is_due && !queue.writing;
         drop(queue);
-        if is_due {
-            self.submitted.notify_one();
-            if let Some(on_due) = &self.on_due {
-                on_due();
-            }
+        if is_unattended {
+            self.work.notify_one();
+        }
+        if is_due && let Some(on_due) = &self.on_due {
+            on_due();
         }
         Ok(())
     }
@@ -383,33 +392,33 @@ impl Shared {
         }
     }
 
-    fn write_loop(&self) {
+    fn work_loop(&self) {
+        let mut queue = self.queue.lock();
         loop {
-            let mut queue = self.queue.lock();
-            while queue.tasks.is_empty() && !queue.closing && queue.failed.is_none() {
-                self.submitted.wait(&mut queue);
-            }
-            if queue.tasks.is_empty() {
-                queue.writer_ended = true;
-                self.written.notify_all();
+            if queue.wants_sync() {
+                queue.syncing = true;
+                let others_write = queue.wants_write();
+                drop(queue);
+                if others_write {
+                    self.work.notify_one();
+                }
+                self.step_sync();
+                queue = self.queue.lock();
+                queue.syncing = false;
+            } else if queue.wants_write() {
+                queue.writing = true;
+                drop(queue);
+                self.step_write();
+                queue = self.queue.lock();
+                queue.writing = false;
+            } else if queue.is_over() {
+                drop(queue);
+                // The other one may be waiting for what this one has done.
+                self.work.notify_all();
                 return;
+            } else {
+                self.work.wait(&mut queue);
             }
-            drop(queue);
-            self.step_write();
-        }
-    }
-
-    fn sync_loop(&self) {
-        loop {
-            let mut queue = self.queue.lock();
-            while queue.unsynced.is_empty() && !queue.writer_ended {
-                self.written.wait(&mut queue);
-            }
-            if queue.unsynced.is_empty() {
-                return;
-            }
-            drop(queue);
-            self.step_sync();
         }
     }
 
@@ -442,7 +451,7 @@ impl Shared {
                     self.store.index().forget(update);
                 }
             }
-            // Before the batch is handed over, so that the syncer cannot take it for written.
+            // Before the batch is handed over, so that who syncs cannot take it for written.
             Err(error) => self.fail(&error),
         }
         if planted::has(Bug::AckBeforeSync) {
@@ -453,7 +462,6 @@ impl Shared {
         queue.unsynced.push_back(written);
         let waiting = queue.take_waiting();
         drop(queue);
-        self.written.notify_one();
         self.tell_room(waiting);
         true
     }
@@ -503,6 +511,7 @@ impl Shared {
             bytes += task.bytes;
             tasks.push(task);
         }
+        queue.due &= !queue.tasks.is_empty();
         tasks
     }
 
@@ -515,7 +524,7 @@ impl Shared {
         }
         let waiting = queue.take_waiting();
         drop(queue);
-        self.submitted.notify_all();
+        self.work.notify_all();
         self.tell_room(waiting);
         if first {
             (self.on_fatal)(error);
@@ -531,6 +540,23 @@ impl Shared {
 }
 
 impl Queue {
+    /// Whether a thread should write.
+    fn wants_write(&self) -> bool {
+        let is_due = self.due || self.closing || self.failed.is_some();
+        is_due && !self.writing && !self.tasks.is_empty()
+    }
+
+    /// Whether a thread should sync.
+    fn wants_sync(&self) -> bool {
+        !self.syncing && !self.unsynced.is_empty()
+    }
+
+    /// Whether nothing is left to be done, and nothing will come, but for what another thread is doing.
+    fn is_over(&self) -> bool {
+        let is_ending = self.closing || self.failed.is_some();
+        is_ending && self.tasks.is_empty() && self.unsynced.is_empty() && !self.writing
+    }
+
     fn take_waiting(&mut self) -> Vec<Box<dyn FnOnce() + Send>> {
         if self.bytes < QUEUE_BYTES_MAX || self.failed.is_some() {
             std::mem::take(&mut self.waiting)

@@ -23,7 +23,7 @@ use super::appeared::{ViolationListener, tell};
 use super::count::Count;
 use super::follower::{Folded, Follower};
 use super::history::Retention;
-use super::pace::{LINGER, Pace};
+use super::pace::Pace;
 use super::past::{self, PAST_BYTES_DEFAULT, Past, PastError};
 use super::relations::{Estimates, relations};
 use super::rows::Result;
@@ -140,6 +140,8 @@ struct Shared {
     // A generation that is to take over.
     replacement: Mutex<Option<Follower>>,
     rebuilding: AtomicBool,
+    // Whether anybody has read since the last step.
+    read: AtomicBool,
     stop: AtomicBool,
 }
 
@@ -221,6 +223,7 @@ impl Projections {
             failure: RwLock::new(None),
             replacement: Mutex::new(None),
             rebuilding: AtomicBool::new(false),
+            read: AtomicBool::new(false),
             stop: AtomicBool::new(false),
         });
         shared.estimate()?;
@@ -232,6 +235,13 @@ impl Projections {
     /// The newest state. It covers at least the positions that were reached before the call.
     pub fn snapshot(&self) -> Snapshot {
         self.shared.current.read().snapshot.clone()
+    }
+
+    /// Says that somebody reads, and the fold should not stay far behind. Cheap.
+    pub fn note_reader(&self) {
+        if !self.shared.read.load(Ordering::Relaxed) {
+            self.shared.read.store(true, Ordering::Relaxed);
+        }
     }
 
     /// The state as of an instant: the fold of all events that are not newer than `at` and were folded before the
@@ -354,8 +364,12 @@ impl Shared {
                 continue;
             }
             let entries = follower.folded().entries - before;
-            if pace.lingers_after(entries, self.waiters.asked()) && !follower.is_behind() {
-                self.waiters.linger(LINGER);
+            let listener = self.options.violations.as_deref();
+            let listening = listener.is_some_and(super::appeared::ViolationListener::is_listening);
+            let read = self.read.swap(false, Ordering::Relaxed) || listening;
+            let linger = pace.linger_after(entries, self.waiters.asked(), read);
+            if !linger.is_zero() && !follower.is_behind() {
+                self.waiters.linger(linger);
             }
         }
         Ok(())

@@ -96,6 +96,7 @@ impl Session {
 
     /// Whether [`Self::wait_until_readable`] has nothing to do, as mostly.
     pub(crate) fn is_readable(&self) -> bool {
+        self.database.projections().note_reader();
         let reached = |positions| self.database.projections().reached(positions);
         self.block.is_none()
             && match self.settings.consistency() {
@@ -114,6 +115,7 @@ impl Session {
         &mut self,
         statement: &running::Statement,
     ) -> Result<()> {
+        self.database.projections().note_reader();
         if self.block.as_ref().is_some_and(|block| block.is_fixed() && block.has_view()) {
             // It sees what it has seen.
             return self.prepare_view().await;
