@@ -58,6 +58,7 @@ pub mod router;
 pub mod row;
 pub mod row_subscription;
 pub mod runtime;
+mod series;
 mod shard;
 pub mod shard_log;
 pub mod simulated;

@@ -40,7 +40,7 @@ use crate::row_subscription::RowSubscription;
 use crate::shard::{Job, Shard, ShardStatus, Statement};
 use crate::shard_log::ShardLog;
 use crate::subscription::Subscription;
-use crate::ticket::{Withdrawal, ticket};
+use crate::ticket::{Ticket, Withdrawal, ticket};
 use crate::transport::Transport;
 use crate::type_config::{Machine, MachineId};
 use crate::write::Write;
@@ -273,10 +273,34 @@ impl<D: Domain> Node<D> {
         transaction: Uuid,
         deadline: Duration,
     ) -> Result<ShardAnswer<D>, WriteError<D>> {
-        let (mut waiting, foil) = ticket();
+        let waiting = self.put(shard, requests, metadata, transaction);
+        self.answered(shard, waiting, deadline).await
+    }
+
+    /// Puts a statement into the queue of a shard of this machine. Statements for the same aggregates are decided in
+    /// the order in which they are put.
+    pub(crate) fn put(
+        &self,
+        shard: ShardId,
+        requests: Vec<Request<D>>,
+        metadata: Metadata,
+        transaction: Uuid,
+    ) -> Ticket<ShardAnswer<D>> {
+        let (waiting, foil) = ticket();
+        let statement = Statement { requests, metadata, transaction, foil };
+        self.inner.shard(shard).enqueue(Job::Statement(statement));
+        waiting
+    }
+
+    /// Waits for the answer to a statement that was put to a shard.
+    pub(crate) async fn answered(
+        &self,
+        shard: ShardId,
+        mut waiting: Ticket<ShardAnswer<D>>,
+        deadline: Duration,
+    ) -> Result<ShardAnswer<D>, WriteError<D>> {
         let until = tokio::time::Instant::now() + deadline;
         let here = self.inner.shard(shard);
-        here.enqueue(Job::Statement(Statement { requests, metadata, transaction, foil }));
         loop {
             let left = until.saturating_duration_since(tokio::time::Instant::now());
             // Among others, one that does not lead does not wait until it does: another may lead meanwhile.
@@ -312,7 +336,7 @@ impl<D: Domain> Node<D> {
     }
 
     /// The transaction of a statement: the one it is given, or a new one.
-    fn transaction_of(&self, metadata: &mut Metadata) -> Uuid {
+    pub(crate) fn transaction_of(&self, metadata: &mut Metadata) -> Uuid {
         let new = || self.inner.random.uuid_v7(self.inner.clock.now_microseconds());
         *metadata.transaction.get_or_insert_with(new)
     }

@@ -11,6 +11,7 @@ mod large_tables;
 mod listen;
 mod main_job;
 mod partitions;
+mod pipelines;
 mod placement;
 mod random_select;
 mod replica;

@@ -160,7 +160,7 @@ impl<S: SessionApi> Connection<S> {
     }
 
     /// Sync: the implicit transaction ends here.
-    async fn sync(&mut self) {
+    pub(crate) async fn sync(&mut self) {
         self.end_transaction().await;
         self.ready();
     }

@@ -169,6 +169,14 @@ impl<S: SessionApi> Connection<S> {
         let portal = self.portals.get(name)?;
         self.metrics.statement(portal.prepared.command);
         let parameters = std::mem::take(&mut portal.parameters);
+        if options.ends_transaction && name.is_empty() {
+            let prepared = Arc::clone(&portal.prepared);
+            let further = self.further_runs(&prepared);
+            if !further.is_empty() {
+                return self.run_series(&prepared, parameters, further).await;
+            }
+        }
+        let portal = self.portals.get(name)?;
         let execute = self.session.execute(&portal.prepared, parameters, options);
         let execution = self.link.drive(pin!(execute)).await?;
         match execution {
@@ -214,7 +222,7 @@ impl<S: SessionApi> Connection<S> {
 }
 
 /// The statement called `name`, the unnamed one for an empty name.
-fn find<S: SessionApi>(
+pub(super) fn find<S: SessionApi>(
     unnamed: Option<&Arc<Prepared<S::Statement>>>,
     session: &mut S,
     name: &str,
@@ -231,7 +239,7 @@ fn find<S: SessionApi>(
 }
 
 /// Reads what follows the two names in a Bind message.
-fn read_bind<S>(
+pub(super) fn read_bind<S>(
     mut body: Body<'_>,
     names: BindNames<'_>,
     prepared: &Prepared<S>,
@@ -281,9 +289,9 @@ fn read_bind<S>(
 
 /// The names in a Bind message, for errors.
 #[derive(Clone, Copy)]
-struct BindNames<'a> {
-    portal: &'a str,
-    statement: &'a str,
+pub(super) struct BindNames<'a> {
+    pub(super) portal: &'a str,
+    pub(super) statement: &'a str,
 }
 
 struct GivenFormats {
@@ -343,7 +351,7 @@ fn at_parameter(mut error: SqlError, portal: &str, place: usize, is_binary: bool
 }
 
 /// Whether no text of the type means another value at another time.
-fn is_timeless(ty: PgType) -> bool {
+pub(super) fn is_timeless(ty: PgType) -> bool {
     use PgType::{Bool, Float8, Int2, Int4, Int8, Numeric, Text, Uuid, Varchar};
     matches!(ty, Bool | Float8 | Int2 | Int4 | Int8 | Numeric | Text | Uuid | Varchar)
 }

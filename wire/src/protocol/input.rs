@@ -29,6 +29,10 @@ pub(crate) enum CopyInput {
     Frame(Frame),
 }
 
+/// A place between two messages.
+#[derive(Debug)]
+pub(crate) struct Mark(usize);
+
 /// What has come from the client and has not been looked at.
 #[derive(Debug)]
 pub(crate) struct Input {
@@ -76,6 +80,21 @@ impl Input {
     pub(crate) fn consume(&mut self, count: usize) {
         self.start += count;
         debug_assert!(self.start <= self.bytes.len());
+    }
+
+    /// Whether there is more than one message without a body, or a part of more.
+    pub(crate) fn has_more_than_sync(&self) -> bool {
+        self.len() > HEADER_BYTES
+    }
+
+    /// A place to come back to until more is read.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark(self.start)
+    }
+
+    /// Goes back to a place, as if nothing behind it had been looked at.
+    pub(crate) fn rewind(&mut self, mark: &Mark) {
+        self.start = mark.0;
     }
 
     /// The buffer to read more into, with room for it. Ranges handed out before are void.

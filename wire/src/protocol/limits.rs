@@ -19,6 +19,9 @@ pub(crate) const READ_BYTES: usize = 64 << 10;
 /// The input that is taken in while a statement runs; beyond it the client has to wait.
 pub(crate) const READ_AHEAD_BYTES: usize = 256 << 10;
 
+/// The runs of a statement that one session may have under way together.
+pub(crate) const SERIES_MAX: usize = 256;
+
 /// A buffer that has grown beyond this is given back once it is empty.
 pub(crate) const BUFFER_BYTES_KEPT: usize = 1 << 20;
 

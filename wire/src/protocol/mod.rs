@@ -31,6 +31,7 @@ mod metrics;
 mod output;
 mod portal;
 mod registry;
+mod series;
 mod server;
 mod simple;
 mod startup;

@@ -7,7 +7,7 @@
 //!
 //! A session must never know message letters, formats of values on the wire, portals or sockets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -367,6 +367,18 @@ pub trait SessionApi: Send + 'static {
         parameters: Vec<Datum>,
         options: ExecuteOptions,
     ) -> impl Future<Output = Result<Execution>> + Send;
+
+    /// Whether runs of a statement that the client has sent without waiting, each of them a transaction of its own, may
+    /// be given to [`SessionApi::execute_series`] as they stand.
+    fn takes_series(&self, prepared: &Arc<Prepared<Self::Statement>>) -> bool;
+
+    /// Executes a statement once for each of the first few of `runs`, which it takes out, at least one. Each is a
+    /// transaction of its own, and all ends as if each had waited for the one before. The results are in order.
+    fn execute_series(
+        &mut self,
+        prepared: &Arc<Prepared<Self::Statement>>,
+        runs: &mut VecDeque<Vec<Datum>>,
+    ) -> impl Future<Output = Vec<Result<Execution>>> + Send;
 
     /// Takes a piece of COPY input, cut anywhere. Returns whether [`SessionApi::copy_drain`] has to be called
     /// before the next piece. An error ends the COPY.

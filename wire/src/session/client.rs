@@ -5,6 +5,7 @@
 //! moves many rows, [`super::transaction`] begins and ends blocks, [`super::utility`] does everything else. What a
 //! statement sees is [`super::consistency`]'s business. The session knows nothing of messages.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
 use rotabase_engine::entry::Metadata;
@@ -61,7 +62,7 @@ pub struct Session {
     pub(crate) copy: Option<CopyIn>,
     pub(crate) running: Arc<Running>,
     pub(crate) listening: Listening,
-    place: Place,
+    pub(crate) place: Place,
     may_follow: bool,
     advisory: Held,
     notices: Vec<Notice>,
@@ -330,7 +331,7 @@ impl Session {
         Ok(())
     }
 
-    fn after_error(&mut self) {
+    pub(crate) fn after_error(&mut self) {
         match self.status {
             Status::Open => self.status = Status::Failed,
             Status::Idle => self.drop_implicit(),
@@ -456,6 +457,23 @@ impl SessionApi for Session {
         let transaction = self.block.as_ref().map(|block| block.started);
         self.place.end(self.transaction_status(), transaction, self.now());
         result
+    }
+
+    fn takes_series(&self, prepared: &Arc<Prepared<SessionStatement>>) -> bool {
+        self.series_insert(prepared).is_some()
+    }
+
+    async fn execute_series(
+        &mut self,
+        prepared: &Arc<Prepared<SessionStatement>>,
+        runs: &mut VecDeque<Vec<Datum>>,
+    ) -> Vec<Result<Execution>> {
+        if let Some(bound) = self.series_insert(prepared) {
+            return Box::pin(self.insert_series(prepared, &bound, runs)).await;
+        }
+        let Some(parameters) = runs.pop_front() else { return Vec::new() };
+        let options = ExecuteOptions { row_limit: usize::MAX, ends_transaction: true };
+        vec![self.execute(prepared, parameters, options).await]
     }
 
     fn copy_data(&mut self, data: &[u8]) -> Result<bool> {

@@ -1,6 +1,6 @@
 //! A session that understands a handful of words, and a server over it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -222,7 +222,9 @@ impl FakeSession {
                     source,
                 )))
             }
-            "fail" => Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero")),
+            "fail" | "series" if word == "fail" || number == 7 => {
+                Err(SqlError::new(SqlState::DIVISION_BY_ZERO, "division by zero"))
+            }
             "panic" => panic!("on purpose"),
             "notice" => {
                 let error = SqlError::new(SqlState("00000"), "look here");
@@ -298,6 +300,25 @@ impl SessionApi for FakeSession {
     ) -> Result<Execution> {
         self.cancel.0.store(false, Ordering::Release);
         self.run(&prepared.statement, &parameters).await
+    }
+
+    fn takes_series(&self, prepared: &Arc<Prepared<String>>) -> bool {
+        prepared.statement.contains("series")
+    }
+
+    async fn execute_series(
+        &mut self,
+        prepared: &Arc<Prepared<String>>,
+        runs: &mut VecDeque<Vec<Datum>>,
+    ) -> Vec<Result<Execution>> {
+        let mut results = Vec::new();
+        // Two at a time.
+        while results.len() < 2
+            && let Some(parameters) = runs.pop_front()
+        {
+            results.push(self.run(&prepared.statement, &parameters).await);
+        }
+        results
     }
 
     fn copy_data(&mut self, data: &[u8]) -> Result<bool> {

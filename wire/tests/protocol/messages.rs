@@ -274,3 +274,52 @@ async fn what_happens_is_counted() {
         assert!(page.lines().any(|printed| printed == line), "{line} in {page}");
     }
 }
+
+/// A client may send runs of a statement without waiting, and a session may have several of them under way.
+#[tokio::test]
+async fn runs_that_did_not_wait_are_answered_as_if_they_had() {
+    let running = start(Options::default()).await;
+    let mut client = Client::connect(running.port()).await;
+    assert_eq!(
+        client.say(&[parse("s", "series $1"), parse("o", "other"), sync()]).await,
+        "1 1 Z:I"
+    );
+    let bound_to = |number: &str| bind("", "s", &[0], &[Some(number.as_bytes())], &[]);
+    let run = |number: &str| [bound_to(number), execute("", 0), sync()].concat();
+    let described =
+        |number: &str| [bound_to(number), describe('P', ""), execute("", 0), sync()].concat();
+    let two = [bound_to("1"), execute("", 0), bound_to("2"), execute("", 0), sync()].concat();
+    let sent = [
+        (run("1"), "2 C:OK Z:I"),
+        (run("2"), "2 C:OK Z:I"),
+        (described("3"), "2 n C:OK Z:I"),
+        // Refused, and the others are not.
+        (run("7"), "2 E:22012 Z:I"),
+        (run("4"), "2 C:OK Z:I"),
+        (described("7"), "2 n E:22012 Z:I"),
+        // Not a number.
+        (run("x"), "E:22P02 Z:I"),
+        (run("5"), "2 C:OK Z:I"),
+        ([bound("", "o"), execute("", 0), sync()].concat(), "2 C:OK Z:I"),
+        (run("7"), "2 E:22012 Z:I"),
+        (query("rows 1"), "T D C:SELECT_1 Z:I"),
+        (run("6"), "2 C:OK Z:I"),
+        (two, "2 C:OK 2 C:OK Z:I"),
+        (run("7"), "2 E:22012 Z:I"),
+        ([bound_to("1"), execute("", 0), execute("", 0), sync()].concat(), "2 C:OK E:55000 Z:I"),
+        (run("8"), "2 C:OK Z:I"),
+        (run("7"), "2 E:22012 Z:I"),
+    ];
+    let all: Vec<u8> = sent.iter().flat_map(|(bytes, _)| bytes.clone()).collect();
+    client.send(&all).await;
+    for (number, (_, answer)) in sent.iter().enumerate() {
+        assert_eq!(client.until_ready().await, *answer, "message {number}");
+    }
+    // Cut anywhere, too.
+    for piece in all.chunks(11) {
+        client.send(piece).await;
+    }
+    for (number, (_, answer)) in sent.iter().enumerate() {
+        assert_eq!(client.until_ready().await, *answer, "message {number} of pieces");
+    }
+}

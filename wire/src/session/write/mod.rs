@@ -7,6 +7,7 @@
 
 mod change;
 mod rows;
+mod series;
 
 use std::sync::Arc;
 use std::time::Duration;
