@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use rotabase_tests::server::Server;
 
 /// Selections with their groups, each over `legs`; `WHERE` follows.
-const SELECTIONS: [(&str, &str); 14] = [
+const SELECTIONS: [(&str, &str); 17] = [
     ("SELECT count(*)", ""),
     ("SELECT count(rotation_id), count(aircraft_type), min(departure_time), max(arrival_time)", ""),
     ("SELECT sum(flight_number), avg(flight_number), min(carrier), max(arrival_airport)", ""),
@@ -32,6 +32,18 @@ const SELECTIONS: [(&str, &str); 14] = [
     (
         "SELECT id, lead(aircraft_type) OVER w, lag(id) OVER w",
         "WINDOW w AS (PARTITION BY carrier, departure_airport ORDER BY aircraft_type NULLS FIRST, departure_time) ORDER BY id LIMIT 200",
+    ),
+    (
+        "SELECT date_trunc('day', departure_time), count(*), min(arrival_time + interval '1 hour'), sum(flight_number % 7), max(flight_number - leg_sequence)",
+        "GROUP BY 1 ORDER BY 1",
+    ),
+    (
+        "SELECT carrier, nullif(flight_number % 5, 0), count(*) FILTER (WHERE departure_airport = 'FRA'), max(arrival_time) FILTER (WHERE aircraft_type IS NULL AND flight_number % 2 = 0), count(DISTINCT aircraft_type) FILTER (WHERE arrival_airport <> 'MUC')",
+        "GROUP BY 1, 2 ORDER BY 1, 2",
+    ),
+    (
+        "SELECT count(nullif(flight_number, 7)), sum(1000 / (flight_number - 3)) FILTER (WHERE flight_number <> 3), count(*) FILTER (WHERE rotation_id IS NULL)",
+        "",
     ),
     ("SELECT *", "ORDER BY departure_time, id LIMIT 100"),
     (

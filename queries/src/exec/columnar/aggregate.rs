@@ -17,7 +17,8 @@ use crate::exec::environment::Env;
 use crate::exec::memory::Reservation;
 use crate::plan::{AggregateCall, Expr, Plan};
 
-use super::filter::place;
+use super::computed::Expressions;
+use super::filter::{Filter, place};
 use super::flow::{
     Chunk, Flow, FlowColumn, Pieces, Source, Stage, numbered, numbers, readers_for, unwanted,
     wanted,
@@ -82,12 +83,21 @@ pub(super) fn stage(
     group: &[Expr],
     aggregates: &[AggregateCall],
 ) -> Result<Option<Flow>> {
-    let Some(mut input) = Flow::input(builder, input)? else { return Ok(None) };
-    let Some(keys) = keys(&input.columns, group) else { return Ok(None) };
+    let Some(input) = Flow::input(builder, input)? else { return Ok(None) };
+    let mut computed = Expressions::default();
+    let keys = group.iter().map(|expression| computed.column(expression, &input.columns));
+    let Some(keys) = keys.collect::<Option<Vec<_>>>() else { return Ok(None) };
     let Some(shape) = KeyShape::of(&keys) else { return Ok(None) };
-    let calls = aggregates.iter().map(|call| Plain::of(call, &input.columns));
-    let Some(calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
-    let looked_at = shape.columns().chain(calls.iter().filter_map(Plain::column));
+    let calls = aggregates.iter().map(|call| Plain::of(call, &input.columns, &mut computed));
+    let Some(mut calls) = calls.collect::<Option<Vec<_>>>() else { return Ok(None) };
+    let mut input = input.computed(builder, computed)?;
+    for (call, of) in calls.iter_mut().zip(aggregates) {
+        let Some(condition) = &of.filter else { continue };
+        let filter = Filter::compile(builder, Some(condition), input.columns.len())?;
+        let Some(filter) = filter else { return Ok(None) };
+        call.set_filter(filter);
+    }
+    let looked_at = shape.columns().chain(calls.iter().flat_map(Plain::columns));
     input.stage.narrow(&wanted(looked_at, input.columns.len()));
     let keys = keys.iter().map(|(_, column)| match column.kind {
         // Its values come out one by one.
@@ -102,19 +112,10 @@ pub(super) fn stage(
     Ok(Some(Flow { columns, stage: Box::new(stage) }))
 }
 
-/// The columns that groups are by, with their numbers; none if they are by anything else.
-fn keys(columns: &[FlowColumn], group: &[Expr]) -> Option<Vec<(usize, FlowColumn)>> {
-    let key = |expression: &Expr| match expression {
-        Expr::Column(column, _) => Some((*column, *columns.get(*column)?)),
-        _ => None,
-    };
-    group.iter().map(key).collect()
-}
-
 impl<const K: usize> Partial<K> {
     fn new(work: &Work) -> Self {
         let total = work.total;
-        let mut states: Vec<States> = work.calls.iter().map(|it| States::new(*it)).collect();
+        let mut states: Vec<States> = work.calls.iter().map(|it| States::new(it.clone())).collect();
         if total {
             for states in &mut states {
                 states.grow(1);
@@ -132,7 +133,7 @@ impl<const K: usize> Partial<K> {
     }
 
     /// Takes in the rows of a chunk.
-    fn add(&mut self, chunk: &Chunk) -> Result<()> {
+    fn add(&mut self, chunk: &Chunk, env: &Env<'_>) -> Result<()> {
         let (columns, rows) = (&chunk.columns, &chunk.rows);
         let groups = if self.total {
             None
@@ -142,8 +143,7 @@ impl<const K: usize> Partial<K> {
             self.states.iter_mut().for_each(|states| states.grow(count));
             Some(&*self.numbers)
         };
-        self.states.iter_mut().for_each(|states| states.add(columns, rows, groups));
-        Ok(())
+        self.states.iter_mut().try_for_each(|states| states.add(columns, rows, groups, env))
     }
 
     fn merge(&mut self, other: &Self) -> Result<()> {
@@ -185,7 +185,7 @@ impl<const K: usize> Gathered<K> {
         let mut gathered = Self { partial: Partial::new(work), parts: Vec::new(), memory };
         let (mut aside, mut held) = (0, 0);
         while let Some(chunk) = pieces.next(env)? {
-            gathered.partial.add(&chunk)?;
+            gathered.partial.add(&chunk, env)?;
             let bytes = aside + gathered.partial.bytes();
             if !gathered.memory.try_share(bytes.saturating_sub(held)) {
                 pieces.stop();

@@ -79,7 +79,12 @@ impl Filter {
     }
 
     /// Keeps the rows for which all conditions hold.
-    fn retain(&self, columns: &[Arc<Column>], rows: &mut Vec<u32>, env: &Env<'_>) -> Result<()> {
+    pub(super) fn retain(
+        &self,
+        columns: &[Arc<Column>],
+        rows: &mut Vec<u32>,
+        env: &Env<'_>,
+    ) -> Result<()> {
         for condition in &self.conditions {
             if rows.is_empty() {
                 break;
@@ -90,7 +95,7 @@ impl Filter {
     }
 
     /// The columns that the conditions look at.
-    fn columns(&self) -> Vec<usize> {
+    pub(super) fn columns(&self) -> Vec<usize> {
         let of = |condition: &Condition| match condition {
             Condition::Value { column, .. } | Condition::Null { column, .. } => vec![*column],
             Condition::Columns { left, right, .. } => vec![*left, *right],
@@ -150,7 +155,7 @@ impl Source for FilteredSource {
 }
 
 /// Whether an expression depends on nothing but its row and the statement, whenever and wherever it is evaluated.
-fn is_own(expr: &Expr) -> bool {
+pub(super) fn is_own(expr: &Expr) -> bool {
     let mut own = walk::is_repeatable(expr);
     walk::visit(expr, 0, &mut |expr, _| {
         own &= !matches!(expr, Expr::Outer { .. } | Expr::Subquery(_));

@@ -114,15 +114,10 @@ pub(super) fn stage(
 
 /// What a column of rows becomes. Any of them may be null.
 fn right_column(ty: PgType) -> FlowColumn {
-    let kind = match ty {
-        PgType::Int4 => ColumnKind::Int4,
-        PgType::Int8 => ColumnKind::Int8,
-        PgType::Date => ColumnKind::Date,
-        PgType::TimestampTz => ColumnKind::TimestampTz,
-        PgType::Uuid => ColumnKind::Uuid,
+    let kind = super::scan::fixed(ty).unwrap_or(match ty {
         PgType::Text | PgType::Bool => ColumnKind::Dictionary,
         _ => ColumnKind::Any,
-    };
+    });
     FlowColumn { kind, nullable: true }
 }
 

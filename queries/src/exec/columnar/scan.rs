@@ -69,13 +69,17 @@ impl<'p> Scanned<'p> {
 
 /// What the values of a type are where they are kept as a column.
 fn kind(ty: PgType) -> Option<ColumnKind> {
+    if ty == PgType::Text { Some(ColumnKind::Code) } else { fixed(ty) }
+}
+
+/// What all values of a type are, if they are of fixed width.
+pub(super) fn fixed(ty: PgType) -> Option<ColumnKind> {
     Some(match ty {
         PgType::Int4 => ColumnKind::Int4,
         PgType::Int8 => ColumnKind::Int8,
         PgType::Date => ColumnKind::Date,
         PgType::TimestampTz => ColumnKind::TimestampTz,
         PgType::Uuid => ColumnKind::Uuid,
-        PgType::Text => ColumnKind::Code,
         _ => return None,
     })
 }

@@ -8,18 +8,22 @@ use rustc_hash::FxBuildHasher;
 
 use crate::column::{Column, ColumnKind, Values, code_text};
 use crate::error::{Result, SqlError};
+use crate::exec::environment::Env;
 use crate::plan::{AggregateCall, Expr};
 use crate::types::functions::AggregateFunction;
 use crate::types::{Datum, Numeric, PgType};
 
-use super::filter::place;
+use super::computed::Expressions;
+use super::filter::{Filter, place};
 use super::flow::FlowColumn;
 
 /// An aggregate that needs no rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(super) struct Plain {
     kind: Kind,
     column: Option<usize>,
+    /// Which rows it looks at.
+    filter: Option<Arc<Filter>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,20 +51,26 @@ pub(super) struct States {
 }
 
 impl Plain {
-    /// The aggregate that a call is over some columns; none if it needs rows.
-    pub(super) fn of(call: &AggregateCall, columns: &[FlowColumn]) -> Option<Self> {
-        if !call.order.is_empty() || call.filter.is_some() {
-            return None;
-        }
-        let column = match &*call.arguments {
+    /// The aggregate that a call is over some columns and what is computed beside them; none if it needs rows. Its
+    /// condition is still to be [set](Self::set_filter).
+    pub(super) fn of(
+        call: &AggregateCall,
+        columns: &[FlowColumn],
+        computed: &mut Expressions,
+    ) -> Option<Self> {
+        let argument = match &*call.arguments {
             [] => None,
-            [Expr::Column(column, _)] => Some(*column),
+            // What is computed of rows that are left out could fail.
+            [expression] if call.filter.is_some() && !matches!(expression, Expr::Column(..)) => {
+                return None;
+            }
+            [expression] => Some(computed.column(expression, columns)?),
             _ => return None,
         };
-        let kind = match column {
-            Some(column) => Some(columns.get(column)?.kind),
-            None => None,
-        };
+        if !call.order.is_empty() {
+            return None;
+        }
+        let (column, kind) = argument.map(|(column, of)| (column, of.kind)).unzip();
         let kind = match (kind_of(call.function, kind)?, call.distinct) {
             (Kind::Count, true) if kind.is_some_and(|kind| kind != ColumnKind::Any) => {
                 Kind::CountDistinct
@@ -69,12 +79,18 @@ impl Plain {
             (kind @ (Kind::Min(_) | Kind::Max(_)), _) | (kind, false) => kind,
             (_, true) => return None,
         };
-        Some(Self { kind, column })
+        Some(Self { kind, column, filter: None })
     }
 
-    /// The column that it looks at.
-    pub(super) fn column(&self) -> Option<usize> {
-        self.column
+    /// Looks at the rows that a filter keeps.
+    pub(super) fn set_filter(&mut self, filter: Filter) {
+        self.filter = Some(Arc::new(filter));
+    }
+
+    /// The columns that it looks at.
+    pub(super) fn columns(&self) -> impl Iterator<Item = usize> + '_ {
+        let filter = self.filter.iter().flat_map(|filter| filter.columns());
+        self.column.into_iter().chain(filter)
     }
 
     /// The column that its results are.
@@ -141,7 +157,29 @@ impl States {
     }
 
     /// Takes in some rows of a chunk, which are of these groups; of the only group if none are named.
-    pub(super) fn add(&mut self, columns: &[Arc<Column>], rows: &[u32], groups: Option<&[u32]>) {
+    pub(super) fn add(
+        &mut self,
+        columns: &[Arc<Column>],
+        rows: &[u32],
+        groups: Option<&[u32]>,
+        env: &Env<'_>,
+    ) -> Result<()> {
+        let Some(filter) = &self.plain.filter else {
+            self.add_all(columns, rows, groups);
+            return Ok(());
+        };
+        let mut kept = rows.to_vec();
+        filter.retain(columns, &mut kept, env)?;
+        let groups: Option<Vec<u32>> = groups.map(|groups| {
+            let mut left = kept.iter().peekable();
+            let of_kept = rows.iter().zip(groups).filter(|(row, _)| left.next_if_eq(row).is_some());
+            of_kept.map(|(_, group)| *group).collect()
+        });
+        self.add_all(columns, &kept, groups.as_deref());
+        Ok(())
+    }
+
+    fn add_all(&mut self, columns: &[Arc<Column>], rows: &[u32], groups: Option<&[u32]>) {
         let column = self.plain.column.map(|column| &*columns[column]);
         match column {
             None => self.count(rows, groups, |_| true),
