@@ -322,8 +322,7 @@ impl<const K: usize> Source for AggregateSource<K> {
         let columns = (0..self.columns.len()).map(|column| self.column(column, groups));
         let columns = columns.collect::<Result<_>>()?;
         let rows = u32::try_from(groups.len()).expect("a piece has fewer rows");
-        let at = u64::try_from(piece.from).unwrap_or(u64::MAX);
-        Ok((Chunk { place: at, keys: None, columns, rows: (0..rows).collect() }, None))
+        Ok((Chunk { place: 0, keys: None, columns, rows: (0..rows).collect() }, None))
     }
 
     fn rows(&self) -> u64 {

@@ -30,7 +30,7 @@ use super::{aggregate, join, scan, window};
 /// Rows by columns, and which of them count.
 #[derive(Clone, Debug)]
 pub(super) struct Chunk {
-    /// Where it stands: rows come in the order of this and of their numbers, if they are asked for in order.
+    /// Where it stands among those of its source: rows come in the order of this and of their numbers. [`Pieces`] says it.
     pub(super) place: u64,
     /// The keys of the rows, of a table.
     pub(super) keys: Option<Arc<Column>>,
@@ -251,23 +251,28 @@ impl Source for Counted {
 /// The pieces of a source, for all readers.
 pub(super) struct Pieces<'s> {
     source: &'s dyn Source,
-    left: Mutex<VecDeque<Piece>>,
+    left: Mutex<VecDeque<Numbered>>,
 }
+
+/// A piece, its number, and how often something of it has been read already.
+type Numbered = (u32, u32, Piece);
 
 impl<'s> Pieces<'s> {
     /// All of them.
     pub(super) fn of(source: &'s dyn Source) -> Self {
-        Self { source, left: Mutex::new(source.pieces()) }
+        let pieces = (0..).zip(source.pieces()).map(|(number, piece)| (number, 0, piece));
+        Self { source, left: Mutex::new(pieces.collect()) }
     }
 
     /// Reads the next chunk. None after the last.
     pub(super) fn next(&self, env: &Env<'_>) -> Result<Option<Chunk>> {
         env.check()?;
-        let Some(piece) = self.left.lock().pop_front() else { return Ok(None) };
-        let (chunk, left) = self.source.read(piece, env)?;
+        let Some((number, part, piece)) = self.left.lock().pop_front() else { return Ok(None) };
+        let (mut chunk, left) = self.source.read(piece, env)?;
         if let Some(left) = left {
-            self.left.lock().push_front(left);
+            self.left.lock().push_front((number, part + 1, left));
         }
+        chunk.place = u64::from(number) << 32 | u64::from(part);
         Ok(Some(chunk))
     }
 

@@ -288,8 +288,7 @@ impl Source for WindowSource {
             });
         }
         let rows = u32::try_from(rows.len()).expect("a piece has fewer rows");
-        let place = u64::try_from(piece.from).unwrap_or(u64::MAX);
-        Ok((Chunk { place, keys: None, columns, rows: (0..rows).collect() }, None))
+        Ok((Chunk { place: 0, keys: None, columns, rows: (0..rows).collect() }, None))
     }
 
     fn rows(&self) -> u64 {
