@@ -71,7 +71,7 @@ const CONDITIONS: [&str; 14] = [
 ];
 
 /// Questions that hand columns on from one step to the next; `$` stands for the legs that are asked for.
-const FLOWS: [&str; 21] = [
+const FLOWS: [&str; 22] = [
     "SELECT count(*) FROM (SELECT arrival_airport, lead(departure_airport) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM $ AS l) pairs WHERE arrival_airport <> next",
     "SELECT id, next, number FROM (SELECT id, arrival_airport, lead(departure_airport) OVER w AS next, row_number() OVER w AS number FROM $ AS l WINDOW w AS (PARTITION BY rotation_id ORDER BY departure_time, id)) pairs WHERE arrival_airport <> next AND number > 1 ORDER BY id LIMIT 300",
     "SELECT count(*), min(arrival_time), max(pairs.rotation_id::text) FROM (SELECT rotation_id, arrival_airport, arrival_time, lead(departure_time) OVER (PARTITION BY rotation_id ORDER BY departure_time) AS next FROM $ AS l) pairs LEFT JOIN airplanes ON airplanes.rotation_id = pairs.rotation_id LEFT JOIN airports ON code = arrival_airport WHERE next - arrival_time < greatest(coalesce(airports.minimum_ground_time, interval '0 minutes'), coalesce(airplanes.minimum_ground_time, interval '0 minutes'))",
@@ -92,6 +92,7 @@ const FLOWS: [&str; 21] = [
     "SELECT count(code), count(*) FROM $ AS l LEFT JOIN airports ON code = arrival_airport AND minimum_ground_time > interval '20 minutes'",
     "SELECT carrier, max(number) FROM (SELECT carrier, row_number() OVER (PARTITION BY carrier, flight_number ORDER BY departure_time, id) AS number FROM $ AS l) n WHERE number < 9 GROUP BY 1 ORDER BY 1",
     "SELECT r.name, lag(l.flight_number) OVER (PARTITION BY l.rotation_id ORDER BY l.departure_time, l.id) AS before, l.id FROM $ AS l JOIN rotations r ON r.id = l.rotation_id ORDER BY 3 LIMIT 200",
+    "SELECT count(*), count(rotation_id) FROM (SELECT DISTINCT carrier, flight_number, rotation_id FROM $ AS l) d",
     "SELECT code, n, lead(n) OVER (PARTITION BY code ORDER BY n) FROM (SELECT code, flight_number AS n FROM $ AS l JOIN airports ON code = arrival_airport) f ORDER BY 1, 2 LIMIT 100",
 ];
 

@@ -104,6 +104,15 @@ impl Flow {
                 }
                 aggregate::stage(builder, input, group, aggregates)
             }
+            PlanNode::Distinct { input, on: None } => {
+                // Rows that differ are the groups by all columns.
+                let columns = input.columns.iter().enumerate();
+                let group: Vec<Expr> = columns.map(|(at, it)| Expr::Column(at, it.ty)).collect();
+                if group.is_empty() {
+                    return Ok(None);
+                }
+                aggregate::stage(builder, input, &group, &[])
+            }
             _ => Ok(None),
         }
     }

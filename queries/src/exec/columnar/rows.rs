@@ -63,8 +63,12 @@ pub(crate) fn by_columns(
     plan: &Plan,
     by_rows: BoxOperator,
 ) -> Result<BoxOperator> {
-    use PlanNode::{Aggregate, Filter, Join, Window};
-    if !matches!(plan.node, Filter { .. } | Join { .. } | Window { .. } | Aggregate { .. }) {
+    use PlanNode::{Aggregate, Distinct, Filter, Join, Window};
+    let may_be = matches!(
+        plan.node,
+        Filter { .. } | Join { .. } | Window { .. } | Aggregate { .. } | Distinct { .. }
+    );
+    if !may_be {
         return Ok(by_rows);
     }
     let Some(flow) = Flow::of(builder, plan)? else { return Ok(by_rows) };
