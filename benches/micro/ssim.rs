@@ -9,8 +9,9 @@ use rotabase_engine::schedule::Leg;
 const PIECE_BYTES: usize = 64 << 10;
 
 fn file(name: &str) -> Vec<u8> {
-    let path =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/data/ssim").join(name);
+    let path = std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("../tests/data/ssim")
+        .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 

@@ -1,10 +1,9 @@
 //! Durable one-leg commands and look-ups by key, at several numbers of clients.
 
-use std::path::{Path, PathBuf};
-
 use rotabase_tests::postgres::Postgres;
 use rotabase_tests::server::Server;
 
+use crate::process::own_file;
 use crate::report::Report;
 use crate::{Options, pgbench};
 
@@ -49,19 +48,15 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     }
 }
 
-fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
 fn prepare(server: &Server, postgres: Option<&Postgres>) {
     let script =
-        std::fs::read_to_string(directory("pgbench/prepare_add_leg.sql")).expect("a script");
+        std::fs::read_to_string(own_file("pgbench/prepare_add_leg.sql")).expect("a script");
     server.psql_with(&["-v", "ON_ERROR_STOP=1", "-v", "clients=64"], &script).expect_success();
     let Some(postgres) = postgres else { return };
-    let schema = std::fs::read_to_string(directory("postgres/schema.sql")).expect("a script");
+    let schema = std::fs::read_to_string(own_file("postgres/schema.sql")).expect("a script");
     postgres.psql(&schema).expect_success();
     let script =
-        std::fs::read_to_string(directory("postgres/prepare_add_leg.sql")).expect("a script");
+        std::fs::read_to_string(own_file("postgres/prepare_add_leg.sql")).expect("a script");
     postgres.psql(&format!("\\set clients 64\n{script}")).expect_success();
 }
 
@@ -78,7 +73,7 @@ fn commands(
         let before = legs(&server.psql("SELECT count(*) FROM legs").expect_success());
         let run = pgbench::run(
             &server.conninfo(),
-            &directory("pgbench/add_leg.sql"),
+            &own_file("pgbench/add_leg.sql"),
             clients,
             options.seconds,
             &[("slot", *slot)],
@@ -95,7 +90,7 @@ fn commands(
         let before = legs(&postgres.psql("SELECT count(*) FROM legs").expect_success());
         let run = pgbench::run(
             &postgres.conninfo(),
-            &directory("postgres/add_leg.pgbench"),
+            &own_file("postgres/add_leg.pgbench"),
             clients,
             options.seconds,
             &[],
@@ -121,7 +116,7 @@ fn look_ups(
 ) {
     let variables = [("rotations", ROTATIONS * 64)];
     let run = |conninfo: &str, script: &str| {
-        pgbench::run(conninfo, &directory(script), clients, options.seconds, &variables).tps
+        pgbench::run(conninfo, &own_file(script), clients, options.seconds, &variables).tps
     };
     let (mut ours, mut theirs) = (Vec::new(), Vec::new());
     for _ in 0..options.rounds {

@@ -9,6 +9,7 @@ use rotabase_tests::postgres::Postgres;
 use rotabase_tests::server::{Server, binary};
 use rotabase_tests::tool;
 
+use crate::process::own_file;
 use crate::report::Report;
 use crate::{Options, growth, process, scans, verdict};
 
@@ -153,7 +154,7 @@ fn replay(options: &Options, report: &mut Report, server: &mut Server) {
 
 /// The same legs as bare rows of one table with one index; then as legs, for the queries.
 fn postgres_copy(postgres: &Postgres, csv: &Path) -> f64 {
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql");
+    let schema = own_file("postgres/schema.sql");
     postgres.psql(&std::fs::read_to_string(schema).expect("a script")).expect_success();
     postgres
         .psql("CREATE TABLE bare (id uuid PRIMARY KEY, rotation_id uuid, carrier text, flight_number int, suffix text, day_of_origin date, departure_airport text, arrival_airport text, departure_time timestamptz, arrival_time timestamptz)")

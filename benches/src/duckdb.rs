@@ -6,6 +6,8 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::process::own_file;
+
 /// A DuckDB with the rows of a schedule in memory.
 #[derive(Debug)]
 pub(crate) struct DuckDb {
@@ -25,7 +27,7 @@ impl DuckDb {
         if !found {
             return None;
         }
-        let program = Path::new(env!("CARGO_MANIFEST_DIR")).join("duckdb/scans.py");
+        let program = own_file("duckdb/scans.py");
         let mut process = Command::new(python)
             .arg(program)
             .arg(directory)

@@ -1,7 +1,14 @@
-//! What the kernel says about processes and what is on disk about directories.
+//! What the kernel says about processes, what is on disk about directories, and where this crate's files are.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+/// A file of this crate. Where it stands is said when the program runs: several checkouts may share a target
+/// directory, and with it the program. Without cargo, the current directory has to be the tree's root.
+pub(crate) fn own_file(name: &str) -> PathBuf {
+    let directory = std::env::var_os("CARGO_MANIFEST_DIR");
+    directory.map_or_else(|| PathBuf::from("benches"), PathBuf::from).join(name)
+}
 
 /// The memory that a process has resident, in MiB.
 pub(crate) fn resident_mib(pid: u32) -> f64 {

@@ -10,13 +10,12 @@
 //! PostgreSQL does the same through functions that store the event and the current state in one transaction
 //! (`postgres/schema.sql`), for 100 legs at once with one statement over all of them.
 
-use std::path::Path;
-
 use rotabase_tests::postgres::Postgres;
 use rotabase_tests::server::Server;
 
 use crate::Options;
 use crate::load::{self, Worker};
+use crate::process::own_file;
 use crate::report::{Report, some};
 
 /// The legs that a user of the scenario `plan` adds to a rotation.
@@ -101,7 +100,7 @@ pub(crate) fn run(options: &Options, report: &mut Report) {
     let (server, postgres) = (Server::start(), Postgres::find());
     let mut sides = vec![(server.conninfo(), ROTABASE)];
     if let Some(postgres) = &postgres {
-        let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("postgres/schema.sql");
+        let schema = own_file("postgres/schema.sql");
         postgres.psql(&std::fs::read_to_string(schema).expect("a script")).expect_success();
         sides.push((postgres.conninfo(), POSTGRES));
     }

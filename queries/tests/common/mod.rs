@@ -219,7 +219,7 @@ pub(crate) fn context() -> ExecContext {
 
 /// The directory of the test data.
 pub(crate) fn directory(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(name)
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).join("tests").join(name)
 }
 
 /// The tables of the contract with the rows of `tests/data`.

@@ -12,7 +12,7 @@ use rotabase_tests::tool;
 use tokio_postgres::NoTls;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).to_owned()
 }
 
 fn script(name: &str) -> PathBuf {

@@ -182,7 +182,8 @@ async fn notifications_are_sent_when_their_transaction_commits() {
 #[test]
 fn psycopg_and_psql_listen() {
     let server = Server::start();
-    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/listen.py");
+    let script = std::path::Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("drivers/listen.py");
     let mut python = Command::new(tool::python());
     tool::run(python.arg(script).arg(server.conninfo()), "").expect_success();
     let printed = server.psql_with(&[], "LISTEN c;\nNOTIFY c, 'hello';\n");

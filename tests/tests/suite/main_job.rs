@@ -9,7 +9,7 @@ const LEGS: &str = "SELECT carrier, flight_number, suffix, day_of_origin, depart
     FROM legs ORDER BY carrier, flight_number, suffix, day_of_origin, leg_sequence, departure_time";
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).to_owned()
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).to_owned()
 }
 
 /// `\copy` of a file of the tests, which must do.

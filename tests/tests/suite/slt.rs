@@ -127,7 +127,8 @@ impl Connection {
 }
 
 fn files(directory: &str) -> Vec<PathBuf> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let directory =
+        Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it")).join(directory);
     let entries = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<PathBuf> =
         entries.filter(|path| path.extension().is_some_and(|it| it == "slt")).collect();
@@ -157,7 +158,8 @@ async fn every_statement_and_error_of_the_contract_is_as_written() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_postgresql_understands_is_the_same_there() {
     let postgres = Postgres::start();
-    let schema = Path::new(env!("CARGO_MANIFEST_DIR")).join("slt/postgres/schema.sql");
+    let schema = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("slt/postgres/schema.sql");
     let schema = std::fs::read_to_string(schema).unwrap();
     let mut failures = Vec::new();
     for file in files("slt/postgres") {

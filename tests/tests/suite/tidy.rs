@@ -22,7 +22,10 @@ const HOMES: &[(&str, &[&str])] = &[
 const FILE_LINES_MAX: usize = 750;
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a crate of the workspace").to_owned()
+    Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .parent()
+        .expect("a crate of the workspace")
+        .to_owned()
 }
 
 fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
@@ -129,6 +132,20 @@ fn files_are_short() {
             let lines = text.lines().count();
             assert!(lines <= FILE_LINES_MAX, "{} has {lines} lines", path.display());
         }
+    }
+}
+
+/// Several checkouts may share a target directory. A program that was compiled in one of them is fresh in another as
+/// long as their sources are the same, and must not look for its files where the first was.
+#[test]
+fn programs_ask_where_their_files_are() {
+    let mut found = Vec::new();
+    let crates = MAY_USE.iter().map(|(name, _)| *name).chain(["benches", "tests"]);
+    crates.for_each(|name| sources(&root().join(name), &mut found));
+    let word = concat!("env!(\"CARGO_MANIFEST", "_DIR\")");
+    for path in found {
+        let text = std::fs::read_to_string(&path).expect("UTF-8");
+        assert!(!text.contains(word), "{} is told where it was compiled", path.display());
     }
 }
 

@@ -10,7 +10,8 @@ use super::client::*;
 use super::fake::{Options, Running, start};
 
 async fn start_encrypted() -> Running {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protocol/certificate");
+    let directory = Path::new(&std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("tests/protocol/certificate");
     let tls = Tls::load(&directory.join("server.crt"), &directory.join("server.key"))
         .expect("a certificate");
     start(Options { tls: Some(tls), ..Options::default() }).await

@@ -7,13 +7,17 @@ use rotabase_engine::schedule::Leg;
 
 /// A file of the repository.
 pub(crate) fn example(name: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/data/ssim").join(name);
+    let path = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("../tests/data/ssim")
+        .join(name);
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
 /// A path beside the repository, for samples that are not ours to copy; none where they are missing.
 pub(crate) fn shared(path: &str) -> Option<PathBuf> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared").join(path);
+    let path = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR").expect("cargo says it"))
+        .join("../../shared")
+        .join(path);
     path.exists().then_some(path)
 }
 
