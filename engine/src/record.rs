@@ -16,8 +16,13 @@ pub const CHECKSUM_BYTES: usize = 4;
 
 /// Appends the checksum of `key` and `value` to `value`.
 pub fn seal(key: &[u8], value: &mut Vec<u8>) {
-    let checksum = checksum(key, value);
-    value.extend_from_slice(&checksum.to_be_bytes());
+    seal_from(key, value, 0);
+}
+
+/// The same for a value that stands in `bytes` from `start` to the end.
+pub fn seal_from(key: &[u8], bytes: &mut Vec<u8>, start: usize) {
+    let checksum = checksum(key, &bytes[start..]);
+    bytes.extend_from_slice(&checksum.to_be_bytes());
 }
 
 /// The value without its checksum, if that is right.

@@ -149,7 +149,7 @@ impl Follower {
         self.behind = self.is_full();
         if any {
             for entry in self.held.release(&self.open) {
-                self.fold_entry(&entry)?;
+                self.fold_entry(entry)?;
             }
             self.commit()?;
         }
@@ -314,7 +314,7 @@ impl Follower {
                     self.fold_held()?;
                 }
             } else {
-                self.fold_entry(&entry)?;
+                self.fold_entry(entry)?;
             }
         }
         self.read_to.advance(shard, Position::end_of(read_to));
@@ -327,13 +327,13 @@ impl Follower {
             if let Some((attempt, parts)) = entry.entry.step.committed() {
                 self.open.fold(entry.shard, attempt, parts)?;
             }
-            self.fold_events(&entry);
+            self.fold_events(entry);
         }
         Ok(())
     }
 
     /// Folds an entry that is a part of an open transaction or of none that has to be completed.
-    fn fold_entry(&mut self, committed: &CommittedEntry) -> Result<()> {
+    fn fold_entry(&mut self, committed: CommittedEntry) -> Result<()> {
         if let Some((attempt, parts)) = committed.entry.step.committed()
             && self.open.contains(attempt)
         {
@@ -343,7 +343,7 @@ impl Follower {
         Ok(())
     }
 
-    fn fold_events(&mut self, committed: &CommittedEntry) {
+    fn fold_events(&mut self, committed: CommittedEntry) {
         let timestamp = committed.entry.timestamp;
         self.newest = self.newest.max(timestamp);
         self.oldest = self.oldest.min(timestamp);
@@ -351,7 +351,7 @@ impl Follower {
         self.gathered_events += events.len();
         self.gathered_bytes +=
             events.iter().map(|it| EVENT_BYTES + it.payload.len()).sum::<usize>();
-        self.gathered.push(committed.clone());
+        self.gathered.push(committed);
     }
 
     /// Folds what was gathered for the batch.

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use parking_lot::Mutex;
 use rotabase_engine::domain::Domain as _;
 use rotabase_engine::position::Version;
 use rotabase_engine::schedule::{
@@ -9,11 +10,15 @@ use rotabase_engine::schedule::{
 };
 
 use super::count::Count;
+use super::crew::{Crew, pieces, sort_shared};
 use super::fold::designators::Sharing;
 use super::key::{DESIGNATOR_BYTES, Key, REGISTRATION_BYTES};
 use super::row::{AirplaneRow, AirportRow, Fields, LegRow, RotationLeg, RotationRow, corrupted};
 use super::rows::{Direction, Range, ReadRows, Result};
 use super::snapshot::Snapshot;
+
+/// The rows that one of several threads looks up at a time.
+const LOOKED_UP_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 14 };
 
 impl Snapshot {
     /// The newest version of an aggregate that was folded; 0 if it has no events.
@@ -112,41 +117,71 @@ impl Snapshot {
         &self,
         designators: &[FlightDesignator],
     ) -> Result<Vec<DesignatorLegs>> {
-        let mut found = vec![DesignatorLegs::None; designators.len()];
+        let crew = Crew::of(designators.len());
         let mut keys: Vec<([u8; DESIGNATOR_BYTES + 1], usize)> = (0..)
             .zip(designators)
             .map(|(at, designator)| (fixed(&Key::designator(designator)), at))
             .collect();
-        keys.sort_unstable();
-        let mut legs: Vec<([u8; 17], usize)> = Vec::with_capacity(keys.len());
+        sort_shared(&mut keys, |it| *it);
+        let found = Mutex::new(vec![DesignatorLegs::None; designators.len()]);
+        let keys_of = pieces(&keys, LOOKED_UP_AT_ONCE, |a, b| a.0 == b.0);
+        let mut legs = Vec::with_capacity(keys.len());
+        for of_piece in crew.each(keys_of, |keys| self.legs_of_keys(keys, &found)) {
+            legs.append(&mut of_piece?);
+        }
+        drop(keys);
+        sort_shared(&mut legs, |it| *it);
+        let legs_of = pieces(&legs, LOOKED_UP_AT_ONCE, |a, b| a.0 == b.0);
+        let read = crew.each(legs_of, |legs| self.rows_of_legs(legs, &found));
+        read.into_iter().collect::<Result<()>>()?;
+        Ok(found.into_inner())
+    }
+
+    /// The legs of designators that one leg has, each with the place that asks for it; the others are found.
+    fn legs_of_keys(
+        &self,
+        keys: &[([u8; DESIGNATOR_BYTES + 1], usize)],
+        found: &Mutex<Vec<DesignatorLegs>>,
+    ) -> Result<Vec<([u8; 17], usize)>> {
+        let mut legs = Vec::with_capacity(keys.len());
         let same: Vec<_> = keys.chunk_by(|a, b| a.0 == b.0).collect();
         let distinct: Vec<&[u8]> = same.iter().map(|same| same[0].0.as_slice()).collect();
         self.walk(&distinct, &mut |number, value| {
-            let sharing = Sharing::decode(value)?;
-            for (_, at) in same[number] {
-                match sharing {
-                    Sharing::One(leg) => legs.push((fixed(&Key::leg(leg)), *at)),
-                    Sharing::Many(legs) => found[*at] = DesignatorLegs::Many(legs),
+            match Sharing::decode(value)? {
+                Sharing::One(leg) => {
+                    legs.extend(same[number].iter().map(|(_, at)| (fixed(&Key::leg(leg)), *at)));
+                }
+                Sharing::Many(legs) => {
+                    let mut found = found.lock();
+                    same[number].iter().for_each(|(_, at)| found[*at] = DesignatorLegs::Many(legs));
                 }
             }
             Ok(())
         })?;
-        legs.sort_unstable();
+        Ok(legs)
+    }
+
+    /// Finds the rows of legs.
+    fn rows_of_legs(
+        &self,
+        legs: &[([u8; 17], usize)],
+        found: &Mutex<Vec<DesignatorLegs>>,
+    ) -> Result<()> {
         let same: Vec<_> = legs.chunk_by(|a, b| a.0 == b.0).collect();
         let distinct: Vec<&[u8]> = same.iter().map(|same| same[0].0.as_slice()).collect();
-        let mut rows = 0;
+        let mut rows = Vec::with_capacity(distinct.len());
         self.walk(&distinct, &mut |number, value| {
-            let row = LegRow::decode(distinct[number], value)?;
-            rows += 1;
-            for (_, at) in same[number] {
-                found[*at] = DesignatorLegs::One(row);
-            }
+            rows.push(LegRow::decode(distinct[number], value)?);
             Ok(())
         })?;
-        if rows < distinct.len() {
+        if rows.len() < distinct.len() {
             return Err(corrupted("an index names no leg"));
         }
-        Ok(found)
+        let mut found = found.lock();
+        for (same, row) in same.iter().zip(rows) {
+            same.iter().for_each(|(_, at)| found[*at] = DesignatorLegs::One(row));
+        }
+        Ok(())
     }
 
     fn indexed_leg(&self, id: LegId) -> Result<LegRow> {

@@ -29,6 +29,7 @@ mod apply;
 mod batch;
 mod columns;
 mod count;
+mod crew;
 mod fold;
 mod follower;
 mod held;

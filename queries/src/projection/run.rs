@@ -45,6 +45,11 @@ impl Run {
         self.changes.is_empty()
     }
 
+    /// The bytes of its keys and values.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+
     /// The number of changes.
     pub(crate) fn len(&self) -> usize {
         self.changes.len()

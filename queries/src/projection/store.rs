@@ -20,9 +20,11 @@ use rotabase_engine::record;
 
 use super::batch::Batch;
 use super::columns::{Columns, Limits, Writing};
+use super::crew::{Handed, Hands, hand_over};
 use super::key::{Key, table};
 use super::row::{Fields, corrupted};
 use super::rows::{Direction, Finder, PrefixWalker, Range, ReadRows, Result, Visitor, Walker};
+use super::run::Run;
 
 /// The version of the rows: what the fold makes of events, and their bytes. Rows of another version are not
 /// read; they are folded anew beside them.
@@ -132,9 +134,9 @@ impl Store {
         let is_large = batch.changes() >= self.ingested_from;
         let ingestion = if is_large { self.db().ingestion(self.family)? } else { None };
         let _writing = self.begin(batch.keys_of(table::LEGS));
-        let mut sealed = Vec::new();
         let Some(mut ingestion) = ingestion else {
             let mut written = self.db().batch();
+            let mut sealed = Vec::new();
             batch.drain(&mut |key, value| {
                 match value {
                     Some(value) => written.put(self.family, key, seal(key, value, &mut sealed)),
@@ -144,10 +146,27 @@ impl Store {
             })?;
             return self.db().write(written, Durability::NoWal);
         };
-        batch.drain(&mut |key, value| match value {
-            Some(value) => ingestion.put(key, seal(key, value, &mut sealed)),
-            None => ingestion.delete(key),
-        })?;
+        // Making the rows is about half of the work, and putting them into the file the other half.
+        let make = |hands: &mut Hands| {
+            batch.drain(&mut |key, value| {
+                add_sealed(hands.rows(), key, value);
+                Ok(())
+            })
+        };
+        let mut put = |rows: &Run| {
+            rows.iter().try_for_each(|(key, value)| match value {
+                Some(value) => ingestion.put(key, value),
+                None => ingestion.delete(key),
+            })
+        };
+        match hand_over(make, &mut put) {
+            Handed::All(all) => all?,
+            Handed::NoThread => batch.drain(&mut |key, value| {
+                let mut row = Run::default();
+                add_sealed(&mut row, key, value);
+                put(&row)
+            })?,
+        }
         ingestion.finish()
     }
 
@@ -353,6 +372,18 @@ fn seal<'s>(key: &[u8], value: &[u8], sealed: &'s mut Vec<u8>) -> &'s [u8] {
     sealed.extend_from_slice(value);
     record::seal(key, sealed);
     sealed
+}
+
+/// Adds a row as it is stored, or its removal.
+fn add_sealed(rows: &mut Run, key: &[u8], value: Option<&[u8]>) {
+    match value {
+        Some(value) => rows.put_with(key, |out| {
+            let start = out.len();
+            out.extend_from_slice(value);
+            record::seal_from(key, out, start);
+        }),
+        None => rows.delete(key),
+    }
 }
 
 fn unseal<'v>(key: &[u8], value: &'v [u8]) -> Result<&'v [u8]> {

@@ -7,15 +7,16 @@ use smallvec::SmallVec;
 
 use super::super::super::batch::Batched;
 use super::super::super::count::Count;
+use super::super::super::crew::Crew;
 use super::super::super::key::{Key, int8_bytes, table};
 use super::super::super::row::{LegOwner, LegRow, RotationLeg};
-use super::super::super::rows::{ReadRows, Result, Rows as _};
+use super::super::super::rows::{ReadRows, Result};
 use super::super::super::run::Run;
 use super::super::Fold;
 use super::LegEvent;
 use super::designators::Sharer;
 use super::rotations::Place;
-use super::standing::{Standing, Standings, TOUCHED_TOGETHER, touch};
+use super::standing::{Standing, Standings, TOUCHED_TOGETHER, by_subject, touch};
 
 /// The key of a leg.
 type LegKey = [u8; 17];
@@ -24,8 +25,8 @@ pub(super) type DepartureKey = [u8; 28];
 /// The key of an arrival in a rotation.
 pub(super) type ArrivalKey = [u8; 44];
 
-/// The legs whose rows are in memory at a time.
-const LEGS_AT_ONCE: usize = 1 << 14;
+/// The events whose legs' rows a thread has in memory at a time.
+const EVENTS_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 14 };
 
 /// The events of a leg.
 #[derive(Debug)]
@@ -106,6 +107,10 @@ impl Claims {
         self.shown = newest.map(|(place, _)| place).map(|place| self.rivals.remove(place));
     }
 
+    fn rivals_has(&self, owner: LegOwner) -> bool {
+        self.rivals.iter().any(|rival| rival.owner == owner)
+    }
+
     /// The row that is shown, as it is stored.
     fn row(&self) -> Option<LegRow> {
         let rivals = u32::try_from(self.rivals.len()).expect("few claim one leg");
@@ -113,40 +118,47 @@ impl Claims {
     }
 }
 
-impl<B: ReadRows> Fold<Batched<B>> {
+/// What a piece of the events makes of the rows of their legs.
+#[derive(Debug, Default)]
+struct Claimed {
+    legs: Run,
+    rivals: Run,
+    // How many legs there are more.
+    more: i64,
+    follows: Follows,
+}
+
+impl<B: ReadRows + Sync> Fold<Batched<B>> {
     /// Folds the rows of legs, and gives what follows from their changes.
     pub(super) fn fold_claims(
         &mut self,
         entries: &[CommittedEntry],
         events: &Standings,
     ) -> Result<Follows> {
-        let mut follows = Follows::default();
-        let mut run = Run::default();
-        let mut by_leg = events.by_subject();
-        let mut legs: Vec<OfLeg<'_>> = Vec::with_capacity(LEGS_AT_ONCE);
-        loop {
-            legs.clear();
-            legs.extend(by_leg.by_ref().take(LEGS_AT_ONCE).map(OfLeg::new));
-            if legs.is_empty() {
-                break;
-            }
-            self.fold_claims_of(entries, &legs, &mut run, &mut follows)?;
+        let base = &self.rows.base;
+        let pieces = events.pieces(EVENTS_AT_ONCE);
+        let claimed =
+            Crew::of(events.len()).each(pieces, |piece| Claimed::of(base, entries, piece));
+        let claimed = claimed.into_iter().collect::<Result<Vec<Claimed>>>()?;
+        let mut follows = Follows::with_room(claimed.iter().map(|claimed| &claimed.follows));
+        for Claimed { legs, rivals, more, follows: of_piece } in claimed {
+            self.rows.batch.push_run(legs);
+            self.rows.batch.push_run(rivals);
+            self.count(Count::Legs, more);
+            follows.append(of_piece);
         }
-        self.rows.batch.push_run(run);
         Ok(follows)
     }
+}
 
-    fn fold_claims_of(
-        &mut self,
-        entries: &[CommittedEntry],
-        legs: &[OfLeg<'_>],
-        run: &mut Run,
-        follows: &mut Follows,
-    ) -> Result<()> {
-        let stored = self.stored_legs(legs)?;
-        let mut rivals = self.stored_rivals(&stored)?.into_iter().peekable();
+impl Claimed {
+    fn of(rows: &impl ReadRows, entries: &[CommittedEntry], events: &[Standing]) -> Result<Self> {
+        let legs: Vec<OfLeg<'_>> = by_subject(events).map(OfLeg::new).collect();
+        let mut claimed = Self::default();
+        let stored = stored_legs(rows, &legs)?;
+        let mut rivals = stored_rivals(rows, &stored)?.into_iter().peekable();
         let mut stored = stored.into_iter().peekable();
-        for (number, OfLeg { id, key, events }) in legs.iter().enumerate() {
+        for (number, leg) in legs.iter().enumerate() {
             if number % TOUCHED_TOGETHER == 0 {
                 let few = &legs[number..legs.len().min(number + TOUCHED_TOGETHER)];
                 touch(entries, few.iter().flat_map(|leg| leg.events));
@@ -157,63 +169,94 @@ impl<B: ReadRows> Fold<Batched<B>> {
                 before.rivals.push(rival);
             }
             let mut after = before.clone();
-            for event in *events {
+            for event in leg.events {
                 let (entry, ordinal) = event.place();
                 let LegEvent { owner, timestamp, event } =
                     LegEvent::read(&entries[entry], ordinal)?;
                 after.apply(owner, timestamp, &event);
             }
-            let (was, is) = (before.row(), after.row());
-            match &is {
-                Some(is) if was.as_ref() != Some(is) => run.put_with(key, |out| is.encode(out)),
-                None if was.is_some() => run.delete(key),
-                _ => {}
-            }
-            self.fold_rivals(*id, &before, &after);
-            self.count(Count::Legs, i64::from(is.is_some()) - i64::from(was.is_some()));
-            follows.change(was.as_ref(), is.as_ref());
+            claimed.change(leg, &before, &after);
         }
-        Ok(())
+        Ok(claimed)
     }
 
-    /// The rows of the legs that are stored, each with the number of the leg.
-    fn stored_legs(&self, legs: &[OfLeg<'_>]) -> Result<Vec<(usize, LegRow)>> {
-        let mut stored = Vec::new();
-        self.rows.base.walk(legs, &mut |number, value| {
-            stored.push((number, LegRow::decode(&legs[number].key, value)?));
-            Ok(())
-        })?;
-        Ok(stored)
-    }
-
-    /// Those whose claims are not shown, each with the number of the leg.
-    fn stored_rivals(&self, stored: &[(usize, LegRow)]) -> Result<Vec<(usize, LegRow)>> {
-        let contested = stored.iter().filter(|(_, row)| row.rivals > 0);
-        let (numbers, prefixes): (Vec<usize>, Vec<Key>) =
-            contested.map(|(number, row)| (*number, Key::rivals(row.leg.id))).unzip();
-        let mut rivals = Vec::new();
-        self.rows.base.walk_prefixes(&prefixes, &mut |at, key, value| {
-            rivals.push((numbers[at], LegRow::decode(&key[..17], value)?));
-            Ok(())
-        })?;
-        Ok(rivals)
-    }
-
-    fn fold_rivals(&mut self, leg: LegId, before: &Claims, after: &Claims) {
-        for rival in &before.rivals {
-            if after.rivals.iter().all(|it| it.owner != rival.owner) {
-                self.rows.delete(Key::rival(leg, rival.owner));
+    fn change(&mut self, leg: &OfLeg<'_>, before: &Claims, after: &Claims) {
+        let (was, is) = (before.row(), after.row());
+        match &is {
+            Some(is) if was.as_ref() != Some(is) => {
+                self.legs.put_with(&leg.key, |out| is.encode(out));
             }
+            None if was.is_some() => self.legs.delete(&leg.key),
+            _ => {}
         }
-        for rival in &after.rivals {
-            if !before.rivals.contains(rival) {
-                self.put_rival(rival);
+        self.change_rivals(leg.id, before, after);
+        self.more += i64::from(is.is_some()) - i64::from(was.is_some());
+        self.follows.change(was.as_ref(), is.as_ref());
+    }
+
+    fn change_rivals(&mut self, leg: LegId, before: &Claims, after: &Claims) {
+        if before.rivals == after.rivals {
+            return;
+        }
+        let gone = before.rivals.iter().filter(|rival| !after.rivals_has(rival.owner));
+        let come = after.rivals.iter().filter(|rival| !before.rivals.contains(rival));
+        let gone = gone.map(|rival| (Key::rival(leg, rival.owner), None));
+        let come = come.map(|rival| (Key::rival(leg, rival.owner), Some(rival)));
+        let mut changes: SmallVec<[(Key, Option<&LegRow>); 2]> = gone.chain(come).collect();
+        changes.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        for (key, rival) in changes {
+            match rival {
+                Some(rival) => {
+                    let rival = LegRow { rivals: 0, ..*rival };
+                    self.rivals.put_with(&key, |out| rival.encode(out));
+                }
+                None => self.rivals.delete(&key),
             }
         }
     }
 }
 
+/// The rows of the legs that are stored, each with the number of the leg.
+fn stored_legs(rows: &impl ReadRows, legs: &[OfLeg<'_>]) -> Result<Vec<(usize, LegRow)>> {
+    let mut stored = Vec::new();
+    rows.walk(legs, &mut |number, value| {
+        stored.push((number, LegRow::decode(&legs[number].key, value)?));
+        Ok(())
+    })?;
+    Ok(stored)
+}
+
+/// Those whose claims are not shown, each with the number of the leg.
+fn stored_rivals(rows: &impl ReadRows, stored: &[(usize, LegRow)]) -> Result<Vec<(usize, LegRow)>> {
+    let contested = stored.iter().filter(|(_, row)| row.rivals > 0);
+    let (numbers, prefixes): (Vec<usize>, Vec<Key>) =
+        contested.map(|(number, row)| (*number, Key::rivals(row.leg.id))).unzip();
+    let mut rivals = Vec::new();
+    rows.walk_prefixes(&prefixes, &mut |at, key, value| {
+        rivals.push((numbers[at], LegRow::decode(&key[..17], value)?));
+        Ok(())
+    })?;
+    Ok(rivals)
+}
+
 impl Follows {
+    /// None yet, with room for those of all pieces.
+    fn with_room<'f>(all: impl Iterator<Item = &'f Self> + Clone) -> Self {
+        Self {
+            departures: Vec::with_capacity(all.clone().map(|it| it.departures.len()).sum()),
+            arrivals: Vec::with_capacity(all.clone().map(|it| it.arrivals.len()).sum()),
+            sharers: Vec::with_capacity(all.clone().map(|it| it.sharers.len()).sum()),
+            places: Vec::with_capacity(all.map(|it| it.places.len()).sum()),
+        }
+    }
+
+    fn append(&mut self, mut other: Self) {
+        self.departures.append(&mut other.departures);
+        self.arrivals.append(&mut other.arrivals);
+        self.sharers.append(&mut other.sharers);
+        self.places.append(&mut other.places);
+    }
+
     /// A leg is shown otherwise.
     fn change(&mut self, was: Option<&LegRow>, is: Option<&LegRow>) {
         let departure = |row: &LegRow| departure_key(&row.leg);

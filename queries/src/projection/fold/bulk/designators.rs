@@ -3,15 +3,20 @@
 use rotabase_engine::schedule::{FlightDesignator, Leg, LegId};
 
 use super::super::super::batch::Batched;
+use super::super::super::crew::{Crew, Work, pieces};
 use super::super::super::key::{DESIGNATOR_BYTES, designator_bytes, table};
 use super::super::super::rows::{ReadRows, Result};
 use super::super::super::run::Run;
 use super::super::Fold;
 use super::super::designators::Sharing;
 use super::claims::Follows;
+use super::rotations::sort_places;
 
 /// The key of a designator.
 type DesignatorKey = [u8; DESIGNATOR_BYTES + 1];
+
+/// The changes that a thread folds at a time.
+const SHARERS_AT_ONCE: usize = if cfg!(test) { 8 } else { 1 << 15 };
 
 /// A leg comes to have a designator, or has it no more.
 #[derive(Clone, Copy, Debug)]
@@ -30,49 +35,43 @@ impl Sharer {
     }
 }
 
-impl<B: ReadRows> Fold<Batched<B>> {
+impl<B: ReadRows + Sync> Fold<Batched<B>> {
     /// Folds what follows from the rows of legs.
     pub(super) fn follow(&mut self, follows: Follows) -> Result<()> {
-        let Follows { departures, arrivals, sharers, places } = follows;
-        self.fold_sharers(sharers)?;
-        self.rows.batch.push_run(run_of_keys(departures));
-        self.fold_places(places)?;
-        self.rows.batch.push_run(run_of_keys(arrivals));
-        Ok(())
+        let Follows { departures, arrivals, mut sharers, mut places } = follows;
+        let crew = Crew::of(departures.len().max(places.len()));
+        let sorted: Vec<Work<'_, Option<Run>>> = vec![
+            Box::new(|| {
+                // Those who go come before those who come.
+                sharers.sort_unstable_by_key(|it| (it.key, it.has_it, it.leg));
+                None
+            }),
+            Box::new(|| {
+                sort_places(&mut places);
+                None
+            }),
+            Box::new(|| Some(run_of_keys(departures))),
+            Box::new(|| Some(run_of_keys(arrivals))),
+        ];
+        for run in crew.each(sorted, |work| work()).into_iter().flatten() {
+            self.rows.batch.push_run(run);
+        }
+        self.fold_sharers(&sharers)?;
+        drop(sharers);
+        self.fold_places(&places)
     }
 
-    fn fold_sharers(&mut self, mut sharers: Vec<Sharer>) -> Result<()> {
-        // Those who go come before those who come.
-        sharers.sort_unstable_by(|a, b| (&a.key, a.has_it, a.leg).cmp(&(&b.key, b.has_it, b.leg)));
-        let keys: Vec<DesignatorKey> =
-            sharers.chunk_by(|a, b| a.key == b.key).map(|shared| shared[0].key).collect();
-        let mut stored = Vec::new();
-        self.rows.base.walk(&keys, &mut |number, value| {
-            stored.push((number, Sharing::decode(value)?));
-            Ok(())
-        })?;
-        let mut stored = stored.into_iter().peekable();
-        let mut run = Run::default();
-        for (number, changes) in sharers.chunk_by(|a, b| a.key == b.key).enumerate() {
-            let sharing = stored.next_if(|(of, _)| *of == number).map(|(_, sharing)| sharing);
-            let [first, second] = [changes.first(), changes.get(1)];
-            match (sharing, first, second, changes.len()) {
-                (None, Some(comes), None, _) if comes.has_it => {
-                    run.put(&comes.key, &Sharing::One(comes.leg).encode());
-                }
-                (Some(Sharing::One(_)), Some(goes), None, _) if !goes.has_it => {
-                    run.delete(&goes.key);
-                }
-                (Some(Sharing::One(_)), Some(goes), Some(comes), 2)
-                    if !goes.has_it && comes.has_it =>
-                {
-                    run.put(&comes.key, &Sharing::One(comes.leg).encode());
-                }
-                // Several share it, now or before: one after the other.
-                _ => self.fold_shared(changes)?,
+    fn fold_sharers(&mut self, sharers: &[Sharer]) -> Result<()> {
+        let base = &self.rows.base;
+        let pieces = pieces(sharers, SHARERS_AT_ONCE, |a, b| a.key == b.key);
+        let folded = Crew::of(sharers.len()).each(pieces, |piece| Shared::of(base, piece));
+        for shared in folded {
+            let Shared { run, by_several } = shared?;
+            self.rows.batch.push_run(run);
+            for changes in by_several {
+                self.fold_shared(changes)?;
             }
         }
-        self.rows.batch.push_run(run);
         Ok(())
     }
 
@@ -85,6 +84,47 @@ impl<B: ReadRows> Fold<Batched<B>> {
             }
         }
         Ok(())
+    }
+}
+
+/// What a piece of the changes makes of the rows of designators.
+#[derive(Debug, Default)]
+struct Shared<'s> {
+    run: Run,
+    // Several share these, now or before: one after the other.
+    by_several: Vec<&'s [Sharer]>,
+}
+
+impl<'s> Shared<'s> {
+    fn of(rows: &impl ReadRows, sharers: &'s [Sharer]) -> Result<Self> {
+        let keys: Vec<DesignatorKey> =
+            sharers.chunk_by(|a, b| a.key == b.key).map(|shared| shared[0].key).collect();
+        let mut stored = Vec::new();
+        rows.walk(&keys, &mut |number, value| {
+            stored.push((number, Sharing::decode(value)?));
+            Ok(())
+        })?;
+        let mut stored = stored.into_iter().peekable();
+        let mut shared = Self::default();
+        for (number, changes) in sharers.chunk_by(|a, b| a.key == b.key).enumerate() {
+            let sharing = stored.next_if(|(of, _)| *of == number).map(|(_, sharing)| sharing);
+            shared.change(sharing, changes);
+        }
+        Ok(shared)
+    }
+
+    fn change(&mut self, sharing: Option<Sharing>, changes: &'s [Sharer]) {
+        let run = &mut self.run;
+        match (sharing, changes) {
+            (None, [comes]) if comes.has_it => {
+                run.put(&comes.key, &Sharing::One(comes.leg).encode());
+            }
+            (Some(Sharing::One(_)), [goes]) if !goes.has_it => run.delete(&goes.key),
+            (Some(Sharing::One(_)), [goes, comes]) if !goes.has_it && comes.has_it => {
+                run.put(&comes.key, &Sharing::One(comes.leg).encode());
+            }
+            _ => self.by_several.push(changes),
+        }
     }
 }
 

@@ -14,6 +14,9 @@
 //! events of other aggregates, and a rotation's own life beside its legs, may go first, and of each leg only what it is
 //! before and after all of its events counts.
 //!
+//! The threads of a crew share what can be cut: the claims by leg, what follows from them by table, designator and
+//! rotation ([`crew`]). What they give is put together in order, so that the rows are those that one thread gives.
+//!
 //! What it gives are [`Run`]s and [`Source`]s: it may be the last that is folded into a batch, because these are not read
 //! back.
 //!
@@ -23,6 +26,7 @@
 //! encoded, is sorted by its place ([`standing`]), and is decoded when its leg's turn comes, a few thousand legs at a
 //! time. The rows of histories, which are most of what is written, are made as they are written.
 //!
+//! [`crew`]: super::super::crew
 //! [`Run`]: super::super::run::Run
 //! [`Source`]: super::super::merge::Source
 
@@ -48,7 +52,7 @@ use super::Fold;
 use histories::Histories;
 use standing::Standings;
 
-impl<B: ReadRows> Fold<Batched<B>> {
+impl<B: ReadRows + Sync> Fold<Batched<B>> {
     /// Folds entries, in the order in which they came. Nothing more may be folded into the batch.
     pub(crate) fn apply_together(
         &mut self,

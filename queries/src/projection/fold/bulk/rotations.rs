@@ -3,6 +3,7 @@
 use rotabase_engine::schedule::RotationId;
 
 use super::super::super::batch::Batched;
+use super::super::super::crew::Crew;
 use super::super::super::key::Key;
 use super::super::super::row::RotationLeg;
 use super::super::super::rows::{ReadRows, Result, Rows as _};
@@ -17,8 +18,8 @@ pub(super) struct Place {
     pub(super) is_taken: bool,
 }
 
-/// The rotations whose legs are in memory at a time.
-const ROTATIONS_AT_ONCE: usize = 64;
+/// The rotations whose legs a thread reads together.
+const ROTATIONS_AT_ONCE: usize = if cfg!(test) { 2 } else { 32 };
 
 /// Two legs, one after the other.
 type Pair = (RotationLeg, RotationLeg);
@@ -59,69 +60,46 @@ fn order(leg: &RotationLeg) -> (RotationId, i64, uuid::Uuid) {
     (leg.rotation, leg.departure.0, leg.id.0)
 }
 
-impl<B: ReadRows> Fold<Batched<B>> {
-    pub(super) fn fold_places(&mut self, mut places: Vec<Place>) -> Result<()> {
-        places.sort_unstable_by_key(|place| (order(&place.leg), place.is_taken));
-        let mut run = Run::default();
-        let by_rotation: Vec<&[Place]> =
-            places.chunk_by(|a, b| a.leg.rotation == b.leg.rotation).collect();
-        for rotations in by_rotation.chunks(ROTATIONS_AT_ONCE) {
-            let orders = self.stored_orders(rotations)?;
-            for (of_rotation, before) in rotations.iter().zip(orders) {
-                self.reorder(of_rotation, before, &mut run)?;
+pub(super) fn sort_places(places: &mut [Place]) {
+    places.sort_unstable_by_key(|place| (order(&place.leg), place.is_taken));
+}
+
+/// The changes of a rotation, and its legs before them where they are remembered.
+type Changing<'p> = (&'p [Place], Option<Vec<RotationLeg>>);
+
+/// What becomes of some rotations.
+#[derive(Debug, Default)]
+struct AllReordered {
+    run: Run,
+    each: Vec<(RotationId, Reordered)>,
+}
+
+impl<B: ReadRows + Sync> Fold<Batched<B>> {
+    /// Folds the changes of rotations, which are in order.
+    pub(super) fn fold_places(&mut self, places: &[Place]) -> Result<()> {
+        let by_rotation = places.chunk_by(|a, b| a.leg.rotation == b.leg.rotation);
+        let mut changing: Vec<Vec<Changing<'_>>> = Vec::new();
+        for changes in by_rotation {
+            let remembered = self.orders.forget(changes[0].leg.rotation);
+            match changing.last_mut().filter(|few| few.len() < ROTATIONS_AT_ONCE) {
+                Some(few) => few.push((changes, remembered)),
+                None => changing.push(vec![(changes, remembered)]),
             }
         }
-        self.rows.batch.push_run(run);
+        let base = &self.rows.base;
+        let reordered = Crew::of(places.len()).each(changing, |few| AllReordered::of(base, few));
+        for reordered in reordered {
+            let AllReordered { run, each } = reordered?;
+            self.rows.batch.push_run(run);
+            for (rotation, reordered) in each {
+                self.take_order(rotation, &reordered)?;
+            }
+        }
         Ok(())
     }
 
-    /// The legs of rotations as they are stored, in order.
-    fn stored_orders(&mut self, rotations: &[&[Place]]) -> Result<Vec<Vec<RotationLeg>>> {
-        let mut orders = vec![Vec::new(); rotations.len()];
-        let (mut numbers, mut prefixes) = (Vec::new(), Vec::new());
-        for (number, of_rotation) in rotations.iter().enumerate() {
-            let rotation = of_rotation[0].leg.rotation;
-            match self.orders.forget(rotation) {
-                Some(legs) => orders[number] = legs,
-                None => {
-                    numbers.push(number);
-                    prefixes.push(Key::legs_of(rotation));
-                }
-            }
-        }
-        self.rows.base.walk_prefixes(&prefixes, &mut |at, key, value| {
-            orders[numbers[at]].push(RotationLeg::decode(key, value)?);
-            Ok(())
-        })?;
-        Ok(orders)
-    }
-
-    /// Folds the changes of one rotation, in order.
-    fn reorder(
-        &mut self,
-        changes: &[Place],
-        before: Vec<RotationLeg>,
-        run: &mut Run,
-    ) -> Result<()> {
-        let rotation = changes[0].leg.rotation;
-        let mut reordered = Reordered::default();
-        let mut before = before.into_iter().peekable();
-        for at_place in changes.chunk_by(|a, b| order(&a.leg) == order(&b.leg)) {
-            let here = order(&at_place[0].leg);
-            while let Some(kept) = before.next_if(|leg| order(leg) < here) {
-                reordered.next(Some(kept), Some(kept));
-            }
-            let was = before.next_if(|leg| order(leg) == here);
-            let is = at_place.iter().find(|place| place.is_taken).map(|place| place.leg);
-            match &is {
-                Some(leg) => run.put(&leg.key(), &leg.encode()),
-                None => run.delete(&at_place[0].leg.key()),
-            }
-            reordered.next(was, is);
-        }
-        for kept in before {
-            reordered.next(Some(kept), Some(kept));
-        }
+    /// Folds what follows from the order of a rotation.
+    fn take_order(&mut self, rotation: RotationId, reordered: &Reordered) -> Result<()> {
         // A pair that begins may take the row of one that ends.
         for (pairs, change) in
             [(&reordered.ends, Change::Ends), (&reordered.begins, Change::Begins)]
@@ -135,4 +113,58 @@ impl<B: ReadRows> Fold<Batched<B>> {
         self.rows.put(Key::rotation(rotation), &row.encode());
         Ok(())
     }
+}
+
+impl AllReordered {
+    fn of(rows: &impl ReadRows, rotations: Vec<Changing<'_>>) -> Result<Self> {
+        let (changes, mut orders): (Vec<&[Place]>, Vec<Option<Vec<RotationLeg>>>) =
+            rotations.into_iter().unzip();
+        read_orders(rows, &changes, &mut orders)?;
+        let mut all = Self::default();
+        for (changes, before) in changes.into_iter().zip(orders) {
+            let rotation = changes[0].leg.rotation;
+            let reordered = reorder(changes, before.unwrap_or_default(), &mut all.run);
+            all.each.push((rotation, reordered));
+        }
+        Ok(all)
+    }
+}
+
+/// Reads the legs of the rotations that are not remembered, in order.
+fn read_orders(
+    rows: &impl ReadRows,
+    rotations: &[&[Place]],
+    orders: &mut [Option<Vec<RotationLeg>>],
+) -> Result<()> {
+    let unknown = (0..).zip(rotations).filter(|(number, _)| orders[*number].is_none());
+    let (numbers, prefixes): (Vec<usize>, Vec<Key>) =
+        unknown.map(|(number, changes)| (number, Key::legs_of(changes[0].leg.rotation))).unzip();
+    rows.walk_prefixes(&prefixes, &mut |at, key, value| {
+        let legs = orders[numbers[at]].get_or_insert_default();
+        legs.push(RotationLeg::decode(key, value)?);
+        Ok(())
+    })
+}
+
+/// Puts the changes of one rotation, in order, among its legs.
+fn reorder(changes: &[Place], before: Vec<RotationLeg>, run: &mut Run) -> Reordered {
+    let mut reordered = Reordered::default();
+    let mut before = before.into_iter().peekable();
+    for at_place in changes.chunk_by(|a, b| order(&a.leg) == order(&b.leg)) {
+        let here = order(&at_place[0].leg);
+        while let Some(kept) = before.next_if(|leg| order(leg) < here) {
+            reordered.next(Some(kept), Some(kept));
+        }
+        let was = before.next_if(|leg| order(leg) == here);
+        let is = at_place.iter().find(|place| place.is_taken).map(|place| place.leg);
+        match &is {
+            Some(leg) => run.put(&leg.key(), &leg.encode()),
+            None => run.delete(&at_place[0].leg.key()),
+        }
+        reordered.next(was, is);
+    }
+    for kept in before {
+        reordered.next(Some(kept), Some(kept));
+    }
+    reordered
 }

@@ -3,6 +3,8 @@
 use rotabase_engine::entry::{CommittedEntry, StoredEvent};
 use uuid::Uuid;
 
+use super::super::super::crew::{pieces, sort_shared};
+
 /// The events that are touched together: little enough to stay in a core's cache until they are read.
 pub(super) const TOUCHED_TOGETHER: usize = 256;
 
@@ -53,16 +55,16 @@ impl Standings {
     }
 
     pub(super) fn sort(&mut self) {
-        self.0.sort_unstable();
+        sort_shared(&mut self.0, |standing| *standing);
     }
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Those of each subject; they have to be in order.
-    pub(super) fn by_subject(&self) -> impl Iterator<Item = &[Standing]> {
-        self.0.chunk_by(|a, b| a.subject == b.subject)
+    /// Cuts them, which have to be in order, into pieces of about so many events, each with all of its subjects.
+    pub(super) fn pieces(&self, events: usize) -> Vec<&[Standing]> {
+        pieces(&self.0, events, |a, b| a.subject == b.subject)
     }
 
     /// Those of the subject that stands from there on; none at the end.
@@ -92,6 +94,11 @@ impl Standings {
         }
         self.sort();
     }
+}
+
+/// Those of each subject, of events that are in order.
+pub(super) fn by_subject(events: &[Standing]) -> impl Iterator<Item = &[Standing]> {
+    events.chunk_by(|a, b| a.subject == b.subject)
 }
 
 /// Looks at each of a few events that are about to be read. In the order of what they are about they stand anywhere in
