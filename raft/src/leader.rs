@@ -319,9 +319,9 @@ impl<D: Domain> LeaderTask<D> {
     ) -> Result<(), StoreError> {
         self.speculation.settle(self.shard.machine.lock().entries);
         let batch = self.take_batch();
-        let missing = self
-            .speculation
-            .missing(batch.iter().flat_map(Job::requests).map(|request| &request.id));
+        let parts = &self.parts;
+        let missing =
+            self.speculation.missing(batch.iter().flat_map(|job| parts::undrafted(parts, job)));
         let mut loaded = Ok(());
         if !missing.is_empty() {
             // Whoever needs the aggregate that could not be read is told when it is decided.

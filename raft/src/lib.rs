@@ -82,4 +82,4 @@ pub use row_subscription::RowSubscription;
 pub use shard::ShardStatus;
 pub use store::DirectoryStore;
 pub use subscription::Subscription;
-pub use write::Write;
+pub use write::{PIECE_REQUESTS_MAX, Write};

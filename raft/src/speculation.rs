@@ -91,6 +91,11 @@ impl<D: Domain> Draft<D> {
         self.bytes
     }
 
+    /// Whether it has changed the aggregate.
+    pub(crate) fn has(&self, id: &D::Id) -> bool {
+        self.states.contains_key(id)
+    }
+
     /// The aggregates that it changes, in the order of their first change.
     pub(crate) fn ids(&self) -> Vec<D::Id> {
         self.order.clone()
@@ -151,7 +156,12 @@ impl<D: Domain> Speculation<D> {
         D: 'r,
     {
         let mut missing = Vec::new();
+        let mut before = None;
         for id in ids {
+            // What a statement does to one aggregate mostly stands together.
+            if before.replace(id) == Some(id) {
+                continue;
+            }
             if !self.ahead.contains_key(id)
                 && !self.source_mut().load_without_disk(id).unwrap_or(false)
             {

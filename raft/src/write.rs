@@ -26,7 +26,7 @@ use crate::reservation::WriteId;
 use crate::shard::{PartDecided, PartFailure};
 
 /// The requests that one shard is asked to decide at a time.
-pub const PIECE_REQUESTS_MAX: usize = 4096;
+pub const PIECE_REQUESTS_MAX: usize = 16384;
 
 /// The statements that may be open at a time, of those that hold aggregates.
 pub const WRITES_MAX: usize = 4096;

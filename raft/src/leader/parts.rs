@@ -2,6 +2,7 @@
 //! stored or prepared when the statement's gate says that all shards have decided, dropped when it is aborted or when
 //! the leadership is lost under which they were decided.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rotabase_engine::domain::Domain;
@@ -16,7 +17,7 @@ use crate::flight::{Answer, PartOutcome, PartProgress};
 use crate::metrics::add;
 use crate::request::{Decided, Request};
 use crate::reservation::WriteId;
-use crate::shard::{DecisionAnswer, Order, PartDecided, PartFailure, PartJob};
+use crate::shard::{DecisionAnswer, Job, Order, PartDecided, PartFailure, PartJob};
 use crate::speculation::{Draft, Entries, Undecided};
 use crate::type_config::LeaderId;
 
@@ -37,6 +38,20 @@ pub(super) struct EarlyPrepares {
     pub(super) progress: Arc<PartProgress>,
     /// How many events each of them holds.
     pub(super) events: Vec<usize>,
+}
+
+/// The aggregates that a job asks for, without those that its statement has changed before: it goes on from there, and
+/// what is stored of them is of no use to it.
+pub(super) fn undrafted<'j, D: Domain>(
+    parts: &'j BTreeMap<WriteId, Part<D>>,
+    job: &'j Job<D>,
+) -> impl Iterator<Item = &'j D::Id> {
+    let draft = match job {
+        Job::Part(part) => parts.get(&part.write).map(|part| &part.draft),
+        Job::Statement(_) => None,
+    };
+    let ids = job.requests().iter().map(|request| &request.id);
+    ids.filter(move |id| draft.is_none_or(|draft| !draft.has(id)))
 }
 
 impl<D: Domain> LeaderTask<D> {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rotabase_engine::db::StoreError;
+use rotabase_engine::entry::Metadata;
 use rotabase_engine::log::{Identity, LogOptions};
 use rotabase_engine::position::Version;
 use rotabase_raft::memory::{MemoryLog, MemoryStore};
 use rotabase_raft::{DirectoryStore, WriteError};
 
 use crate::history::{check, current_entries, happened};
-use crate::world::{deposit, execute, open_alone};
+use crate::world::{DEADLINE, deposit, execute, open_alone};
 
 #[tokio::test]
 async fn what_was_acknowledged_survives_a_power_cut() {
@@ -53,6 +54,31 @@ async fn a_directory_is_opened_again() {
             "{error:?}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_statement_in_pieces_reads_each_aggregate_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let create = Some(Identity { cluster: uuid::Uuid::nil(), shards: 4 });
+    let options = LogOptions { create, ..LogOptions::default() };
+    let open = || {
+        DirectoryStore::open(directory.path(), &options, Box::new(|error| panic!("{error}")))
+            .unwrap()
+    };
+    let deposits = || (0..20).map(|id| deposit(id, 1, 1)).collect::<Vec<_>>();
+    let node = open_alone(open()).await;
+    execute(&node, deposits()).await.unwrap();
+    node.shutdown().await;
+    drop(node);
+    let node = open_alone(open()).await;
+    let mut write = node.begin(Metadata::default());
+    for piece in 2..5 {
+        let decided = write.decide(deposits(), DEADLINE).await.unwrap();
+        assert_eq!(decided.versions, vec![Version(piece); 20]);
+    }
+    assert_eq!(node.aggregate_stats().misses, 20);
+    write.commit(DEADLINE).await.unwrap();
+    node.shutdown().await;
 }
 
 #[tokio::test]
