@@ -30,7 +30,7 @@ use std::sync::Arc;
 use rotabase_engine::schedule::Schedule;
 use rotabase_queries::error::{Result, SqlError, SqlState};
 use rotabase_queries::sql::{CopyFormat, CopyFrom, CopyTarget};
-use rotabase_raft::{Request, WriteError};
+use rotabase_raft::{PIECE_REQUESTS_MAX, Request, WriteError};
 use tokio::sync::mpsc;
 
 use super::api::{CopyInFormat, Execution};
@@ -45,8 +45,9 @@ use progress::Entry;
 pub(crate) use progress::Progress;
 use spool::Spool;
 
-/// The commands that are decided at once.
-const CHUNK_COMMANDS: usize = 4096;
+/// The commands that are decided at once: so many that each shard has about as many of them. Records of one aggregate
+/// mostly stand together.
+const CHUNK_COMMANDS: usize = PIECE_REQUESTS_MAX;
 
 /// The chunks that may wait to be decided.
 const CHUNKS_WAITING_MAX: usize = 2;

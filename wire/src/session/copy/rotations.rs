@@ -2,12 +2,14 @@
 //!
 //! A rotation is named by its UUID or by its name. Loading legs into a rotation that does not exist creates it.
 
+use std::thread::JoinHandle;
+
 use rotabase_engine::schedule::{
     AggregateId, AirportCode, Carrier, Command, DayOfOrigin, FlightDesignator, FlightId,
     FlightNumber, Registration, RotationId, Schedule, Suffix, ValueError,
 };
 use rotabase_queries::error::{Result, SqlError, SqlState};
-use rotabase_queries::projection::DesignatorLegs;
+use rotabase_queries::projection::{DesignatorLegs, Snapshot};
 use rotabase_queries::sql::command::{add_leg, remove_leg};
 use rotabase_queries::sql::{AIRPLANE_ROTATIONS_COLUMNS, LEG_ROTATIONS_COLUMNS};
 use rotabase_queries::types::{Datum, PgType};
@@ -29,6 +31,8 @@ pub(crate) struct LegRotations {
     /// Rows of one rotation mostly stand together.
     last: Option<(String, RotationId)>,
     waiting: Vec<Waiting>,
+    /// Those before, which are being looked up.
+    looked_up: Option<LookUp>,
 }
 
 /// A record whose leg is not looked up yet.
@@ -38,12 +42,47 @@ struct Waiting {
     rotation: RotationId,
 }
 
+/// Records whose legs are being looked up, while records are read and what was found before is decided.
+struct LookUp {
+    waiting: Vec<Waiting>,
+    snapshot: Snapshot,
+    /// None if there is no thread for it.
+    thread: Option<JoinHandle<Result<Vec<DesignatorLegs>>>>,
+}
+
+impl LookUp {
+    fn begin(waiting: Vec<Waiting>, snapshot: &Snapshot) -> Self {
+        let designators = designators(&waiting);
+        let (in_thread, snapshot) = (snapshot.clone(), snapshot.clone());
+        let look_up = move || Ok(in_thread.legs_by_designators(&designators)?);
+        let thread = std::thread::Builder::new().name("copy-lookup".to_owned()).spawn(look_up);
+        Self { waiting, snapshot, thread: thread.ok() }
+    }
+
+    fn end(self) -> Result<(Vec<Waiting>, Vec<DesignatorLegs>)> {
+        let found = match self.thread {
+            Some(thread) => {
+                thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?
+            }
+            None => self.snapshot.legs_by_designators(&designators(&self.waiting))?,
+        };
+        Ok((self.waiting, found))
+    }
+}
+
+fn designators(waiting: &[Waiting]) -> Vec<FlightDesignator> {
+    waiting.iter().map(|it| it.designator).collect()
+}
+
 /// The name of the table that records of [`LegRotations`] are copied into.
 pub(crate) const TABLE: &str = "leg_rotations";
 
 /// The legs that are looked up together: they stand anywhere in the store, and the more of them there are the fewer
-/// times each of its blocks is read.
-const LOOKED_UP_TOGETHER: usize = 1 << 18;
+/// times each of its blocks is read. As many may be being decided, and as many be being looked up.
+const LOOKED_UP_TOGETHER: usize = if cfg!(test) { 64 } else { 1 << 20 };
+
+/// The legs that were looked up whose memory is given back together, once they have been handed over.
+const GIVEN_BACK_TOGETHER: usize = LOOKED_UP_TOGETHER / 64;
 
 impl LegRotations {
     /// Reads records with these columns, given as places in [`LEG_ROTATIONS_COLUMNS`].
@@ -58,6 +97,7 @@ impl LegRotations {
             known: FxHashSet::default(),
             last: None,
             waiting: Vec::new(),
+            looked_up: None,
         }
     }
 
@@ -83,22 +123,24 @@ impl LegRotations {
             }
         };
         self.waiting.push(Waiting { line: record.line, designator, rotation });
-        if self.waiting.len() >= LOOKED_UP_TOGETHER { self.flush(converter) } else { Ok(()) }
+        if self.waiting.len() < LOOKED_UP_TOGETHER {
+            return Ok(());
+        }
+        let before = self.looked_up.take().map(LookUp::end).transpose()?;
+        let waiting = std::mem::take(&mut self.waiting);
+        self.looked_up = Some(LookUp::begin(waiting, &converter.snapshot));
+        before.map_or(Ok(()), |(waiting, found)| send(converter, waiting, found))
     }
 
     /// Looks up the legs of the records that wait, and hands over their commands.
     pub(crate) fn flush(&mut self, converter: &mut Converter) -> Result<()> {
-        let waiting = std::mem::take(&mut self.waiting);
-        let designators: Vec<_> = waiting.iter().map(|it| it.designator).collect();
-        let found = converter.snapshot.legs_by_designators(&designators)?;
-        for (waiting, legs) in waiting.into_iter().zip(found) {
-            match assign(&waiting, legs) {
-                Ok(None) => {}
-                Ok(Some(requests)) => converter.send(waiting.line, requests)?,
-                Err(error) => converter.fault(error, TABLE, waiting.line),
-            }
+        if let Some(before) = self.looked_up.take() {
+            let (waiting, found) = before.end()?;
+            send(converter, waiting, found)?;
         }
-        Ok(())
+        let waiting = std::mem::take(&mut self.waiting);
+        let found = converter.snapshot.legs_by_designators(&designators(&waiting))?;
+        send(converter, waiting, found)
     }
 
     fn designator(&self, converter: &Converter, record: &Record) -> Result<FlightDesignator> {
@@ -157,6 +199,28 @@ impl LegRotations {
         self.by_name.insert(text.to_owned(), id);
         Ok(id)
     }
+}
+
+/// Hands over the commands of records whose legs were looked up.
+fn send(
+    converter: &mut Converter,
+    mut waiting: Vec<Waiting>,
+    mut found: Vec<DesignatorLegs>,
+) -> Result<()> {
+    // From the end on, so that memory goes back while the statement takes ever more.
+    waiting.reverse();
+    found.reverse();
+    while let Some((waiting, legs)) = waiting.pop().zip(found.pop()) {
+        match assign(&waiting, legs) {
+            Ok(None) => {}
+            Ok(Some(requests)) => converter.send(waiting.line, requests)?,
+            Err(error) => converter.fault(error, TABLE, waiting.line),
+        }
+        if found.len().is_multiple_of(GIVEN_BACK_TOGETHER) {
+            found.shrink_to_fit();
+        }
+    }
+    Ok(())
 }
 
 /// The commands that put the leg of a designator into a rotation; none if it is there.
@@ -280,4 +344,64 @@ fn typed(
         error.column = Some(column.to_owned());
         error
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write as _;
+
+    use crate::database::Database;
+    use crate::session::client::Session;
+
+    const COPY: &str = "COPY leg_rotations FROM STDIN (FORMAT csv)";
+
+    async fn answer(session: &mut Session, sql: &str) -> String {
+        let reply = session.run_sql(sql, Vec::new()).await.unwrap().pop().unwrap();
+        let rows = reply.text_rows(session);
+        rows.concat().into_iter().flatten().collect::<Vec<_>>().join(" ")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn legs_that_are_looked_up_in_several_rounds_come_into_their_rotations() {
+        let directory = tempfile::tempdir().unwrap();
+        let database = Database::open(directory.path()).await.unwrap();
+        let mut session = database.session("rotabase").unwrap();
+        let legs = "INSERT INTO legs (carrier, flight_number, day_of_origin, departure_airport, arrival_airport,
+                departure_time, arrival_time)
+            SELECT 'LH', n, '2026-03-29', 'FRA', 'MUC', timestamptz '2026-03-29 00:00Z' + n * interval '2 hours',
+                timestamptz '2026-03-29 01:00Z' + n * interval '2 hours' FROM generate_series(1, 300) n";
+        answer(&mut session, legs).await;
+        let mut input = String::new();
+        for number in 1..=300 {
+            let rotation = number % 7;
+            writeln!(input, "R{rotation},LH,{number},,FRA,2026-03-29").unwrap();
+        }
+        // The faults of all rounds, in the order of the records, and nothing is stored.
+        let mut faulty: Vec<&str> = input.lines().collect();
+        for line in [290, 170, 100, 10] {
+            faulty.insert(line, "R1,LH,9999,,FRA,2026-03-29");
+        }
+        faulty.insert(200, "R1,LH,none,,FRA,2026-03-29");
+        let error = session.copy_in(COPY, faulty.join("\n").as_bytes()).await.unwrap_err();
+        let detail = error.detail.unwrap_or_default();
+        let lines: Vec<usize> = detail
+            .split("line ")
+            .skip(1)
+            .map(|after| {
+                after.split(|it: char| !it.is_ascii_digit()).next().unwrap().parse().unwrap()
+            })
+            .collect();
+        assert_eq!(lines, [11, 102, 173, 201, 295], "{detail}");
+        let moved =
+            "SELECT count(*), count(DISTINCT rotation_id) FROM legs WHERE rotation_id IS NOT NULL";
+        assert_eq!(answer(&mut session, moved).await, "0 0");
+
+        assert_eq!(session.copy_in(COPY, input.as_bytes()).await.unwrap(), "COPY 300");
+        assert_eq!(answer(&mut session, moved).await, "300 7");
+        let numbers = "SELECT count(*) FROM legs l JOIN rotations r ON r.id = l.rotation_id
+            WHERE r.name = 'R' || l.flight_number % 7";
+        assert_eq!(answer(&mut session, numbers).await, "300");
+        drop(session);
+        database.close().await;
+    }
 }
