@@ -14,9 +14,10 @@ use rotabase_engine::entry::Metadata;
 use rotabase_engine::env::Timestamp;
 use rotabase_engine::planted::{self, Bug};
 use rotabase_engine::position::{LogIndex, Position, Positions, ShardId};
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use crate::departures::Departures;
 use crate::error::WriteError;
 use crate::hybrid_clock::HybridClock;
 use crate::metrics::{NodeMetrics, add};
@@ -258,22 +259,31 @@ pub(crate) struct Pipeline {
     refused_from: AtomicU64,
     /// Of some entry nobody knows how it ended.
     lost: AtomicBool,
-    wake: Arc<Notify>,
+    departures: Arc<Departures>,
     clock: Arc<HybridClock>,
     metrics: Arc<NodeMetrics>,
 }
 
 impl Pipeline {
-    /// An empty pipeline that tells `wake` when a proposal has ended.
+    /// An empty pipeline that wakes the shard's leader when a proposal has ended.
     pub(crate) fn new(
         shard: ShardId,
-        wake: Arc<Notify>,
+        departures: Arc<Departures>,
         clock: Arc<HybridClock>,
         metrics: Arc<NodeMetrics>,
     ) -> Arc<Self> {
         let (in_flight, statements) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let (refused_from, lost) = (AtomicU64::new(u64::MAX), AtomicBool::new(false));
-        Arc::new(Self { shard, in_flight, statements, refused_from, lost, wake, clock, metrics })
+        Arc::new(Self {
+            shard,
+            in_flight,
+            statements,
+            refused_from,
+            lost,
+            departures,
+            clock,
+            metrics,
+        })
     }
 
     /// How many proposals have not ended.
@@ -291,19 +301,22 @@ impl Pipeline {
         self.refused_from.load(Ordering::Acquire) != u64::MAX || self.lost.load(Ordering::Acquire)
     }
 
-    /// Begins a proposal.
+    /// Begins a proposal; `paced` if those of other shards wait until it has ended.
     pub(crate) fn depart<D: Domain>(
         self: &Arc<Self>,
         cargo: Cargo<D>,
+        paced: bool,
     ) -> (Flight<D>, Arc<Passengers<D>>) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
         let statements = cargo.answers.len();
         self.statements.fetch_add(statements, Ordering::AcqRel);
+        self.departures.departed(if paced { statements } else { 0 });
         let passengers = Arc::new(Passengers(Mutex::new(Some(cargo.answers))));
         let flight = Flight {
             pipeline: Arc::clone(self),
             passengers: Arc::clone(&passengers),
             statements,
+            paced,
             sequence: cargo.sequence,
             events: cargo.events,
             timestamp: cargo.timestamp,
@@ -348,6 +361,8 @@ pub(crate) struct Flight<D: Domain> {
     passengers: Arc<Passengers<D>>,
     /// How many it departed with.
     statements: usize,
+    /// Whether those of other shards wait for it.
+    paced: bool,
     sequence: Option<u64>,
     events: usize,
     timestamp: Timestamp,
@@ -389,7 +404,9 @@ impl<D: Domain> Flight<D> {
         }
         self.pipeline.statements.fetch_sub(self.statements, Ordering::AcqRel);
         self.pipeline.in_flight.fetch_sub(1, Ordering::AcqRel);
-        self.pipeline.wake.notify_one();
+        let Pipeline { departures, shard, .. } = &*self.pipeline;
+        departures.landed(if self.paced { self.statements } else { 0 });
+        departures.wake(*shard).notify_one();
     }
 }
 
@@ -449,7 +466,7 @@ mod tests {
 
     fn pipeline() -> Arc<Pipeline> {
         let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
-        Pipeline::new(ShardId(0), Arc::new(Notify::new()), clock, Arc::default())
+        Pipeline::new(ShardId(0), Arc::new(Departures::new(1)), clock, Arc::default())
     }
 
     fn depart(
@@ -465,7 +482,7 @@ mod tests {
         };
         let answers = vec![Answer::Statement { foil, verdict: Ok(accepted) }];
         let cargo = Cargo { sequence: Some(sequence), events: 1, timestamp: Timestamp(1), answers };
-        (Box::new(pipeline.depart(cargo).0), waiting)
+        (Box::new(pipeline.depart(cargo, true).0), waiting)
     }
 
     fn answer(waiting: Ticket<ShardAnswer<Schedule>>) -> Result<Outcome, WriteError<Schedule>> {

@@ -46,10 +46,9 @@ use crate::type_config::{LeaderId, Proposal, ProposalResponder, TypeConfig};
 /// Entries in flight beyond which a batch waits and grows. A deeper window makes smaller entries, and each entry
 /// costs a round of replication whatever it carries.
 ///
-/// The second goes out once as many statements have gathered as are under way. One that waits until the first has
-/// ended misses the sync that other shards have begun by then; one that goes out at once makes an entry for each
-/// statement. So where a single statement is under way, the next takes part in the next sync, and where there are
-/// many, they go in two halves that take turns.
+/// When the next goes out is said by [`crate::departures`] where this machine has the only replica, and otherwise once as
+/// many statements have gathered as are under way. One that waits until the first has ended misses the sync that other
+/// shards have begun by then; one that goes out at once makes an entry for each statement.
 pub(crate) const WINDOW_ENTRIES: usize = 2;
 
 /// The same for the entries of one long statement, which do not grow by waiting.
@@ -76,6 +75,8 @@ pub(crate) struct LeaderTask<D: Domain> {
     metrics: Metrics,
     speculation: Speculation<D>,
     pipeline: Arc<Pipeline>,
+    /// Whether no other machine has a replica, as far as was known last.
+    alone: bool,
     /// What waits for the newest proposal.
     newest: Option<Arc<Passengers<D>>>,
     /// Taken from the queue and not yet decided.
@@ -121,6 +122,7 @@ impl<D: Domain> LeaderTask<D> {
             metrics,
             speculation,
             pipeline,
+            alone: false,
             newest: None,
             backlog: VecDeque::new(),
             parked: VecDeque::new(),
@@ -138,6 +140,7 @@ impl<D: Domain> LeaderTask<D> {
                 Warmth::Warm(leader) => {
                     self.shard.leading.store(true, Ordering::Release);
                     self.lead(leader).await;
+                    self.shard.departures.leave(self.shard.id);
                     self.shard.leading.store(false, Ordering::Release);
                     self.drain().await;
                 }
@@ -238,8 +241,12 @@ impl<D: Domain> LeaderTask<D> {
 
     /// Lets time pass for a replica that has others. One alone has nobody to send heartbeats to, and nobody whose
     /// heartbeats could fail.
-    fn tick_among_others(&self) {
-        self.shard.replica.runtime_config().tick(self.shard.has_others());
+    fn tick_among_others(&mut self) {
+        self.alone = !self.shard.has_others();
+        if !self.alone {
+            self.shard.departures.leave(self.shard.id);
+        }
+        self.shard.replica.runtime_config().tick(!self.alone);
     }
 
     /// Decides and proposes until leadership is lost or a proposal is.
@@ -281,12 +288,16 @@ impl<D: Domain> LeaderTask<D> {
 
     /// Whether what has queued is decided now. If not, the end of what is in flight wakes this task, or another job.
     fn may_propose(&self) -> bool {
-        match self.pipeline.in_flight() {
-            0 => true,
-            in_flight => {
-                in_flight < WINDOW_ENTRIES && self.backlog.len() >= self.pipeline.statements()
-            }
+        let in_flight = self.pipeline.in_flight();
+        if in_flight >= WINDOW_ENTRIES {
+            return false;
         }
+        // A part of a statement over several shards sets out when all of them are decided.
+        let is_part = matches!(self.backlog.front(), Some(Job::Part(_)));
+        if self.alone && !is_part {
+            return self.shard.departures.may_depart(self.shard.id, self.backlog.len());
+        }
+        in_flight == 0 || self.backlog.len() >= self.pipeline.statements()
     }
 
     fn still_leads(&self, leader: LeaderId) -> bool {
@@ -488,7 +499,7 @@ impl<D: Domain> LeaderTask<D> {
         let bytes = entry.finish_step(timestamp, sequence, step);
         add(&self.shard.metrics.entries, 1);
         add(&self.shard.metrics.entry_bytes, bytes.len());
-        let (flight, passengers) = self.pipeline.depart(cargo);
+        let (flight, passengers) = self.pipeline.depart(cargo, self.alone);
         self.newest = Some(passengers);
         let responder = ProposalResponder::new(Box::new(flight));
         let proposed = self
@@ -518,8 +529,9 @@ impl<D: Domain> LeaderTask<D> {
         if self.pipeline.is_broken() {
             return answers.into_iter().for_each(|answer| answer.refuse(self.shard.id));
         }
-        let (flight, passengers) =
-            self.pipeline.depart(Cargo { sequence: None, events: 0, timestamp, answers });
+        let (flight, passengers) = self
+            .pipeline
+            .depart(Cargo { sequence: None, events: 0, timestamp, answers }, self.alone);
         self.newest = Some(passengers);
         let replica = self.shard.replica.clone();
         crate::runtime::spawn(async move {
@@ -582,7 +594,7 @@ impl<D: Domain> LeaderTask<D> {
 fn new_pipeline<D: Domain>(shard: &Shard<D>) -> Arc<Pipeline> {
     Pipeline::new(
         shard.id,
-        Arc::clone(&shard.wake),
+        Arc::clone(&shard.departures),
         Arc::clone(&shard.clock),
         Arc::clone(&shard.metrics),
     )

@@ -18,6 +18,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::aggregate_source::Store;
 use crate::config::raft_config;
+use crate::departures::Departures;
 use crate::error::NodeError;
 use crate::feed::NodeFeed;
 use crate::follower::{Follower, REPLICA, refuse_follower};
@@ -54,6 +55,7 @@ struct Common<D: Domain> {
     random: Arc<dyn Random>,
     metrics: Arc<NodeMetrics>,
     orphaned: Arc<Notify>,
+    departures: Arc<Departures>,
 }
 
 pub(crate) async fn open<D: Domain>(
@@ -78,6 +80,7 @@ pub(crate) async fn open<D: Domain>(
         random: Arc::clone(&random),
         metrics: Arc::default(),
         orphaned: Arc::default(),
+        departures: Arc::new(Departures::new(log.shards())),
         config,
         store,
         log,
@@ -198,7 +201,8 @@ impl<D: Domain> Common<D> {
             metrics: Arc::clone(&self.metrics),
             reservations: Reservations::default(),
             gate: Mutex::new(Gate::default()),
-            wake: Arc::new(Notify::new()),
+            wake: Arc::clone(self.departures.wake(shard)),
+            departures: Arc::clone(&self.departures),
             jobs,
             waiting_commands: AtomicUsize::new(0),
             parts: AtomicUsize::new(0),

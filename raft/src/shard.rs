@@ -14,6 +14,7 @@ use rotabase_engine::position::{LogIndex, Position, ShardId, Version};
 use tokio::sync::{Notify, mpsc, oneshot};
 use uuid::Uuid;
 
+use crate::departures::Departures;
 use crate::error::WriteError;
 use crate::flight::{PartOutcome, ShardAnswer};
 use crate::hybrid_clock::HybridClock;
@@ -73,6 +74,8 @@ pub(crate) struct Shard<D: Domain> {
     pub(crate) gate: Mutex<Gate>,
     /// Wakes the leader task for what is not in its queue.
     pub(crate) wake: Arc<Notify>,
+    /// When its entries set out while no other machine has a replica.
+    pub(crate) departures: Arc<Departures>,
     pub(crate) jobs: mpsc::Sender<Job<D>>,
     pub(crate) waiting_commands: AtomicUsize,
     /// The parts of statements that the leader task holds.
