@@ -40,7 +40,7 @@ const BATCH_BYTES_MAX: usize = 192 << 20;
 const EVENT_BYTES: usize = 384;
 
 /// The events of a batch from which on they are folded together instead of one by one.
-const TOGETHER_EVENTS_MIN: usize = 1024;
+const TOGETHER_EVENTS_MIN: usize = 128;
 
 /// The new violations that are kept until they can be told, which is when the transaction they are of is complete.
 const APPEARED_KEPT_MAX: usize = 10 * APPEARED_MAX;

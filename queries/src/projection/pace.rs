@@ -10,7 +10,7 @@ use std::time::Duration;
 pub(super) const LINGER: Duration = Duration::from_millis(4);
 
 /// The same while nobody reads.
-pub(super) const LINGER_UNREAD: Duration = Duration::from_millis(25);
+pub(super) const LINGER_UNREAD: Duration = Duration::from_millis(100);
 
 /// The entries of a step from which on, on the average of the last ones, commits come fast. A client alone, who
 /// waits for each commit, stays below.
