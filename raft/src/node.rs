@@ -45,9 +45,6 @@ use crate::transport::Transport;
 use crate::type_config::{Machine, MachineId};
 use crate::write::Write;
 
-/// The shards that a database gets when nothing else is said.
-pub const SHARDS_DEFAULT: u16 = 16;
-
 /// The bytes of encoded events that one statement may hold before it is committed.
 pub const STATEMENT_BYTES_MAX: usize = 1 << 30;
 

@@ -52,8 +52,12 @@ pub const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 /// For how long what has changed is kept, where nothing else is said.
 pub const HISTORY_RETENTION_DEFAULT: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// The shards that a database gets when nothing else is said.
-pub const SHARDS_DEFAULT: u16 = 16;
+/// The shards that a database of one node gets when nothing else is said: the fewer there are, the more commands share
+/// an entry (`docs/decisions/0016-four-shards-for-one-node.md`).
+pub const SHARDS_OF_ONE_NODE: u16 = 4;
+
+/// The shards that a cluster gets when nothing else is said: enough to be led by several nodes evenly.
+pub const SHARDS_OF_CLUSTER: u16 = 16;
 
 /// The one database that a server has, as clients name it.
 pub const DATABASE_NAME: &str = "rotabase";
@@ -69,8 +73,9 @@ pub const PROJECTIONS_DIRECTORY: &str = "projections";
 pub struct DatabaseConfig {
     /// Its directory; made if it is not there.
     pub path: PathBuf,
-    /// The number of shards of a new database, 1 to 1024.
-    pub shards: u16,
+    /// The number of shards of a new database, 1 to 1024; if none is given, [`SHARDS_OF_CLUSTER`] for one that is
+    /// founded with [`DatabaseConfig::peer`], and [`SHARDS_OF_ONE_NODE`] otherwise.
+    pub shards: Option<u16>,
     /// The bytes of memory that storage may use for blocks and unwritten rows.
     pub storage_cache_bytes: usize,
     /// The bytes of memory that aggregates may take.
@@ -94,11 +99,17 @@ pub struct DatabaseConfig {
 }
 
 impl DatabaseConfig {
+    /// The number of shards, if the database is new.
+    pub(crate) fn shards_of_new(&self) -> u16 {
+        let default = if self.peer.is_some() { SHARDS_OF_CLUSTER } else { SHARDS_OF_ONE_NODE };
+        self.shards.unwrap_or(default)
+    }
+
     /// The defaults, on a directory, with the real clock.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
-            shards: SHARDS_DEFAULT,
+            shards: None,
             storage_cache_bytes: 128 << 20,
             aggregate_cache_bytes: 128 << 20,
             work_bytes: 256 << 20,
@@ -534,7 +545,7 @@ async fn open_store(config: &DatabaseConfig) -> Result<Arc<DirectoryStore>> {
         }
         None => {
             let cluster = config.random.uuid_v7(config.clock.now_microseconds());
-            Some(Identity { cluster, shards: config.shards })
+            Some(Identity { cluster, shards: config.shards_of_new() })
         }
     };
     open_log(config, create)

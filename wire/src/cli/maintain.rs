@@ -30,7 +30,7 @@ pub(crate) fn init(data: &Path, shards: u16) -> Result<(), CliError> {
     }
     prepare_directory(data)?;
     runtime::new()?.block_on(async {
-        let config = DatabaseConfig { shards, ..DatabaseConfig::new(data) };
+        let config = DatabaseConfig { shards: Some(shards), ..DatabaseConfig::new(data) };
         Database::open_with(config).await?.close().await;
         Ok::<_, CliError>(())
     })?;

@@ -78,8 +78,8 @@ struct DataArguments {
 struct InitArguments {
     #[command(flatten)]
     data: DataArguments,
-    /// The number of shards; fixed for the life of the database.
-    #[arg(long, value_name = "N", default_value_t = crate::database::SHARDS_DEFAULT,
+    /// The number of shards; fixed for the life of the database. For a cluster of several nodes, 16.
+    #[arg(long, value_name = "N", default_value_t = crate::database::SHARDS_OF_ONE_NODE,
           value_parser = clap::value_parser!(u16).range(1..=i64::from(rotabase_engine::position::SHARDS_MAX)))]
     shards: u16,
 }

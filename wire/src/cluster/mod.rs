@@ -123,7 +123,7 @@ async fn open_data(
     }
     let new = || {
         let cluster = config.random.uuid_v7(config.clock.now_microseconds());
-        Identity { cluster, shards: config.shards }
+        Identity { cluster, shards: config.shards_of_new() }
     };
     let store = open_log(config, (!exists).then(new))?;
     let machine = store.machine().map_err(SqlError::from)?.unwrap_or(FOUNDER);
