@@ -6,7 +6,8 @@
 //! disk. A statement that comes while nothing is under way sets out at once.
 //!
 //! This is for shards whose only replica is here: what their entries wait for is the one log writer of the node. Those
-//! of other shards wait for other machines, each for its own, and must not wait for each other.
+//! of other shards wait for other machines, each for its own, and must not wait for each other. Nor does anybody wait
+//! for the entries of a long statement, of which some are under way as long as it takes.
 
 use std::sync::Arc;
 

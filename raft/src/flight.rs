@@ -301,13 +301,16 @@ impl Pipeline {
         self.refused_from.load(Ordering::Acquire) != u64::MAX || self.lost.load(Ordering::Acquire)
     }
 
-    /// Begins a proposal; `paced` if those of other shards wait until it has ended.
+    /// Begins a proposal. If it is `paced`, the statements of other shards gather while it is under way; they do not
+    /// for a part of a long statement, which has entries under way as long as it takes.
     pub(crate) fn depart<D: Domain>(
         self: &Arc<Self>,
         cargo: Cargo<D>,
         paced: bool,
     ) -> (Flight<D>, Arc<Passengers<D>>) {
         self.in_flight.fetch_add(1, Ordering::AcqRel);
+        let whole = |answer: &Answer<D>| matches!(answer, Answer::Statement { .. });
+        let paced = paced && cargo.answers.iter().all(whole);
         let statements = cargo.answers.len();
         self.statements.fetch_add(statements, Ordering::AcqRel);
         self.departures.departed(if paced { statements } else { 0 });
@@ -527,6 +530,24 @@ mod tests {
         assert_eq!(pipeline.statements(), 1);
         drop((committed, dropped));
         assert_eq!(pipeline.statements(), 0, "each is counted once");
+    }
+
+    #[test]
+    fn other_shards_wait_for_statements_and_not_for_parts_of_a_long_one() {
+        let clock = Arc::new(HybridClock::new(Arc::new(Stopped)));
+        let departures = Arc::new(Departures::new(2));
+        let pipeline = Pipeline::new(ShardId(0), Arc::clone(&departures), clock, Arc::default());
+        let (reply, _outcome) = oneshot::channel();
+        let answers = vec![Answer::<Schedule>::Part(PartProgress::new(1, reply))];
+        let (sequence, timestamp) = (Some(0), Timestamp(1));
+        let cargo = Cargo { sequence, events: 1, timestamp, answers };
+        let (_part, _) = pipeline.depart(cargo, true);
+        assert!(departures.may_depart(ShardId(1), 1));
+        let (statements, _waits): (Vec<_>, Vec<_>) =
+            (1..3).map(|sequence| depart(&pipeline, sequence)).unzip();
+        assert!(!departures.may_depart(ShardId(1), 1));
+        drop(statements);
+        assert!(departures.may_depart(ShardId(1), 1));
     }
 
     #[test]
