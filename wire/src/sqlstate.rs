@@ -9,6 +9,7 @@ use rotabase_queries::exec::Settings;
 use rotabase_queries::types::Datum;
 use rotabase_queries::types::PgType;
 use rotabase_raft::WriteError;
+use rotabase_raft::node::STATEMENT_BYTES_MAX;
 
 /// What a client is told when a write was not carried out, or may not have been.
 pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
@@ -49,7 +50,12 @@ pub(crate) fn write_error(error: WriteError<Schedule>) -> SqlError {
         }
         WriteError::TooLarge => {
             SqlError::new(SqlState::PROGRAM_LIMIT_EXCEEDED, "the statement writes too much at once")
-                .with_hint("Split it.")
+                .with_detail(format!(
+                    "What a transaction writes, and all of the rotations, flights and airplanes that it changes, may \
+                     take {} MiB of memory.",
+                    STATEMENT_BYTES_MAX >> 20
+                ))
+                .with_hint("Write it in several transactions, each of which changes fewer rotations or flights.")
         }
         WriteError::Store(error) => error.into(),
     }
@@ -188,4 +194,19 @@ fn sentence(message: &str) -> String {
     let mut characters = message.chars();
     let first = characters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
     first + characters.as_str() + "."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_changes_too_much_at_once_is_told_what_counts_and_what_to_do() {
+        let error = write_error(WriteError::TooLarge);
+        assert_eq!(error.state, SqlState::PROGRAM_LIMIT_EXCEEDED);
+        let detail = error.detail.as_deref().unwrap_or_default();
+        assert!(detail.contains("all of the rotations") && detail.contains("1024 MiB"), "{detail}");
+        let hint = error.hint.as_deref().unwrap_or_default();
+        assert!(hint.contains("fewer rotations"), "{hint}");
+    }
 }
